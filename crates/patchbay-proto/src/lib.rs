@@ -1,0 +1,21 @@
+//! Code generated from `proto/`: messages, servers and clients, one module for each package.
+//!
+//! It holds no hand-written types. Services implement the servers, backends and tests use the clients.
+#![expect(missing_docs, clippy::pedantic, clippy::all, reason = "generated; comments stand in the .proto files")]
+
+/// Package `patchbay.chat.v1`.
+pub mod chat {
+    pub mod v1 {
+        tonic::include_proto!("patchbay.chat.v1");
+    }
+}
+
+/// Package `patchbay.console.v1`.
+pub mod console {
+    pub mod v1 {
+        tonic::include_proto!("patchbay.console.v1");
+    }
+}
+
+/// Encoded `FileDescriptorSet` of every package, for gRPC reflection.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.binpb"));
