@@ -1,0 +1,178 @@
+//! The layer before every gRPC server: who is calling, and may they call this method at all.
+//!
+//! It sees the method, not the message: where a scope names a resource, the layer checks that the caller may do
+//! the action somewhere, and the service checks the resource it was asked about.
+
+use crate::{Authenticator, Identity, TokenError};
+use futures_util::future::{self, Either, Ready};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use tower::{Layer, Service};
+
+/// What a method asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Nothing: health checks.
+    Open,
+    /// Any valid token.
+    AnyToken,
+    /// A scope with this service and action, on whatever resource.
+    Scope {
+        /// Service word.
+        service: &'static str,
+        /// Action word.
+        action: &'static str,
+    },
+}
+
+/// Which method asks what. A method that is not listed is refused.
+#[derive(Clone, Debug)]
+pub struct MethodScopes {
+    domain: &'static str,
+    methods: HashMap<&'static str, Requirement>,
+}
+
+impl MethodScopes {
+    /// Starts with health checks, open, and reflection, for any token; `domain` is that of the errors' `ErrorInfo`.
+    pub fn new(domain: &'static str) -> Self {
+        let methods = HashMap::from([
+            ("/grpc.health.v1.Health/Check", Requirement::Open),
+            ("/grpc.health.v1.Health/List", Requirement::Open),
+            ("/grpc.health.v1.Health/Watch", Requirement::Open),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Requirement::AnyToken),
+            ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Requirement::AnyToken),
+        ]);
+        Self { domain, methods }
+    }
+
+    /// Adds a method by its path, `/<package>.<Service>/<Method>`.
+    #[must_use]
+    pub fn method(mut self, path: &'static str, requirement: Requirement) -> Self {
+        self.methods.insert(path, requirement);
+        self
+    }
+
+    /// Domain of the errors' `ErrorInfo`.
+    pub fn domain(&self) -> &'static str {
+        self.domain
+    }
+
+    /// Returns what a method asks; `None` for one that is not listed.
+    pub fn requirement(&self, path: &str) -> Option<Requirement> {
+        self.methods.get(path).copied()
+    }
+}
+
+/// Tower layer; put it inside grpc-web and outside the routes.
+#[derive(Clone)]
+pub struct GrpcAuthLayer {
+    gate: Arc<Gate>,
+}
+
+impl GrpcAuthLayer {
+    /// Makes the layer of one server.
+    pub fn new(authenticator: Arc<Authenticator>, methods: MethodScopes) -> Self {
+        Self { gate: Arc::new(Gate { authenticator, methods }) }
+    }
+}
+
+impl<S> Layer<S> for GrpcAuthLayer {
+    type Service = GrpcAuth<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        GrpcAuth { gate: self.gate.clone(), inner }
+    }
+}
+
+/// What [`GrpcAuthLayer`] makes of a service: requests that pass carry an `Arc<Identity>` in their extensions.
+#[derive(Clone)]
+pub struct GrpcAuth<S> {
+    gate: Arc<Gate>,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for GrpcAuth<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response<R>, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.gate.admit(request.uri().path(), request.headers()) {
+            Ok(Some(identity)) => {
+                request.extensions_mut().insert(identity);
+                Either::Left(self.inner.call(request))
+            }
+            Ok(None) => Either::Left(self.inner.call(request)),
+            Err(status) => Either::Right(future::ready(Ok(status.into_http()))),
+        }
+    }
+}
+
+struct Gate {
+    authenticator: Arc<Authenticator>,
+    methods: MethodScopes,
+}
+
+impl Gate {
+    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Arc<Identity>>, Box<Status>> {
+        let requirement = self.methods.requirement(path);
+        if requirement == Some(Requirement::Open) {
+            return Ok(None);
+        }
+        let identity = bearer(headers)
+            .and_then(|token| self.authenticator.verify(token))
+            .map_err(|error| self.refusal(Code::Unauthenticated, error.reason(), error.to_string()))?;
+        match requirement {
+            Some(Requirement::Open | Requirement::AnyToken) => Ok(Some(identity)),
+            Some(Requirement::Scope { service, action }) if identity.allows_somewhere(service, action) => {
+                Ok(Some(identity))
+            }
+            Some(Requirement::Scope { service, action }) => {
+                Err(self.denied(format!("a scope `{service}:{action}:...` is required")))
+            }
+            None => Err(self.denied("nobody may call this method".to_owned())),
+        }
+    }
+
+    fn denied(&self, message: String) -> Box<Status> {
+        self.refusal(Code::PermissionDenied, "PERMISSION_DENIED", message)
+    }
+
+    fn refusal(&self, code: Code, reason: &str, message: String) -> Box<Status> {
+        let details = ErrorDetails::with_error_info(reason, self.methods.domain, HashMap::new());
+        Box::new(Status::with_error_details(code, message, details))
+    }
+}
+
+/// Takes the token out of `authorization: Bearer <token>` (RFC 6750); more than one header is refused.
+fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(TokenError::Missing)?;
+    if values.next().is_some() {
+        return Err(TokenError::Malformed);
+    }
+    let text = value.to_str().map_err(|_| TokenError::Malformed)?;
+    let (scheme, token) = text.split_once(' ').ok_or(TokenError::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(TokenError::Missing);
+    }
+    Ok(token.trim())
+}
+
+#[cfg(test)]
+#[path = "grpc_tests.rs"]
+mod tests;

@@ -1,0 +1,239 @@
+//! Mints tokens with an Ed25519 key.
+
+use crate::{
+    ISSUER, Jwk, Jwks, SERVICE_SUBJECT_PREFIX, Scope,
+    authenticator::system_seconds,
+    token::{MAX_SCOPES, MAX_SUBJECT, WireClaims},
+};
+use aws_lc_rs::{
+    digest,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Longest lifetime that [`Signer::mint`] gives.
+const MAX_TTL: Duration = Duration::from_mins(15);
+
+/// Longest lifetime that [`Signer::mint_long_lived`] gives.
+const MAX_LONG_TTL: Duration = Duration::from_hours(24);
+
+/// For whom a key signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// The issuer of everybody's tokens.
+    Issuer,
+    /// A service, for its own identity `svc:<name>` alone.
+    Service(String),
+}
+
+/// What a token shall say.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// Whose token it is.
+    pub subject: String,
+    /// Display name.
+    pub name: Option<String>,
+    /// Address of a picture.
+    pub avatar: Option<String>,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    /// How long it is good, 15 minutes at most.
+    pub ttl: Duration,
+}
+
+impl Claims {
+    /// Claims that say only who and what, for the longest time.
+    pub fn new(subject: impl Into<String>, scopes: Vec<Scope>) -> Self {
+        Self { subject: subject.into(), name: None, avatar: None, scopes, ttl: MAX_TTL }
+    }
+}
+
+/// Why a key cannot be used or a token cannot be minted.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// The key file cannot be read.
+    #[error("cannot read the key {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key file cannot be written.
+    #[error("cannot write the key {path}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The text is no PKCS#8 PEM of an Ed25519 key.
+    #[error("not an Ed25519 private key in PKCS#8 PEM")]
+    NotAKey,
+    /// The system gave no randomness.
+    #[error("cannot generate a key")]
+    Generate,
+    /// The claims break a rule, which is named.
+    #[error("cannot mint: {0}")]
+    Claims(&'static str),
+    /// The library could not sign.
+    #[error("cannot sign")]
+    Sign(#[source] jsonwebtoken::errors::Error),
+}
+
+/// An Ed25519 key that mints tokens.
+pub struct Signer {
+    owner: KeyOwner,
+    kid: String,
+    public: String,
+    pkcs8: Vec<u8>,
+    key: EncodingKey,
+}
+
+impl Signer {
+    /// Reads a PKCS#8 PEM file.
+    pub fn load(path: &Path, owner: KeyOwner) -> Result<Self, SignerError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| SignerError::Read { path: path.to_owned(), source })?;
+        Self::from_pem(&text, owner)
+    }
+
+    /// Reads a PKCS#8 PEM text.
+    pub fn from_pem(text: &str, owner: KeyOwner) -> Result<Self, SignerError> {
+        let block = pem::parse(text).map_err(|_| SignerError::NotAKey)?;
+        if block.tag() != "PRIVATE KEY" {
+            return Err(SignerError::NotAKey);
+        }
+        let pair = Ed25519KeyPair::from_pkcs8(block.contents()).map_err(|_| SignerError::NotAKey)?;
+        Ok(Self::from_pair(&pair, block.into_contents(), owner))
+    }
+
+    /// Makes a new key.
+    pub fn generate(owner: KeyOwner) -> Result<Self, SignerError> {
+        let pair = Ed25519KeyPair::generate().map_err(|_| SignerError::Generate)?;
+        // Version 1, because that is what other tools read and write.
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| SignerError::Generate)?;
+        Ok(Self::from_pair(&pair, pkcs8.as_ref().to_vec(), owner))
+    }
+
+    /// Reads the key, or makes it and writes it where there is none.
+    pub fn load_or_generate(path: &Path, owner: KeyOwner) -> Result<Self, SignerError> {
+        if path.exists() {
+            return Self::load(path, owner);
+        }
+        let signer = Self::generate(owner.clone())?;
+        match signer.write(path) {
+            // Another process was quicker: its key is the one.
+            Err(SignerError::Write { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Self::load(path, owner)
+            }
+            written => written.map(|()| signer),
+        }
+    }
+
+    fn from_pair(pair: &Ed25519KeyPair, pkcs8: Vec<u8>, owner: KeyOwner) -> Self {
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key());
+        Self { kid: thumbprint(&public), public, key: EncodingKey::from_ed_der(&pkcs8), pkcs8, owner }
+    }
+
+    /// Writes the private key as a new file that only its owner can read.
+    pub fn write(&self, path: &Path) -> Result<(), SignerError> {
+        let write_failed = |source| SignerError::Write { path: path.to_owned(), source };
+        let text = pem::encode(&pem::Pem::new("PRIVATE KEY", self.pkcs8.clone()));
+        let mut file = private_file(path).map_err(write_failed)?;
+        file.write_all(text.as_bytes()).map_err(write_failed)
+    }
+
+    /// Key id: the key's thumbprint (RFC 7638).
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The public half, as a key set of one.
+    pub fn jwks(&self) -> Jwks {
+        let subject = match &self.owner {
+            KeyOwner::Issuer => None,
+            KeyOwner::Service(name) => Some(format!("{SERVICE_SUBJECT_PREFIX}{name}")),
+        };
+        let key = Jwk {
+            kty: "OKP".to_owned(),
+            crv: Some("Ed25519".to_owned()),
+            x: Some(self.public.clone()),
+            kid: Some(self.kid.clone()),
+            alg: Some("EdDSA".to_owned()),
+            usage: Some("sig".to_owned()),
+            subject,
+        };
+        Jwks { keys: vec![key] }
+    }
+
+    /// Mints a token that lives 15 minutes at most.
+    pub fn mint(&self, claims: Claims) -> Result<String, SignerError> {
+        self.mint_within(claims, MAX_TTL, system_seconds())
+    }
+
+    /// Mints a token for an operator's own hands, which lives 24 hours at most: there is no refresh there.
+    pub fn mint_long_lived(&self, claims: Claims) -> Result<String, SignerError> {
+        self.mint_within(claims, MAX_LONG_TTL, system_seconds())
+    }
+
+    pub(crate) fn mint_within(
+        &self,
+        claims: Claims,
+        longest: Duration,
+        now: u64,
+    ) -> Result<String, SignerError> {
+        if claims.ttl > longest {
+            return Err(SignerError::Claims("the token would live longer than is allowed"));
+        }
+        if claims.subject.is_empty() || claims.subject.len() > MAX_SUBJECT {
+            return Err(SignerError::Claims("the subject must have 1 to 128 bytes"));
+        }
+        if claims.scopes.len() > MAX_SCOPES {
+            return Err(SignerError::Claims("a token has 64 scopes at most"));
+        }
+        let scopes: Vec<String> = claims.scopes.iter().map(ToString::to_string).collect();
+        self.sign(&WireClaims {
+            iss: ISSUER.to_owned(),
+            aud: ISSUER.to_owned(),
+            sub: claims.subject,
+            iat: now,
+            exp: now.saturating_add(claims.ttl.as_secs()),
+            nbf: None,
+            name: claims.name,
+            picture: claims.avatar,
+            scope: scopes.join(" "),
+        })
+    }
+
+    pub(crate) fn sign(&self, claims: &impl serde::Serialize) -> Result<String, SignerError> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(self.kid.clone());
+        jsonwebtoken::encode(&header, claims, &self.key).map_err(SignerError::Sign)
+    }
+}
+
+/// RFC 7638 over the required members of an OKP key (RFC 8037 appendix A.3), in their fixed order.
+fn thumbprint(public: &str) -> String {
+    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
+}
+
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+#[path = "signer_tests.rs"]
+mod tests;
