@@ -4,9 +4,15 @@
 //! [`memory`] serves one process and keeps what must survive a restart in a redb file; [`redis`] serves many.
 //! Services name things by [`Name`] and never see a Redis key. This crate knows nothing of chat, calls or media.
 
+mod clock;
+mod config;
+mod hub;
+pub mod memory;
 mod name;
 mod types;
 
+pub use config::{BackplaneConfig, connect};
+pub use memory::MemoryBackplane;
 pub use name::Name;
 pub use types::*;
 

@@ -5,6 +5,12 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
+/// How long a stream's epoch and top outlive its last entry, so that a reader that had everything is still told so.
+pub(crate) const STREAM_META_GRACE: Duration = Duration::from_hours(24);
+
+/// How long a caller of `take_dead` has a node for itself.
+pub(crate) const CLAIM_TTL: Duration = Duration::from_secs(10);
+
 /// Identity of a stream's numbering. Offsets of different epochs cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub Arc<str>);

@@ -1,0 +1,167 @@
+//! Fan-out to the subscribers of this process: which channel goes to whom, and what happens when one is full.
+//! Both implementations deliver through it; it knows nothing of Redis or of stored entries.
+
+use crate::{Event, Message, Name};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+
+/// Channels and their local subscribers.
+#[derive(Default)]
+pub(crate) struct Hub {
+    channels: Mutex<HashMap<Name, Vec<Arc<Outlet>>>>,
+    next_outlet: AtomicU64,
+    gaps: AtomicU64,
+}
+
+impl Hub {
+    /// Makes an outlet with room for `capacity` events and, beyond them, for the gap that tells of an overflow.
+    pub(crate) fn outlet(&self, capacity: usize) -> (Arc<Outlet>, mpsc::Receiver<Event>) {
+        let (events, receiver) = mpsc::channel(capacity.max(1) + 1);
+        let id = self.next_outlet.fetch_add(1, Ordering::Relaxed);
+        let outlet = Outlet { id, events, ends_in_gap: Mutex::new(false), channels: Mutex::default() };
+        (Arc::new(outlet), receiver)
+    }
+
+    /// Connects; true when the channel had no local subscriber before.
+    pub(crate) fn subscribe(&self, channel: &Name, outlet: &Arc<Outlet>) -> bool {
+        let mut channels = self.channels.lock();
+        if !outlet.channels.lock().insert(channel.clone()) {
+            return false;
+        }
+        let outlets = channels.entry(channel.clone()).or_default();
+        outlets.push(outlet.clone());
+        outlets.len() == 1
+    }
+
+    /// Disconnects; true when the channel has no local subscriber any more.
+    pub(crate) fn unsubscribe(&self, channel: &Name, outlet: &Outlet) -> bool {
+        let mut channels = self.channels.lock();
+        outlet.channels.lock().remove(channel) && remove_outlet(&mut channels, channel, outlet)
+    }
+
+    /// Disconnects from everything and returns the channels that have no local subscriber any more.
+    pub(crate) fn remove(&self, outlet: &Outlet) -> Vec<Name> {
+        let mut channels = self.channels.lock();
+        let subscribed = std::mem::take(&mut *outlet.channels.lock());
+        subscribed.into_iter().filter(|channel| remove_outlet(&mut channels, channel, outlet)).collect()
+    }
+
+    /// Hands a message to every subscriber of its channel; never waits.
+    pub(crate) fn deliver(&self, message: &Message) {
+        let channels = self.channels.lock();
+        let Some(outlets) = channels.get(&message.channel) else { return };
+        for outlet in outlets {
+            self.push(outlet, Event::Message(message.clone()));
+        }
+    }
+
+    /// Tells every subscriber that it may have missed something.
+    pub(crate) fn gap_everywhere(&self) {
+        let channels = self.channels.lock();
+        let mut told = HashSet::new();
+        for outlet in channels.values().flatten() {
+            if told.insert(outlet.id) {
+                self.push(outlet, Event::Gap);
+            }
+        }
+    }
+
+    /// How many gaps were told.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    fn push(&self, outlet: &Outlet, event: Event) {
+        if outlet.push(event) == Pushed::Gap {
+            self.gaps.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn remove_outlet(channels: &mut HashMap<Name, Vec<Arc<Outlet>>>, channel: &Name, outlet: &Outlet) -> bool {
+    let Some(outlets) = channels.get_mut(channel) else { return false };
+    outlets.retain(|other| other.id != outlet.id);
+    if outlets.is_empty() {
+        channels.remove(channel);
+    }
+    !channels.contains_key(channel)
+}
+
+/// A subscriber's end of its queue. The last slot is kept for a gap: events that do not fit are dropped, and the
+/// gap that stands for them is already in the queue when the subscriber gets there.
+pub(crate) struct Outlet {
+    id: u64,
+    events: mpsc::Sender<Event>,
+    ends_in_gap: Mutex<bool>,
+    channels: Mutex<HashSet<Name>>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Pushed {
+    Message,
+    Gap,
+    Dropped,
+}
+
+impl Outlet {
+    fn push(&self, event: Event) -> Pushed {
+        let mut ends_in_gap = self.ends_in_gap.lock();
+        let full = self.events.capacity() <= 1;
+        let unread = self.events.capacity() < self.events.max_capacity();
+        if *ends_in_gap && unread && (full || event == Event::Gap) {
+            return Pushed::Dropped;
+        }
+        let event = if full { Event::Gap } else { event };
+        *ends_in_gap = event == Event::Gap;
+        let pushed = if *ends_in_gap { Pushed::Gap } else { Pushed::Message };
+        // A closed queue belongs to a subscriber that is being dropped.
+        if self.events.try_send(event).is_ok() { pushed } else { Pushed::Dropped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn message(channel: &Name, text: &'static str) -> Message {
+        Message { channel: channel.clone(), payload: Bytes::from_static(text.as_bytes()), position: None }
+    }
+
+    #[test]
+    fn overflow_is_told_by_one_gap_in_its_place() {
+        let hub = Hub::default();
+        let channel = Name::new("test", "room", "a");
+        let (outlet, mut events) = hub.outlet(2);
+        assert!(hub.subscribe(&channel, &outlet));
+        for text in ["1", "2", "3", "4"] {
+            hub.deliver(&message(&channel, text));
+        }
+        assert_eq!(events.try_recv().unwrap(), Event::Message(message(&channel, "1")));
+        hub.deliver(&message(&channel, "5"));
+        assert_eq!(events.try_recv().unwrap(), Event::Message(message(&channel, "2")));
+        assert_eq!(events.try_recv().unwrap(), Event::Gap);
+        hub.deliver(&message(&channel, "6"));
+        assert_eq!(events.try_recv().unwrap(), Event::Message(message(&channel, "6")));
+        assert_eq!(hub.gaps(), 1);
+    }
+
+    #[test]
+    fn a_channel_is_free_when_its_last_outlet_goes() {
+        let hub = Hub::default();
+        let channel = Name::new("test", "room", "a");
+        let (first, _first_events) = hub.outlet(2);
+        let (second, _second_events) = hub.outlet(2);
+        assert!(hub.subscribe(&channel, &first));
+        assert!(!hub.subscribe(&channel, &second));
+        assert!(!hub.unsubscribe(&channel, &first));
+        assert_eq!(hub.remove(&second), vec![channel]);
+    }
+}
