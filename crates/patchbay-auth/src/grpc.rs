@@ -15,6 +15,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 
+/// Reason of a refusal to somebody whose token is good.
+const DENIED: &str = "PERMISSION_DENIED";
+
 /// What a method asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
@@ -117,7 +120,7 @@ where
                 Either::Left(self.inner.call(request))
             }
             Ok(None) => Either::Left(self.inner.call(request)),
-            Err(status) => Either::Right(future::ready(Ok(status.into_http()))),
+            Err(refusal) => Either::Right(future::ready(Ok(self.gate.status(&refusal).into_http()))),
         }
     }
 }
@@ -127,34 +130,40 @@ struct Gate {
     methods: MethodScopes,
 }
 
+/// Why a call is not let through.
+enum Refusal {
+    Token(TokenError),
+    Scope(&'static str, &'static str),
+    Unlisted,
+}
+
 impl Gate {
-    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Arc<Identity>>, Box<Status>> {
+    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Arc<Identity>>, Refusal> {
         let requirement = self.methods.requirement(path);
         if requirement == Some(Requirement::Open) {
             return Ok(None);
         }
-        let identity = bearer(headers)
-            .and_then(|token| self.authenticator.verify(token))
-            .map_err(|error| self.refusal(Code::Unauthenticated, error.reason(), error.to_string()))?;
+        let identity =
+            bearer(headers).and_then(|token| self.authenticator.verify(token)).map_err(Refusal::Token)?;
         match requirement {
-            Some(Requirement::Open | Requirement::AnyToken) => Ok(Some(identity)),
-            Some(Requirement::Scope { service, action }) if identity.allows_somewhere(service, action) => {
-                Ok(Some(identity))
+            None => Err(Refusal::Unlisted),
+            Some(Requirement::Scope { service, action }) if !identity.allows_somewhere(service, action) => {
+                Err(Refusal::Scope(service, action))
             }
-            Some(Requirement::Scope { service, action }) => {
-                Err(self.denied(format!("a scope `{service}:{action}:...` is required")))
-            }
-            None => Err(self.denied("nobody may call this method".to_owned())),
+            Some(_) => Ok(Some(identity)),
         }
     }
 
-    fn denied(&self, message: String) -> Box<Status> {
-        self.refusal(Code::PermissionDenied, "PERMISSION_DENIED", message)
-    }
-
-    fn refusal(&self, code: Code, reason: &str, message: String) -> Box<Status> {
+    fn status(&self, refusal: &Refusal) -> Status {
+        let (code, reason, message) = match refusal {
+            Refusal::Token(error) => (Code::Unauthenticated, error.reason(), error.to_string()),
+            Refusal::Scope(service, action) => {
+                (Code::PermissionDenied, DENIED, format!("a scope `{service}:{action}:...` is required"))
+            }
+            Refusal::Unlisted => (Code::PermissionDenied, DENIED, "nobody may call this method".to_owned()),
+        };
         let details = ErrorDetails::with_error_info(reason, self.methods.domain, HashMap::new());
-        Box::new(Status::with_error_details(code, message, details))
+        Status::with_error_details(code, message, details)
     }
 }
 

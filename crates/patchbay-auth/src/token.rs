@@ -84,7 +84,7 @@ impl TokenError {
     }
 }
 
-/// Claims as they stand in a token (RFC 7519; `scope` RFC 8693; `name` and `picture` OpenID Connect).
+/// Claims as they stand in a token (RFC 7519; `scope` RFC 8693; `name` and `picture` as in `OpenID` Connect).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WireClaims {
     pub(crate) iss: String,

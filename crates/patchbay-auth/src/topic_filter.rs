@@ -33,7 +33,6 @@ pub(crate) fn covers(granted: &str, requested: &str) -> bool {
         let Some(asked) = requested.next() else { return false };
         let covered = if level == "+" { asked != "#" } else { level == asked };
         if !covered {
-            // `a/#` also delivers `a`, so a granted `a/b` never covers it; nothing else can.
             return false;
         }
     }
