@@ -7,6 +7,9 @@ use crate::{CloseCode, OpCode};
 
 use crate::partial::{Left, Partial, take};
 
+/// What was read and is not decoded yet: the decoder takes from its front.
+pub type Input<'b> = &'b mut [u8];
+
 /// What a client sent. Fragments are put together; what is in them is borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -118,7 +121,7 @@ impl Decoder {
     /// all further input is thrown away.
     pub fn decode<'s, 'b: 's>(
         &'s mut self,
-        input: &mut &'b mut [u8],
+        input: &mut Input<'b>,
     ) -> Result<Option<Event<'s>>, ProtocolError> {
         self.release();
         if self.state == State::Ended {
@@ -151,7 +154,7 @@ impl Decoder {
 fn next_event<'s, 'b: 's>(
     partial: &'s mut Option<Box<Partial>>,
     max_message: u32,
-    input: &mut &'b mut [u8],
+    input: &mut Input<'b>,
 ) -> Result<Option<Event<'s>>, ProtocolError> {
     if partial.is_none()
         && let Some((opcode, payload)) = whole_frame(max_message, input)?
@@ -168,7 +171,7 @@ fn next_event<'s, 'b: 's>(
 /// The first frame, unmasked and taken out of `input`, if it is a whole message and all there.
 fn whole_frame<'b>(
     max_message: u32,
-    input: &mut &'b mut [u8],
+    input: &mut Input<'b>,
 ) -> Result<Option<(OpCode, &'b [u8])>, ProtocolError> {
     let Some((mut header, header_len)) = Header::parse(input)? else {
         return Ok(None);

@@ -72,10 +72,10 @@ impl Header {
             return Ok(None);
         };
         let short = parse_second(second, opcode)?;
-        let Some((payload_len, bytes, len_size)) = parse_length(short, bytes)? else {
+        let Some((payload_len, len_size)) = parse_length(short, bytes)? else {
             return Ok(None);
         };
-        let Some(mask) = bytes.first_chunk::<4>() else {
+        let Some(mask) = bytes[len_size..].first_chunk::<4>() else {
             return Ok(None);
         };
         let header = Self { opcode, fin, mask: MaskKey::new(*mask), payload_len };
@@ -123,26 +123,22 @@ fn parse_second(byte: u8, opcode: OpCode) -> Result<u8, ProtocolError> {
     Ok(short)
 }
 
-/// The length, the bytes behind it and the number of bytes that it took beyond the second one. The
-/// shortest form is required, as the RFC says.
-fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, &[u8], usize)>, ProtocolError> {
-    let (len, rest, size, least) = match short {
-        126 => {
-            let Some((len, rest)) = bytes.split_first_chunk::<2>() else {
-                return Ok(None);
-            };
-            (u64::from(u16::from_be_bytes(*len)), rest, 2, 126)
-        }
-        127 => {
-            let Some((len, rest)) = bytes.split_first_chunk::<8>() else {
-                return Ok(None);
-            };
-            (u64::from_be_bytes(*len), rest, 8, 1 << 16)
-        }
-        _ => (u64::from(short), bytes, 0, 0),
+/// The payload's length, and how many bytes it took beyond the header's second one. The shortest form
+/// is required, as the RFC says.
+fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
+    let (len, size, least) = match short {
+        126 => match bytes.first_chunk() {
+            Some(len) => (u64::from(u16::from_be_bytes(*len)), 2, 126),
+            None => return Ok(None),
+        },
+        127 => match bytes.first_chunk() {
+            Some(len) => (u64::from_be_bytes(*len), 8, 1 << 16),
+            None => return Ok(None),
+        },
+        _ => (u64::from(short), 0, 0),
     };
     if len < least || len > i64::MAX as u64 {
         return Err(ProtocolError::BadLength);
     }
-    Ok(Some((len, rest, size)))
+    Ok(Some((len, size)))
 }

@@ -16,5 +16,5 @@ mod mask;
 mod partial;
 
 pub use close::CloseCode;
-pub use decode::{Decoder, Event, ProtocolError};
+pub use decode::{Decoder, Event, Input, ProtocolError};
 pub use frame::OpCode;

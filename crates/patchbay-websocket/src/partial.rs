@@ -1,5 +1,6 @@
 //! What a decoder keeps while a frame or a message is incomplete.
 
+use crate::decode::Input;
 use crate::frame::{Fin, Header, MAX_CONTROL, MAX_HEADER};
 use crate::{OpCode, ProtocolError};
 
@@ -31,7 +32,7 @@ impl Partial {
     pub(crate) fn read(
         &mut self,
         max_message: u32,
-        input: &mut &mut [u8],
+        input: &mut Input<'_>,
     ) -> Result<Option<OpCode>, ProtocolError> {
         loop {
             let Some(frame) = self.begin_frame(max_message, input)? else {
@@ -73,7 +74,7 @@ impl Partial {
     fn begin_frame(
         &mut self,
         max_message: u32,
-        input: &mut &mut [u8],
+        input: &mut Input<'_>,
     ) -> Result<Option<Header>, ProtocolError> {
         if let Some(frame) = self.frame.take() {
             return Ok(Some(frame));
@@ -97,7 +98,7 @@ impl Partial {
     fn read_payload(
         &mut self,
         mut frame: Header,
-        input: &mut &mut [u8],
+        input: &mut Input<'_>,
     ) -> Result<Option<Header>, ProtocolError> {
         let len = usize::try_from(frame.payload_len).unwrap_or(usize::MAX).min(input.len());
         let bytes = take(input, len);
@@ -118,7 +119,7 @@ impl Partial {
 }
 
 /// Takes the first `len` bytes out of `input`.
-pub(crate) fn take<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
+pub(crate) fn take<'b>(input: &mut Input<'b>, len: usize) -> &'b mut [u8] {
     let (taken, rest) = std::mem::take(input).split_at_mut(len);
     *input = rest;
     taken

@@ -94,7 +94,8 @@ fn wrong_versions_are_told_the_right_one() {
 
 #[test]
 fn malformed_handshakes_are_refused() {
-    let edits: [(&str, fn(&mut Vec<String>)); 9] = [
+    type Edit = fn(&mut Vec<String>);
+    let edits: [(&str, Edit); 9] = [
         ("method", |lines| lines[0] = "POST /ws HTTP/1.1".to_owned()),
         ("HTTP/1.0", |lines| lines[0] = "GET /ws HTTP/1.0".to_owned()),
         ("target", |lines| lines[0] = "GET ws HTTP/1.1".to_owned()),
