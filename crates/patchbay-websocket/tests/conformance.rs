@@ -9,7 +9,6 @@ use support::{MAX_MESSAGE, Outcome, Owned, decode, frame};
 /// A name, what a client sends, and what must come of it.
 type Case = (&'static str, Vec<Vec<u8>>, Vec<Owned>, Option<E>);
 
-#[expect(clippy::needless_pass_by_value, reason = "tables read better so")]
 fn check(cases: Vec<Case>) {
     for (name, frames, events, error) in cases {
         let bytes = frames.concat();

@@ -55,18 +55,12 @@ pub(crate) fn decode<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Outcome {
 
 /// A masked frame with its first byte given whole: fin, reserved bits and opcode.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = payload.len();
+    let [.., h5, h4, h3, h2, h1, h0] = payload.len().to_be_bytes();
     let mut frame = vec![first];
-    match len {
-        0..=125 => frame.push(0x80 | u8::try_from(len).unwrap()),
-        126..=0xFFFF => {
-            frame.push(0x80 | 126);
-            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend((len as u64).to_be_bytes());
-        }
+    match payload.len() {
+        0..=125 => frame.push(0x80 | h0),
+        126..=0xFFFF => frame.extend([0xFE, h1, h0]),
+        _ => frame.extend([0xFF, 0, 0, h5, h4, h3, h2, h1, h0]),
     }
     frame.extend(KEY);
     frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
