@@ -1,0 +1,250 @@
+//! The command line that every binary has: `run` (default), `config`, `health`, `version`.
+
+use crate::{
+    config::{ConfigError, Layer},
+    error::chain,
+    listen::reachable,
+    process::{Address, Process, RunError},
+    service::{Mode, Service},
+    suite::{Options, Settings, Suite},
+    telemetry::{Telemetry, TelemetryError},
+};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// `EX_USAGE`: the configuration or the command line is wrong, so that starting again will not help.
+pub const EXIT_USAGE: u8 = 64;
+
+/// Time for `health` to connect, and again to be answered.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Flags that decide the configuration.
+#[derive(Args, Clone, Debug)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "PATCHBAY_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// For development: keys are made up, guests may enter.
+    #[arg(long, global = true)]
+    pub dev: bool,
+    /// Log filter, such as `debug` or `info,chat_gateway=debug`.
+    #[arg(long, value_name = "FILTER", global = true)]
+    pub log: Option<String>,
+}
+
+impl ConfigArgs {
+    /// What to load a configuration from.
+    pub fn options(&self) -> Options {
+        let mode = if self.dev { Mode::Development } else { Mode::Production };
+        let mut options = Options::from_environment(mode);
+        options.file.clone_from(&self.config);
+        if let Some(filter) = &self.log {
+            options.flags = Layer::new("flag --log").set("log.level", filter.as_str());
+        }
+        options
+    }
+}
+
+/// What `config` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Checks the configuration; exit code 64 when it has a problem.
+    Check,
+    /// Shows every value with its source.
+    Show,
+    /// Prints the JSON Schema.
+    Schema,
+    /// Prints the reference, or writes `docs/reference/config` and `deploy/config` under a folder.
+    Docs {
+        /// Folder to write under.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the service (default).
+    Run,
+    /// Checks, shows or documents the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Asks a running service whether it is ready; exit code 1 when it is not.
+    Health,
+    /// Prints the version.
+    Version,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The process ended by itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// There is no log.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A file, or the terminal, cannot be written.
+    #[error("could not write {what}")]
+    Write {
+        /// What.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The runtime cannot be started.
+    #[error("could not start the runtime")]
+    Runtime(#[source] io::Error),
+    /// The running process is not ready, or does not answer.
+    #[error("{0}")]
+    Unhealthy(String),
+}
+
+/// The `main` of a service's binary.
+pub fn main<S: Service>() -> ExitCode {
+    let suite = Suite::single::<S>();
+    let command = Cli::command().name(S::NAME).version(crate::VERSION);
+    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    exit(dispatch(&suite, cli))
+}
+
+fn dispatch(suite: &Suite, cli: Cli) -> Result<(), CommandError> {
+    let options = cli.config.options();
+    match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run(suite.load(&options)?, |_| Ok(())),
+        Command::Config { command } => config(suite, &options, &command),
+        Command::Health => health(&suite.load(&options)?),
+        Command::Version => print(&format!("{} {}", suite.name(), crate::VERSION)),
+    }
+}
+
+/// Tells a failure on standard error, without a backtrace, and turns it into an exit code: 64 for a wrong
+/// configuration, 1 for the rest.
+pub fn exit(result: Result<(), CommandError>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    let code = match &error {
+        CommandError::Config(_) => ExitCode::from(EXIT_USAGE),
+        _ => ExitCode::FAILURE,
+    };
+    // Where standard error is closed there is nobody left to tell.
+    drop(writeln!(io::stderr(), "error: {}", chain(&error)));
+    code
+}
+
+/// Runs a process until it is told to stop; `started` is called once everything listens.
+pub fn run(
+    settings: Settings,
+    started: impl FnOnce(&[Address]) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    // Fails only when a provider was installed before, which is then the one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let ended = runtime.block_on(async {
+        let telemetry = Telemetry::install(settings.name, &settings.shared)?;
+        let process = Process::start_with(settings, telemetry.control.clone()).await;
+        let ended = match process {
+            Ok(process) => match started(process.addresses()) {
+                Ok(()) => process.run().await.map_err(CommandError::from),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error.into()),
+        };
+        telemetry.flush();
+        ended
+    });
+    // Blocking work that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// Does what `config` was asked to.
+pub fn config(suite: &Suite, options: &Options, command: &ConfigCommand) -> Result<(), CommandError> {
+    match command {
+        ConfigCommand::Check => {
+            suite.load(options)?;
+            print("the configuration is valid")
+        }
+        ConfigCommand::Show => {
+            let lines: Vec<String> = suite.load(options)?.shown.iter().map(ToString::to_string).collect();
+            print(&lines.join("\n"))
+        }
+        ConfigCommand::Schema => {
+            let schemas: serde_json::Map<_, _> =
+                suite.references().into_iter().map(|each| (each.service.to_owned(), each.schema)).collect();
+            print(&format!("{:#}", serde_json::Value::Object(schemas)))
+        }
+        ConfigCommand::Docs { out: None } => {
+            let pages: Vec<String> = suite.references().into_iter().map(|each| each.markdown).collect();
+            print(&pages.join("\n"))
+        }
+        ConfigCommand::Docs { out: Some(folder) } => write_docs(suite, folder),
+    }
+}
+
+fn write_docs(suite: &Suite, folder: &Path) -> Result<(), CommandError> {
+    for reference in suite.references() {
+        for (path, text) in reference.files() {
+            write_file(&folder.join(path), &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = made.and_then(|()| std::fs::write(path, text));
+    written.map_err(|source| CommandError::Write { what: path.display().to_string(), source })
+}
+
+/// Asks the port for operators whether the process is ready; for health checks of containers.
+pub fn health(settings: &Settings) -> Result<(), CommandError> {
+    let address = reachable(settings.shared.ops.listen);
+    let answer = get(address, "/readyz")
+        .map_err(|error| CommandError::Unhealthy(format!("no answer from {address}: {error}")))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.split_whitespace().nth(1) == Some("200") {
+        return print(body);
+    }
+    Err(CommandError::Unhealthy(format!("not ready: {body}")))
+}
+
+/// One plain HTTP request. `health` runs every few seconds in every container, so it starts no runtime.
+fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
+    stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
+    stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(1 << 20).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Prints a line to standard output.
+pub fn print(text: &str) -> Result<(), CommandError> {
+    let written = writeln!(io::stdout(), "{text}");
+    written.map_err(|source| CommandError::Write { what: "to standard output".to_owned(), source })
+}

@@ -1,0 +1,95 @@
+//! The gRPC server of a service: health, reflection, identity, deadlines, panics, traces, grpc-web.
+//!
+//! Messages that come in are limited to 4 MiB by tonic; a service that needs less says so on its own server type.
+
+mod call;
+mod trace;
+
+pub(crate) use trace::inject;
+
+use crate::{
+    readiness::{Condition, Readiness},
+    service::{GrpcServices, Shutdown, StartError},
+    tasks::Tasks,
+};
+use call::CallLayer;
+use patchbay_auth::{Authenticator, GrpcAuthLayer, Identity};
+use std::{sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{body::Body, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::util::MapRequestLayer;
+
+/// Streams that one connection may have open at once.
+const MAX_STREAMS: u32 = 1024;
+
+/// A connection that says nothing is asked for life after this time, and closed when it does not answer in the next.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts the server on a bound listener.
+pub(crate) fn spawn(
+    listener: TcpListener,
+    services: GrpcServices,
+    auth: Arc<Authenticator>,
+    readiness: &Readiness,
+    tasks: &Tasks,
+    shutdown: &Shutdown,
+) -> Result<(), StartError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(services.descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| StartError::failed("read the descriptors for reflection", error))?;
+    let routes = services.routes.add_service(health).add_service(reflection);
+    let router = Server::builder()
+        .accept_http1(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(CallLayer::new(services.methods.domain()))
+        .layer(GrpcAuthLayer::new(auth, services.methods))
+        .layer(MapRequestLayer::new(name_caller))
+        .add_routes(routes);
+    let (soft, hard) = (shutdown.soft(), shutdown.hard());
+    tasks.spawn_critical("grpc", async move {
+        let serving =
+            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), soft.cancelled_owned());
+        if let Some(Err(error)) = hard.run_until_cancelled(serving).await {
+            tracing::error!(error = crate::error::chain(&error), "the gRPC server failed");
+        }
+    });
+    tasks.spawn("grpc-health", report_health(reporter, readiness.clone(), shutdown.hard()));
+    Ok(())
+}
+
+/// Puts who is calling on the call's span.
+fn name_caller(request: http::Request<Body>) -> http::Request<Body> {
+    if let Some(identity) = request.extensions().get::<Arc<Identity>>() {
+        tracing::Span::current().record("enduser.id", &*identity.subject);
+    }
+    request
+}
+
+/// Keeps gRPC health at what readiness says.
+async fn report_health(
+    reporter: HealthReporter,
+    readiness: Readiness,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    let mut changes = readiness.changes();
+    loop {
+        let status = match readiness.condition() {
+            Condition::Ready | Condition::Degraded(_) => ServingStatus::Serving,
+            Condition::NotReady(_) => ServingStatus::NotServing,
+        };
+        reporter.set_service_status("", status).await;
+        match stop.run_until_cancelled(changes.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
