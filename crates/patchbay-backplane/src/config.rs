@@ -1,6 +1,6 @@
 //! The `[backplane]` section of a service's configuration, and the constructor that follows it.
 
-use crate::{BackplaneError, MemoryBackplane, SharedBackplane};
+use crate::{BackplaneError, MemoryBackplane, RedisBackplane, SharedBackplane};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -51,12 +51,18 @@ impl Default for BackplaneConfig {
 
 /// Makes the backplane that the configuration asks for. Redis need not be there yet: the backplane is then down
 /// and heals when it comes. Must be called in a tokio runtime.
-#[expect(clippy::unused_async, reason = "callers await it; the Redis side reads a file here")]
+#[expect(
+    clippy::unused_async,
+    reason = "reading the file may move off the runtime without a change for callers"
+)]
 pub async fn connect(
     config: BackplaneConfig,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 ) -> Result<SharedBackplane, BackplaneError> {
+    if let Some(url) = &config.url {
+        return Ok(Arc::new(RedisBackplane::start(url, &config, &tasks, &shutdown)?));
+    }
     let Some(file) = &config.file else {
         return Ok(Arc::new(MemoryBackplane::volatile(&tasks, &shutdown)));
     };

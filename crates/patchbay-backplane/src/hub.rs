@@ -53,6 +53,16 @@ impl Hub {
         subscribed.into_iter().filter(|channel| remove_outlet(&mut channels, channel, outlet)).collect()
     }
 
+    /// Whether anybody here wants a channel.
+    pub(crate) fn has(&self, channel: &Name) -> bool {
+        self.channels.lock().contains_key(channel)
+    }
+
+    /// All channels that somebody here wants.
+    pub(crate) fn channels(&self) -> Vec<Name> {
+        self.channels.lock().keys().cloned().collect()
+    }
+
     /// Hands a message to every subscriber of its channel; never waits.
     pub(crate) fn deliver(&self, message: &Message) {
         let channels = self.channels.lock();

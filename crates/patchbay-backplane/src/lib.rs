@@ -9,11 +9,13 @@ mod config;
 mod hub;
 pub mod memory;
 mod name;
+pub mod redis;
 mod types;
 
 pub use config::{BackplaneConfig, connect};
 pub use memory::MemoryBackplane;
 pub use name::Name;
+pub use redis::RedisBackplane;
 pub use types::*;
 
 use bytes::Bytes;

@@ -1,0 +1,3 @@
+-- ARGV: 1 id.
+forget(ARGV[1])
+return 1
