@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# What the scripts of this folder share: finding the programs they need and installing those that are missing.
+# Sourced, never run. Everything installed without the system's package manager goes to target/tools.
+
+set -Eeuo pipefail
+trap 'printf "error: failed%s\n" "${STEP:+: $STEP}" >&2' ERR
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+TOOLS="$ROOT/target/tools"
+VENV="$TOOLS/venv"
+RUST_MINIMUM=1.95
+NODE_MINIMUM=20.19
+export PATH="$TOOLS/bin:$VENV/bin:$HOME/.cargo/bin:$PATH"
+cd "$ROOT"
+
+say() { printf '\n==> %s\n' "$*"; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# version_at_least MINIMUM ACTUAL
+version_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+is_installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+
+# need_apt PACKAGE...: installs what is missing of them, and says so.
+need_apt() {
+  local package missing=()
+  if ! command -v apt-get >/dev/null; then
+    say "This is not Debian or Ubuntu: going on, in the hope that the likes of these are installed: $*"
+    return
+  fi
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  if [ "${#missing[@]}" -eq 0 ]; then return; fi
+  say "Installing with apt: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+need_compiler() { need_apt build-essential ca-certificates curl; }
+
+# need_rust: cargo and rustc of at least RUST_MINIMUM; rustup brings them where they are missing.
+need_rust() {
+  if command -v rustc >/dev/null && version_at_least "$RUST_MINIMUM" "$(rustc --version | cut -d ' ' -f 2)"; then
+    return
+  fi
+  if ! command -v rustup >/dev/null; then
+    say "Installing rustup, which installs Rust, into ~/.cargo and ~/.rustup"
+    curl --proto '=https' --tlsv1.2 --fail --silent --show-error --max-time 120 https://sh.rustup.rs |
+      sh -s -- -y --no-modify-path --profile minimal --default-toolchain none ||
+      die "Rust $RUST_MINIMUM or newer is needed and could not be installed; see https://rustup.rs"
+  fi
+  say "Installing Rust $RUST_MINIMUM with rustup, for this folder"
+  rustup toolchain install "$RUST_MINIMUM" --profile minimal --component clippy --component rustfmt
+  export RUSTUP_TOOLCHAIN="$RUST_MINIMUM"
+}
+
+# need_python REQUIREMENTS: a virtual environment in target/tools with what the file names.
+need_python() {
+  if [ ! -x "$VENV/bin/pip" ]; then
+    need_apt python3 python3-venv
+    python3 -m venv "$VENV"
+  fi
+  # The stamp saves pip's four seconds when nothing has changed.
+  if ! cmp -s "$1" "$VENV/$(basename "$1")"; then
+    say "Installing Python packages into target/tools: $(grep -v '^#' "$1" | tr '\n' ' ')"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r "$1"
+    cp "$1" "$VENV/$(basename "$1")"
+  fi
+}
+
+# need_node: node of at least NODE_MINIMUM, and npm; a Python wheel brings them where they are missing or too old.
+need_node() {
+  if command -v npm >/dev/null && version_at_least "$NODE_MINIMUM" "$(node --version | tr -d v)"; then
+    return
+  fi
+  say "Node $NODE_MINIMUM or newer is not here"
+  need_python scripts/requirements-node.txt
+  mkdir -p "$TOOLS/bin"
+  ln -sf "$VENV"/bin/{node,npm,npx} "$TOOLS/bin/"
+}
+
+# step NAME COMMAND...: runs the command and says how long it took; a failure ends the script, saying which step it was.
+step() {
+  STEP=$1
+  local started=$SECONDS
+  shift
+  say "$STEP"
+  "$@"
+  printf -- '--- %s: %d s\n' "$STEP" "$((SECONDS - started))"
+  STEP=
+}
