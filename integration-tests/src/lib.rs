@@ -1,1 +1,6 @@
-//! Under construction.
+//! What the black-box tests of this folder share: gateways as real processes, many clients with one oracle, and
+//! the gRPC API as a backend calls it. The tests themselves are in `tests/`.
+
+pub mod admin;
+pub mod fleet;
+pub mod gateway;
