@@ -11,8 +11,9 @@ use crate::{
 };
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::{
+    error::Error,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -123,12 +124,18 @@ pub enum CommandError {
 /// The `main` of a service's binary.
 pub fn main<S: Service>() -> ExitCode {
     let suite = Suite::single::<S>();
-    let command = Cli::command().name(S::NAME).version(crate::VERSION);
-    let cli = match Cli::from_arg_matches(&command.get_matches()) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    exit(dispatch(&suite, cli))
+    let matches = Cli::command().name(S::NAME).version(crate::VERSION).try_get_matches();
+    let cli = parse(matches.and_then(|matches| Cli::from_arg_matches(&matches)));
+    cli.map_or_else(|code| code, |cli| exit(dispatch(&suite, cli).map_err(Into::into)))
+}
+
+/// Lets clap say what is wrong with a command line, and gives the exit code: 64, or 0 where help was asked for.
+pub fn parse<T>(parsed: Result<T, clap::Error>) -> Result<T, ExitCode> {
+    parsed.map_err(|error| {
+        // Where the terminal is closed there is nobody left to tell.
+        drop(error.print());
+        if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+    })
 }
 
 fn dispatch(suite: &Suite, cli: Cli) -> Result<(), CommandError> {
@@ -143,15 +150,12 @@ fn dispatch(suite: &Suite, cli: Cli) -> Result<(), CommandError> {
 
 /// Tells a failure on standard error, without a backtrace, and turns it into an exit code: 64 for a wrong
 /// configuration, 1 for the rest.
-pub fn exit(result: Result<(), CommandError>) -> ExitCode {
+pub fn exit(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    let code = match &error {
-        CommandError::Config(_) => ExitCode::from(EXIT_USAGE),
-        _ => ExitCode::FAILURE,
-    };
+    let is_usage = matches!(error.downcast_ref(), Some(CommandError::Config(_))) || error.is::<ConfigError>();
     // Where standard error is closed there is nobody left to tell.
-    drop(writeln!(io::stderr(), "error: {}", chain(&error)));
-    code
+    drop(writeln!(io::stderr(), "error: {}", chain(&*error)));
+    if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
 }
 
 /// Runs a process until it is told to stop; `started` is called once everything listens.
@@ -222,25 +226,29 @@ fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
 
 /// Asks the port for operators whether the process is ready; for health checks of containers.
 pub fn health(settings: &Settings) -> Result<(), CommandError> {
-    let address = reachable(settings.shared.ops.listen);
-    let answer = get(address, "/readyz")
-        .map_err(|error| CommandError::Unhealthy(format!("no answer from {address}: {error}")))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.split_whitespace().nth(1) == Some("200") {
-        return print(body);
+    let url = format!("http://{}", reachable(settings.shared.ops.listen));
+    match http_get(&url, "/readyz") {
+        Ok((200, body)) => print(&body),
+        Ok((_, body)) => Err(CommandError::Unhealthy(format!("not ready: {body}"))),
+        Err(error) => Err(CommandError::Unhealthy(format!("no answer from {url}: {error}"))),
     }
-    Err(CommandError::Unhealthy(format!("not ready: {body}")))
 }
 
-/// One plain HTTP request. `health` runs every few seconds in every container, so it starts no runtime.
-fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+/// One plain HTTP request to the port for operators: status and body. `health` runs every few seconds in every
+/// container, so it starts no runtime.
+pub fn http_get(url: &str, path: &str) -> io::Result<(u16, String)> {
+    let odd = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let host = url.strip_prefix("http://").ok_or_else(|| odd("not an http:// address"))?.trim_end_matches('/');
+    let address = host.to_socket_addrs()?.next().ok_or_else(|| odd("the name has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
     stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
     stream.set_write_timeout(Some(HEALTH_TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(1 << 20).read_to_string(&mut answer)?;
-    Ok(answer)
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| odd("not an HTTP answer"))?;
+    let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+    Ok((status.ok_or_else(|| odd("not an HTTP answer"))?, body.to_owned()))
 }
 
 /// Prints a line to standard output.

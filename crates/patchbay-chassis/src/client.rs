@@ -1,8 +1,9 @@
 //! gRPC clients: balanced over every address of a name, signed, traced, bounded in time.
 //!
 //! HTTP/2 keeps one connection, so a client that resolves a name once stays with one replica for good. Here the name
-//! is resolved again every few seconds; what appears is added and what vanished is dropped. A call that was never
-//! sent, because its replica had just died, is tried once more on another.
+//! is resolved again every few seconds; what appears is added and what vanished is dropped. Calls go round all
+//! addresses. An address that cannot be reached rests for a while, and the call, which was never sent, is tried once
+//! more elsewhere: tonic's own balancer would fail the dead replica's share of the calls until DNS forgets it.
 
 use crate::{grpc::inject, tasks::Tasks};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -13,16 +14,19 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
     body::Body,
-    transport::{Channel, Endpoint, channel::Change},
+    transport::{Channel, Endpoint},
 };
 use tower::{Service, ServiceExt};
 
@@ -31,6 +35,9 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Time for one resolution.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an address that could not be reached gets no calls while there are others.
+const REST: Duration = Duration::from_secs(5);
 
 /// Time for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,21 +59,15 @@ pub struct TargetError(String);
 
 impl Connector {
     /// Makes a client and spawns the task that keeps its addresses fresh.
-    pub(crate) fn connect(
-        &self,
-        name: &'static str,
-        target: &str,
-        tasks: &Tasks,
-    ) -> Result<Client, TargetError> {
+    pub(crate) fn connect(&self, name: &'static str, target: &str, tasks: &Tasks) -> Result<Client, TargetError> {
         let host_and_port = host_and_port(target).ok_or_else(|| TargetError(target.to_owned()))?;
-        // Room for the changes of one resolution; a resolver that is ahead of the balancer waits.
-        let (channel, changes) = Channel::balance_channel(64);
-        let resolver = Resolver { name, host_and_port, known: BTreeSet::new(), changes };
+        let replicas = watch::Sender::new(Replicas::default());
+        let client = Client::new(replicas.subscribe(), self.tokens.clone());
         let stop = self.stop.clone();
         tasks.spawn("resolve", async move {
-            stop.run_until_cancelled(resolver.run()).await;
+            stop.run_until_cancelled(Resolver { name, host_and_port, replicas }.run()).await;
         });
-        Ok(Client { channel, tokens: self.tokens.clone() })
+        Ok(client)
     }
 }
 
@@ -77,25 +78,55 @@ fn host_and_port(target: &str) -> Option<String> {
     Some(authority.as_str().to_owned())
 }
 
-/// Keeps the balancer's addresses at what the name resolves to.
+/// Every address of a target.
+type Replicas = Arc<[Arc<Replica>]>;
+
+struct Replica {
+    address: SocketAddr,
+    channel: Channel,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+impl Replica {
+    fn new(address: SocketAddr) -> Option<Arc<Self>> {
+        let uri: Uri = format!("http://{address}").parse().ok()?;
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true);
+        Some(Arc::new(Self { address, channel: endpoint.connect_lazy(), rests_until: Mutex::new(None) }))
+    }
+
+    fn rest(&self) {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+
+    fn is_resting(&self) -> bool {
+        let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// Keeps a client's addresses at what the name resolves to, until the last client is dropped.
 struct Resolver {
     name: &'static str,
     host_and_port: String,
-    known: BTreeSet<SocketAddr>,
-    changes: mpsc::Sender<Change<SocketAddr, Endpoint>>,
+    replicas: watch::Sender<Replicas>,
 }
 
 impl Resolver {
-    async fn run(mut self) {
+    async fn run(self) {
         let mut ticks = tokio::time::interval(RESOLVE_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            if let Some(found) = self.resolve().await
-                && self.update(found).await.is_err()
-            {
-                // The last client was dropped.
-                return;
+            // Cancel-safe: a tick that is lost only ends the task.
+            tokio::select! {
+                () = self.replicas.closed() => return,
+                _ = ticks.tick() => {}
+            }
+            if let Some(found) = self.resolve().await {
+                update(&self.replicas, &found);
             }
         }
     }
@@ -103,50 +134,33 @@ impl Resolver {
     /// A name that cannot be resolved keeps its addresses: DNS being away is no reason to stop calling.
     async fn resolve(&self) -> Option<BTreeSet<SocketAddr>> {
         let lookup = tokio::net::lookup_host(&self.host_and_port);
-        match tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await {
-            Ok(Ok(addresses)) => Some(addresses.collect()),
-            Ok(Err(error)) => {
-                tracing::warn!(client = self.name, target = self.host_and_port, %error, "could not resolve");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(client = self.name, target = self.host_and_port, "resolving took too long");
-                None
-            }
-        }
-    }
-
-    async fn update(
-        &mut self,
-        found: BTreeSet<SocketAddr>,
-    ) -> Result<(), mpsc::error::SendError<Change<SocketAddr, Endpoint>>> {
-        for gone in self.known.difference(&found) {
-            self.changes.send(Change::Remove(*gone)).await?;
-        }
-        for new in found.difference(&self.known) {
-            if let Some(endpoint) = endpoint(*new) {
-                self.changes.send(Change::Insert(*new, endpoint)).await?;
-            }
-        }
-        self.known = found;
-        Ok(())
+        let error = match tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await {
+            Ok(Ok(addresses)) => return Some(addresses.collect()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        tracing::warn!(client = self.name, target = self.host_and_port, error, "could not resolve");
+        None
     }
 }
 
-fn endpoint(address: SocketAddr) -> Option<Endpoint> {
-    let uri: Uri = format!("http://{address}").parse().ok()?;
-    let endpoint = Endpoint::from(uri)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .keep_alive_while_idle(true);
-    Some(endpoint)
+/// Keeps the connections of addresses that stay.
+fn update(replicas: &watch::Sender<Replicas>, found: &BTreeSet<SocketAddr>) {
+    replicas.send_if_modified(|known| {
+        if known.iter().map(|replica| replica.address).eq(found.iter().copied()) {
+            return false;
+        }
+        let kept = |address: &SocketAddr| known.iter().find(|replica| replica.address == *address).cloned();
+        *known = found.iter().filter_map(|address| kept(address).or_else(|| Replica::new(*address))).collect();
+        true
+    });
 }
 
 /// A balanced client; give it to a generated one: `ChatAdminClient::new(context.connect("chat", url)?)`.
 #[derive(Clone)]
 pub struct Client {
-    channel: Channel,
+    replicas: watch::Receiver<Replicas>,
+    turn: Arc<AtomicUsize>,
     tokens: ServiceTokens,
 }
 
@@ -162,8 +176,9 @@ impl Service<Request<Body>> for Client {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let client = self.clone();
+        let request = self.prepare(request);
         async move {
-            let request = client.prepare(request)?;
+            let request = request?;
             let answer = tokio::time::timeout(DEADLINE, client.send(request)).await;
             answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("the service did not answer in time")))
         }
@@ -172,6 +187,10 @@ impl Service<Request<Body>> for Client {
 }
 
 impl Client {
+    fn new(replicas: watch::Receiver<Replicas>, tokens: ServiceTokens) -> Self {
+        Self { replicas, turn: Arc::default(), tokens }
+    }
+
     /// Adds the service's token, unless the call carries one, and the trace.
     fn prepare(&self, mut request: Request<Body>) -> Result<Request<Body>, Status> {
         let headers = request.headers_mut();
@@ -190,25 +209,39 @@ impl Client {
     }
 
     /// Sends, and sends once more what was not sent.
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+    async fn send(mut self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (parts, body) = request.into_parts();
         let unsent = Unsent::new(body);
-        let attempt = || {
+        let attempt = async |replica: &Replica| {
             let request = Request::from_parts(parts.clone(), Body::new(unsent.clone()));
-            self.channel.clone().oneshot(request)
+            replica.channel.clone().oneshot(request).await
         };
-        match attempt().await {
+        let replica = self.pick().await?;
+        match attempt(&replica).await {
             Err(error) if !unsent.is_touched() => {
-                tracing::debug!(%error, "a call was not sent, trying once more");
-                attempt().await.map_err(unavailable)
+                tracing::debug!(address = %replica.address, %error, "a call was not sent, trying once more");
+                replica.rest();
+                let other = self.pick().await?;
+                attempt(&other).await.map_err(|error| unavailable(&error))
             }
-            answer => answer.map_err(unavailable),
+            answer => answer.map_err(|error| unavailable(&error)),
         }
+    }
+
+    /// The next address in turn that does not rest; the next one anyhow when all do. Waits for the first address.
+    async fn pick(&mut self) -> Result<Arc<Replica>, Status> {
+        let gone = || Status::unavailable("the client is stopping");
+        let replicas = self.replicas.wait_for(|replicas| !replicas.is_empty()).await.map_err(|_| gone())?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = replicas.len();
+        let mut in_turn = (0..count).filter_map(|step| replicas.get(turn.wrapping_add(step) % count));
+        let next = in_turn.clone().next();
+        in_turn.find(|replica| !replica.is_resting()).or(next).cloned().ok_or_else(gone)
     }
 }
 
-fn unavailable(error: tonic::transport::Error) -> Status {
-    Status::unavailable(crate::error::chain(&error))
+fn unavailable(error: &tonic::transport::Error) -> Status {
+    Status::unavailable(crate::error::chain(error))
 }
 
 /// A body that can be given to a second request as long as the first has read nothing of it: a call whose message
@@ -249,3 +282,7 @@ impl HttpBody for Unsent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).body.size_hint()
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
