@@ -10,6 +10,7 @@ pub mod http;
 pub mod keys;
 pub mod ports;
 pub mod process;
+pub mod redis;
 pub mod transcript;
 pub mod view;
 pub mod wait;
