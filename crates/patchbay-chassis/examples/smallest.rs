@@ -59,7 +59,8 @@ impl Service for Smallest {
 
     async fn start(_config: Config, _context: Context) -> Result<Running, StartError> {
         let listing = Requirement::Scope { service: "console", action: "read" };
-        let methods = MethodScopes::new("smallest.patchbay").method("/patchbay.console.v1.Overview/ListNodes", listing);
+        let methods =
+            MethodScopes::new("smallest.patchbay").method("/patchbay.console.v1.Overview/ListNodes", listing);
         let grpc = GrpcServices {
             routes: tonic::service::Routes::new(OverviewServer::new(Self)),
             methods,

@@ -238,7 +238,8 @@ pub fn health(settings: &Settings) -> Result<(), CommandError> {
 /// container, so it starts no runtime.
 pub fn http_get(url: &str, path: &str) -> io::Result<(u16, String)> {
     let odd = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-    let host = url.strip_prefix("http://").ok_or_else(|| odd("not an http:// address"))?.trim_end_matches('/');
+    let host =
+        url.strip_prefix("http://").ok_or_else(|| odd("not an http:// address"))?.trim_end_matches('/');
     let address = host.to_socket_addrs()?.next().ok_or_else(|| odd("the name has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT)?;
     stream.set_read_timeout(Some(HEALTH_TIMEOUT))?;
@@ -253,6 +254,10 @@ pub fn http_get(url: &str, path: &str) -> io::Result<(u16, String)> {
 
 /// Prints a line to standard output.
 pub fn print(text: &str) -> Result<(), CommandError> {
-    let written = writeln!(io::stdout(), "{text}");
+    let written = match writeln!(io::stdout(), "{text}") {
+        // `config show | head`: the reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    };
     written.map_err(|source| CommandError::Write { what: "to standard output".to_owned(), source })
 }

@@ -59,7 +59,12 @@ pub struct TargetError(String);
 
 impl Connector {
     /// Makes a client and spawns the task that keeps its addresses fresh.
-    pub(crate) fn connect(&self, name: &'static str, target: &str, tasks: &Tasks) -> Result<Client, TargetError> {
+    pub(crate) fn connect(
+        &self,
+        name: &'static str,
+        target: &str,
+        tasks: &Tasks,
+    ) -> Result<Client, TargetError> {
         let host_and_port = host_and_port(target).ok_or_else(|| TargetError(target.to_owned()))?;
         let replicas = watch::Sender::new(Replicas::default());
         let client = Client::new(replicas.subscribe(), self.tokens.clone());
@@ -151,7 +156,8 @@ fn update(replicas: &watch::Sender<Replicas>, found: &BTreeSet<SocketAddr>) {
             return false;
         }
         let kept = |address: &SocketAddr| known.iter().find(|replica| replica.address == *address).cloned();
-        *known = found.iter().filter_map(|address| kept(address).or_else(|| Replica::new(*address))).collect();
+        *known =
+            found.iter().filter_map(|address| kept(address).or_else(|| Replica::new(*address))).collect();
         true
     });
 }

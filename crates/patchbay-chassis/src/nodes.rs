@@ -128,17 +128,18 @@ impl Node {
     }
 
     fn info(&self) -> NodeInfo {
-        let (state, detail) = match self.readiness.condition() {
-            Condition::Ready => (NodeState::Ready, String::new()),
-            Condition::Degraded(detail) => (NodeState::Degraded, detail),
-            Condition::NotReady(detail) => (NodeState::NotReady, detail),
+        let condition = self.readiness.condition();
+        let state = match condition {
+            Condition::Ready => NodeState::Ready,
+            Condition::Degraded(_) => NodeState::Degraded,
+            Condition::NotReady(_) => NodeState::NotReady,
         };
         let figures = self.hooks.get().and_then(|hooks| hooks.figures.as_ref()).map(|figures| figures());
         NodeInfo {
             version: crate::VERSION.to_owned(),
             started_at: self.started_at,
             state,
-            detail,
+            detail: condition.reason().to_owned(),
             figures: figures.unwrap_or_default(),
         }
     }

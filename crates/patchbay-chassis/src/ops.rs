@@ -63,33 +63,27 @@ fn router(ops: Arc<Ops>) -> Router {
 
 /// 200 when clients may come, 503 when not; the body names every component either way.
 async fn readyz(State(ops): State<Arc<Ops>>) -> Response {
-    let (status, word) = match ops.readiness.process_condition() {
-        Condition::Ready => (StatusCode::OK, "ready"),
-        Condition::Degraded(_) => (StatusCode::OK, "degraded"),
-        Condition::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+    let process = ops.readiness.process_condition();
+    let status = match process {
+        Condition::Ready | Condition::Degraded(_) => StatusCode::OK,
+        Condition::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let components = ops.readiness.conditions().into_iter().map(|((service, component), condition)| {
-        let (state, reason) = match condition {
-            Condition::Ready => ("ready", String::new()),
-            Condition::Degraded(reason) => ("degraded", reason),
-            Condition::NotReady(reason) => ("not_ready", reason),
-        };
-        json!({ "service": service, "component": component, "status": state, "reason": reason })
+    let conditions = ops.readiness.conditions();
+    let waiting = conditions.iter().filter(|(_, condition)| matches!(condition, Condition::NotReady(_)));
+    let waiting: Vec<String> =
+        waiting.map(|((service, component), _)| format!("{service}/{component}")).collect();
+    let components = conditions.iter().map(|((service, component), condition)| {
+        let (status, reason) = (condition.word(), condition.reason());
+        json!({ "service": service, "component": component, "status": status, "reason": reason })
     });
-    let components: Vec<Value> = components.collect();
-    let waiting_for: Vec<String> = components
-        .iter()
-        .filter(|component| component["status"] == "not_ready")
-        .map(|component| format!("{}/{}", text(component, "service"), text(component, "component")))
-        .collect();
     let body = json!({
-        "status": word, "version": VERSION, "services": ops.services, "waiting_for": waiting_for, "components": components
+        "status": process.word(),
+        "version": VERSION,
+        "services": ops.services,
+        "waiting_for": waiting,
+        "components": components.collect::<Vec<_>>(),
     });
     (status, Json(body)).into_response()
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Response {

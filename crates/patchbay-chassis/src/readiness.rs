@@ -19,6 +19,25 @@ pub enum Condition {
     NotReady(String),
 }
 
+impl Condition {
+    /// `ready`, `degraded` or `not_ready`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded(_) => "degraded",
+            Self::NotReady(_) => "not_ready",
+        }
+    }
+
+    /// Why; empty when it works.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Ready => "",
+            Self::Degraded(reason) | Self::NotReady(reason) => reason,
+        }
+    }
+}
+
 type Conditions = BTreeMap<(&'static str, &'static str), Condition>;
 
 /// The components of one service. Cheap to clone.
@@ -129,7 +148,14 @@ impl Component {
     fn set(&self, condition: Condition) {
         let before = self.shared.lock().insert(self.key, condition.clone());
         if before.as_ref() != Some(&condition) {
-            tracing::info!(service = self.key.0, component = self.key.1, ?condition, "readiness changed");
+            let (service, component) = self.key;
+            tracing::info!(
+                service,
+                component,
+                state = condition.word(),
+                reason = condition.reason(),
+                "readiness"
+            );
             self.shared.changed.send_replace(());
         }
     }

@@ -88,22 +88,23 @@ fn collect(root: &Value, table: &Value, defaults: &Value, path: &str, keys: &mut
     let root = if table.get("$defs").is_some() { table } else { root };
     let table = resolve(root, table);
     let Some(properties) = table.get("properties").and_then(Value::as_object) else { return };
-    for (name, property) in properties {
+    // A table's own keys come before the tables in it, as TOML wants it.
+    let (tables, plain): (Vec<_>, Vec<_>) =
+        properties.iter().partition(|(_, property)| resolve(root, property).get("properties").is_some());
+    for (name, property) in plain {
         let target = resolve(root, property);
-        let default = defaults.get(name).cloned().unwrap_or_default();
-        if target.get("properties").is_some() {
-            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            collect(root, property, &default, &below, keys);
-            continue;
-        }
         let text = property.get("description").or_else(|| target.get("description"));
         keys.push(Key {
             table: path.to_owned(),
             name: name.clone(),
             kind: kind(root, target),
-            default,
+            default: defaults.get(name).cloned().unwrap_or_default(),
             text: text.and_then(Value::as_str).unwrap_or_default().replace('\n', " "),
         });
+    }
+    for (name, property) in tables {
+        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        collect(root, property, defaults.get(name).unwrap_or(&Value::Null), &below, keys);
     }
 }
 

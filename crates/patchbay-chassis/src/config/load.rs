@@ -3,6 +3,7 @@
 use super::layer::{Layer, merge};
 use figment::{
     Figment,
+    error::Kind,
     value::{Dict, Value},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -102,17 +103,14 @@ impl Loader {
         T: Serialize + DeserializeOwned,
     {
         let base = table_of(defaults);
-        let mut whole = base.clone();
-        merge(&mut whole, given.clone());
+        let whole = over(&base, given);
         let read = Value::from(whole.clone()).deserialize::<T>();
-        merge(table_at(&mut self.effective, prefix), whole);
-        match read {
+        let read = match read {
             Ok(section) => Some(section),
-            Err(error) => {
-                self.explain::<T>(prefix, &base, &given, &error);
-                None
-            }
-        }
+            Err(error) => self.explain(prefix, &base, &whole, &error),
+        };
+        merge(table_at(&mut self.effective, prefix), whole);
+        read
     }
 
     /// Adds what a `validate` found under a prefix.
@@ -163,27 +161,41 @@ impl Loader {
         !matches!(self.figment.find_value(key), Ok(Value::Dict(..)))
     }
 
-    /// Serde stops at the first mistake, so each given value is tried alone over the defaults.
-    fn explain<T: DeserializeOwned>(
-        &mut self,
-        prefix: &str,
-        base: &Dict,
-        given: &Dict,
-        whole: &figment::Error,
-    ) {
+    /// Serde stops at the first mistake, so each value is tried alone over the defaults. Returns the section without
+    /// the values that are wrong, so that the others are validated all the same.
+    fn explain<T>(&mut self, prefix: &str, base: &Dict, whole: &Dict, error: &figment::Error) -> Option<T>
+    where
+        T: DeserializeOwned,
+    {
         let before = self.problems.len();
-        for (key, value) in leaves(given) {
-            let mut alone = base.clone();
-            merge(&mut alone, single(&key, value));
-            if let Err(error) = Value::from(alone).deserialize::<T>() {
-                self.problem(format!("{prefix}{}", key.join(".")), error.kind.to_string());
+        let mut good = base.clone();
+        for (path, value) in leaves(whole) {
+            let alone = single(&path, value);
+            match Value::from(over(base, alone.clone())).deserialize::<T>() {
+                Ok(_) => merge(&mut good, alone),
+                Err(error) => self.problem(format!("{prefix}{}", path.join(".")), message(&error)),
             }
         }
         if self.problems.len() == before {
             // Only wrong together, such as a table that lacks a field.
-            self.problem(format!("{prefix}{}", whole.path.join(".")), whole.kind.to_string());
+            self.problem(format!("{prefix}{}", error.path.join(".")), message(error));
         }
+        Value::from(good).deserialize().ok()
     }
+}
+
+fn message(error: &figment::Error) -> String {
+    match &error.kind {
+        Kind::UnknownField(_, expected) => format!("unknown key, expected one of: {}", expected.join(", ")),
+        kind => kind.to_string(),
+    }
+}
+
+/// `given` on top of `base`.
+fn over(base: &Dict, given: Dict) -> Dict {
+    let mut whole = base.clone();
+    merge(&mut whole, given);
+    whole
 }
 
 /// A section as a table.

@@ -7,6 +7,7 @@
 pub(crate) mod docs;
 mod layer;
 pub(crate) mod load;
+mod network;
 pub(crate) mod sections;
 pub(crate) mod show;
 mod units;
@@ -14,6 +15,7 @@ mod units;
 pub use docs::Reference;
 pub use layer::Layer;
 pub use load::{ConfigError, Problem, Problems};
+pub use network::{Network, NetworkError};
 pub use sections::{Data, Drain, Grpc, Log, LogFormat, Ops, Shared, Telemetry};
 pub use show::Shown;
 pub use units::{ByteSize, Span, UnitError};

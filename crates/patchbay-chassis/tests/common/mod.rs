@@ -1,0 +1,106 @@
+//! A service whose one method misbehaves as its caller asks, and settings to start it on free ports.
+
+use patchbay_auth::Requirement;
+use patchbay_chassis::{
+    Context, GrpcServices, MethodScopes, Mode, Options, Problems, Process, Running, Service, ServiceConfig,
+    Span, StartError, Suite,
+};
+use patchbay_proto::console::v1::{
+    ListNodesRequest, ListNodesResponse,
+    overview_server::{Overview, OverviewServer},
+};
+use patchbay_testkit::keys::Keys;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::Path};
+use tonic::{Request, Response, Status};
+
+pub struct Sample;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SampleConfig {
+    /// How it greets.
+    pub greeting: Greeting,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Greeting {
+    /// What it says.
+    pub text: String,
+    /// How often; not zero.
+    pub every: Span,
+}
+
+impl Default for Greeting {
+    fn default() -> Self {
+        Self { text: "hello".to_owned(), every: Span::seconds(15) }
+    }
+}
+
+impl ServiceConfig for SampleConfig {
+    fn validate(&self, problems: &mut Problems) {
+        if self.greeting.every == Span::default() {
+            problems.add("greeting.every", "must not be zero");
+        }
+    }
+}
+
+impl Service for Sample {
+    const NAME: &'static str = "sample";
+    const GRPC_PORT: u16 = 9190;
+    const OPS_PORT: u16 = 9290;
+    type Config = SampleConfig;
+
+    async fn start(_: SampleConfig, _: Context) -> Result<Running, StartError> {
+        let listing = Requirement::Scope { service: "console", action: "read" };
+        let methods =
+            MethodScopes::new("sample.patchbay").method("/patchbay.console.v1.Overview/ListNodes", listing);
+        let routes = tonic::service::Routes::new(OverviewServer::new(Self));
+        let grpc = GrpcServices { routes, methods, descriptors: patchbay_proto::DESCRIPTOR_SET };
+        Ok(Running { grpc: Some(grpc), ..Running::default() })
+    }
+}
+
+#[tonic::async_trait]
+impl Overview for Sample {
+    async fn list_nodes(
+        &self,
+        request: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        match request.metadata().get("behaviour").map(|value| value.as_bytes()) {
+            Some(b"panic") => panic!("the password is hunter2"),
+            Some(b"hang") => std::future::pending().await,
+            _ => Ok(Response::new(ListNodesResponse::default())),
+        }
+    }
+}
+
+/// Options that read no environment but what is given.
+pub fn options(environment: &[(&str, &str)]) -> Options {
+    let mut options = Options::from_environment(Mode::Development);
+    options.environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    options
+}
+
+/// Starts the sample in this process, believing the given keys.
+pub async fn start(keys: &Keys, folder: &Path) -> Process {
+    let jwks = keys.jwks().to_str().unwrap();
+    let data = folder.join("data");
+    let environment = [
+        ("PATCHBAY_OPS__LISTEN", "127.0.0.1:0"),
+        ("PATCHBAY_GRPC__LISTEN", "127.0.0.1:0"),
+        ("PATCHBAY_AUTH__JWKS_FILE", jwks),
+        ("PATCHBAY_DATA__DIR", data.to_str().unwrap()),
+        ("PATCHBAY_DRAIN__DELAY", "0s"),
+        ("PATCHBAY_DRAIN__SPREAD", "0s"),
+    ];
+    let settings = Suite::single::<Sample>().load(&options(&environment)).unwrap();
+    Process::start(settings).await.unwrap()
+}
+
+pub fn address(process: &Process, name: &str) -> SocketAddr {
+    process.addresses().iter().find(|address| address.name == name).unwrap().address
+}

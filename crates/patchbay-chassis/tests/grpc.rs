@@ -1,0 +1,95 @@
+//! The gRPC server as a client meets it.
+
+mod common;
+
+use common::{address, start};
+use patchbay_proto::console::v1::{ListNodesRequest, overview_client::OverviewClient};
+use patchbay_testkit::keys::Keys;
+use std::time::{Duration, Instant};
+use tonic::{Code, Request, Status, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_types::StatusExt;
+
+struct Bench {
+    keys: Keys,
+    process: patchbay_chassis::Process,
+    channel: Channel,
+    _folder: tempfile::TempDir,
+}
+
+async fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::create(folder.path()).unwrap();
+    let process = start(&keys, folder.path()).await;
+    let target = format!("http://{}", address(&process, "grpc"));
+    let channel = Channel::from_shared(target).unwrap().connect().await.unwrap();
+    Bench { keys, process, channel, _folder: folder }
+}
+
+impl Bench {
+    async fn call(&self, scopes: Option<&[&str]>, headers: &[(&'static str, &str)]) -> Result<(), Status> {
+        let mut request = Request::new(ListNodesRequest {});
+        if let Some(scopes) = scopes {
+            let token = self.keys.token("anna", scopes).unwrap();
+            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        for (name, value) in headers {
+            request.metadata_mut().insert(*name, value.parse().unwrap());
+        }
+        OverviewClient::new(self.channel.clone()).list_nodes(request).await.map(drop)
+    }
+}
+
+const ENOUGH: Option<&[&str]> = Some(&["console:read:overview"]);
+
+fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn denial_carries_details() {
+    let bench = bench().await;
+    let nobody = bench.call(None, &[]).await.unwrap_err();
+    assert_eq!(nobody.code(), Code::Unauthenticated);
+    let domain = nobody.get_error_details().error_info().map(|info| info.domain.clone());
+    assert_eq!(domain.as_deref(), Some("sample.patchbay"));
+    let other = bench.call(Some(&["chat:publish:room/*"]), &[]).await.unwrap_err();
+    assert_eq!(other.code(), Code::PermissionDenied);
+    assert!(!reason(&other).is_empty());
+    bench.call(ENOUGH, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_is_internal_and_tells_nothing() {
+    let bench = bench().await;
+    let status = bench.call(ENOUGH, &[("behaviour", "panic")]).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
+    assert!(status.message().starts_with("internal error, id ") && !status.message().contains("hunter2"));
+    bench.call(ENOUGH, &[]).await.expect("the connection lives on");
+}
+
+#[tokio::test]
+async fn the_callers_deadline_holds() {
+    let bench = bench().await;
+    let begun = Instant::now();
+    let status = bench.call(ENOUGH, &[("behaviour", "hang"), ("grpc-timeout", "50m")]).await.unwrap_err();
+    // tonic's client watches the header too and may be first, with the code of its own time-out.
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn health_is_open_and_follows_readiness() {
+    let bench = bench().await;
+    let mut health = HealthClient::new(bench.channel.clone());
+    let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(answer.status(), ServingStatus::Serving);
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    drop(health);
+    let (stopped, next) = tokio::join!(bench.process.stop(), watch.message());
+    let () = stopped;
+    assert_eq!(next.unwrap().unwrap().status(), ServingStatus::NotServing);
+}
