@@ -17,6 +17,7 @@ mod nodes;
 mod ops;
 mod process;
 mod readiness;
+mod sections;
 mod service;
 mod suite;
 mod tasks;

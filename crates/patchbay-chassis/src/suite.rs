@@ -4,16 +4,14 @@
 //! sections there, and each service's under its name: `[chat-gateway.grpc]`, `PATCHBAY_CHAT_GATEWAY__GRPC__LISTEN`.
 
 use crate::{
-    config::{
-        ConfigError, Grpc, Layer, Problems, ServiceConfig, Shared, Shown,
-        docs::{self, Reference, SectionDocs},
-        load::{Loader, table_of},
-        show,
-    },
+    sections::{Grpc, Shared},
     service::{Context, Mode, Running, Service, StartError},
 };
-use figment::value::{Dict, Value};
 use futures_util::{FutureExt, future::BoxFuture};
+use patchbay_config::{
+    ConfigError, Dict, Layer, Loader, Problems, Reference, SectionDocs, ServiceConfig, Shown, Value,
+    reference, show, table_of,
+};
 use std::{collections::BTreeSet, path::PathBuf};
 
 /// A set of services that share one process.
@@ -142,7 +140,7 @@ impl Suite {
         let services = prepared.into_iter().flatten().filter(|service| is_wanted(service.name)).collect();
         // Present whenever there was no problem.
         let shared = shared.ok_or_else(|| ConfigError(Vec::new()))?;
-        Ok(Settings { name: self.name, mode: options.mode, shared, shown: show::show(&loader), services })
+        Ok(Settings { name: self.name, mode: options.mode, shared, shown: show(&loader), services })
     }
 
     /// The reference of each service as a program of its own, for `docs/reference` and `deploy/config`.
@@ -150,7 +148,7 @@ impl Suite {
         let shared = SectionDocs::of_value(&Shared::defaults(self.ops_port));
         let references = self.services.iter().map(|service| {
             let grpc = SectionDocs::of_value(&Grpc::on_port(service.grpc_port)).under("grpc");
-            docs::reference(service.name, &[(service.docs)(), grpc, shared.clone()])
+            reference(service.name, &[(service.docs)(), grpc, shared.clone()])
         });
         references.collect()
     }

@@ -1,8 +1,8 @@
 //! Sections that every service has. Doc comments here are the reference that operators read.
 
-use super::{Problems, Span};
 use patchbay_auth::AuthConfig;
 use patchbay_backplane::BackplaneConfig;
+use patchbay_config::{Problems, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{

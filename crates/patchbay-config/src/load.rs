@@ -1,6 +1,6 @@
 //! Turning layers into typed sections, with every problem found on the way and the source of each.
 
-use super::layer::{Layer, merge};
+use crate::layer::{Layer, merge};
 use figment::{
     Figment,
     error::Kind,
@@ -62,7 +62,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// All layers merged, the problems found so far, and what the values amount to with their defaults.
-pub(crate) struct Loader {
+pub struct Loader {
     figment: Figment,
     given: Dict,
     pub(crate) effective: Dict,
@@ -71,14 +71,14 @@ pub(crate) struct Loader {
 
 impl Loader {
     /// Merges layers, the strongest last.
-    pub(crate) fn new(layers: Vec<Layer>) -> Self {
+    pub fn new(layers: Vec<Layer>) -> Self {
         let figment = layers.into_iter().fold(Figment::new(), |merged, layer| merged.merge(layer));
         let given = figment.extract().unwrap_or_default();
         Self { figment, given, effective: Dict::new(), problems: Vec::new() }
     }
 
     /// Takes the given top-level values of some keys; what nobody takes is unknown.
-    pub(crate) fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Dict {
+    pub fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Dict {
         let given = std::mem::take(&mut self.given);
         let (taken, left) = given.into_iter().partition(|(key, _)| wanted(key));
         self.given = left;
@@ -86,7 +86,7 @@ impl Loader {
     }
 
     /// Takes a whole table; a value that is no table is left, and so becomes a problem.
-    pub(crate) fn take_table(&mut self, name: &str) -> Dict {
+    pub fn take_table(&mut self, name: &str) -> Dict {
         match self.given.remove(name) {
             Some(Value::Dict(_, table)) => table,
             Some(other) => {
@@ -98,7 +98,7 @@ impl Loader {
     }
 
     /// Reads a typed section over its defaults; `prefix` is where it stands (`""`, or `chat-gateway.`).
-    pub(crate) fn section<T>(&mut self, prefix: &str, defaults: &T, given: Dict) -> Option<T>
+    pub fn section<T>(&mut self, prefix: &str, defaults: &T, given: Dict) -> Option<T>
     where
         T: Serialize + DeserializeOwned,
     {
@@ -114,14 +114,14 @@ impl Loader {
     }
 
     /// Adds what a `validate` found under a prefix.
-    pub(crate) fn validated(&mut self, prefix: &str, problems: &Problems) {
+    pub fn validated(&mut self, prefix: &str, problems: &Problems) {
         for (key, message) in problems.iter() {
             self.problem(format!("{prefix}{key}"), message.to_owned());
         }
     }
 
     /// Adds everything that nobody took.
-    pub(crate) fn leftovers(&mut self, expected: &[String]) {
+    pub fn leftovers(&mut self, expected: &[String]) {
         let keys: Vec<String> = self.given.keys().cloned().collect();
         for key in keys {
             self.problem(key, format!("unknown section, expected one of: {}", expected.join(", ")));
@@ -129,18 +129,18 @@ impl Loader {
     }
 
     /// Adds a problem with a flag that is no configuration value.
-    pub(crate) fn flag_problem(&mut self, flag: &str, message: String) {
+    pub fn flag_problem(&mut self, flag: &str, message: String) {
         self.problems.push(Problem { source: "command line".to_owned(), key: flag.to_owned(), message });
     }
 
     /// Ends the reading.
-    pub(crate) fn finish(&mut self) -> Result<(), ConfigError> {
+    pub fn finish(&mut self) -> Result<(), ConfigError> {
         let problems = std::mem::take(&mut self.problems);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError(problems)) }
     }
 
     /// Where the value of a key came from.
-    pub(crate) fn source(&self, key: &str) -> String {
+    pub fn source(&self, key: &str) -> String {
         let mut key = key;
         loop {
             if let Some(metadata) = self.figment.find_metadata(key) {
@@ -153,7 +153,7 @@ impl Loader {
         }
     }
 
-    pub(crate) fn problem(&mut self, key: String, message: String) {
+    fn problem(&mut self, key: String, message: String) {
         self.problems.push(Problem { source: self.source(&key), key, message });
     }
 
@@ -199,7 +199,7 @@ fn over(base: &Dict, given: Dict) -> Dict {
 }
 
 /// A section as a table.
-pub(crate) fn table_of<T: Serialize>(section: &T) -> Dict {
+pub fn table_of<T: Serialize>(section: &T) -> Dict {
     Value::serialize(section).ok().and_then(Value::into_dict).unwrap_or_default()
 }
 

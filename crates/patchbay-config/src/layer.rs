@@ -1,11 +1,9 @@
 //! Places that values come from, each a layer over the one before.
 
-use super::load::{ConfigError, Problem};
-use figment::{
-    Metadata, Profile, Provider,
-    util::nest,
-    value::{Dict, Map, Value},
-};
+use crate::load::{ConfigError, Problem};
+pub use figment::value::{Dict, Value};
+
+use figment::{Metadata, Profile, Provider, util::nest, value::Map};
 use std::path::Path;
 
 /// Values of one source.
@@ -29,7 +27,7 @@ impl Layer {
     }
 
     /// Reads a TOML file.
-    pub(crate) fn file(path: &Path) -> Result<Self, ConfigError> {
+    pub fn file(path: &Path) -> Result<Self, ConfigError> {
         let source = path.display().to_string();
         let values = std::fs::read_to_string(path)
             .map_err(|error| error.to_string())
@@ -42,7 +40,7 @@ impl Layer {
 
     /// Reads one environment variable; `None` when it does not name a key. Names without `__` are taken only
     /// when they are one of `bare_keys`, because container runtimes inject variables such as `PATCHBAY_PORT`.
-    pub(crate) fn variable(name: &str, text: &str, services: &[&str], bare_keys: &[String]) -> Option<Self> {
+    pub fn variable(name: &str, text: &str, services: &[&str], bare_keys: &[String]) -> Option<Self> {
         let key = name.strip_prefix("PATCHBAY_")?.to_ascii_lowercase();
         if !key.contains("__") && !bare_keys.contains(&key) {
             return None;
@@ -69,7 +67,7 @@ impl Provider for Layer {
 }
 
 /// Puts `over` on top of `base`, table by table.
-pub(super) fn merge(base: &mut Dict, over: Dict) {
+pub(crate) fn merge(base: &mut Dict, over: Dict) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(Value::Dict(_, below)), Value::Dict(_, above)) => merge(below, above),

@@ -1,6 +1,6 @@
 //! The reference of a service's configuration, generated from its types: a page, and an annotated TOML file.
 
-use super::load::table_of;
+use crate::load::table_of;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use serde_json::Value;
@@ -29,24 +29,26 @@ impl Reference {
 
 /// Schema and defaults of some sections.
 #[derive(Clone)]
-pub(crate) struct SectionDocs {
+pub struct SectionDocs {
     schema: Value,
     defaults: Value,
 }
 
 impl SectionDocs {
-    pub(crate) fn of<T: JsonSchema + Serialize + Default>() -> Self {
+    /// Of a type whose defaults are its own.
+    pub fn of<T: JsonSchema + Serialize + Default>() -> Self {
         Self::of_value(&T::default())
     }
 
-    pub(crate) fn of_value<T: JsonSchema + Serialize>(defaults: &T) -> Self {
+    /// Of a type, with these defaults.
+    pub fn of_value<T: JsonSchema + Serialize>(defaults: &T) -> Self {
         let schema: Schema = schema_for!(T);
         let defaults = serde_json::to_value(table_of(defaults)).unwrap_or_default();
         Self { schema: schema.into(), defaults }
     }
 
     /// The same as a section called `name`.
-    pub(crate) fn under(self, name: &str) -> Self {
+    pub fn under(self, name: &str) -> Self {
         let schema = serde_json::json!({ "properties": { name: self.schema } });
         Self { schema, defaults: serde_json::json!({ name: self.defaults }) }
     }
@@ -63,7 +65,7 @@ struct Key {
 }
 
 /// Writes the reference of a service from all its sections.
-pub(crate) fn reference(service: &'static str, sections: &[SectionDocs]) -> Reference {
+pub fn reference(service: &'static str, sections: &[SectionDocs]) -> Reference {
     let mut keys = Vec::new();
     for section in sections {
         collect(&section.schema, &section.schema, &section.defaults, "", &mut keys);

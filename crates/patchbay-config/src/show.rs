@@ -1,6 +1,6 @@
 //! The effective configuration with the source of each value, secrets left out.
 
-use super::load::{Loader, leaves};
+use crate::load::{Loader, leaves};
 use serde::Serialize;
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl fmt::Display for Shown {
 }
 
 /// Lists every value, ordered by key.
-pub(crate) fn show(loader: &Loader) -> Vec<Shown> {
+pub fn show(loader: &Loader) -> Vec<Shown> {
     let shown = leaves(&loader.effective).into_iter().map(|(path, value)| {
         let key = path.join(".");
         let value = serde_json::to_value(&value).unwrap_or_default();
@@ -53,7 +53,7 @@ fn without_credentials(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::redacted;
+    use crate::redacted;
 
     #[test]
     fn secrets_are_left_out_and_paths_are_not() {
