@@ -1,11 +1,11 @@
 //! What every implementation must do. `one` and `two` are two replicas: in one process the same backplane twice.
 
-#![allow(clippy::allow_attributes, dead_code, reason = "each test binary uses its part of the helpers")]
-
+mod file;
 pub(crate) mod leases;
 pub(crate) mod nodes;
 pub(crate) mod presence;
 pub(crate) mod pubsub;
+mod redis_faults;
 pub(crate) mod streams;
 pub(crate) mod values;
 
