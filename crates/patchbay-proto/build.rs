@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let files = [
-        "patchbay/chat/v1/chat_admin.proto",
-        "patchbay/console/v1/console.proto",
-    ];
+    let files = ["patchbay/chat/v1/chat_admin.proto", "patchbay/console/v1/console.proto"];
     println!("cargo:rerun-if-changed={}", root.display());
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true).open_files(files)?;

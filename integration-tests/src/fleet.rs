@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::watch;
 
 /// Time for things that have no goal of their own.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How large a fleet is.
 #[derive(Clone, Copy, Debug)]
@@ -190,8 +190,8 @@ impl Outcome {
     /// How often each close code was seen.
     pub fn closes(&self) -> BTreeMap<u16, usize> {
         let mut counts = BTreeMap::new();
-        for code in self.views.iter().flat_map(|(_, view)| &view.closes) {
-            *counts.entry(*code).or_default() += 1;
+        for close in self.views.iter().flat_map(|(_, view)| &view.closes) {
+            *counts.entry(close.code).or_default() += 1;
         }
         counts
     }

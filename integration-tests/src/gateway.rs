@@ -30,7 +30,7 @@ impl Settings {
 
     /// Sets a value by its key, such as `rooms.default.history`.
     #[must_use]
-    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+    pub fn set(mut self, key: &str, value: &(impl ToString + ?Sized)) -> Self {
         let variable = format!("PATCHBAY_{}", key.to_ascii_uppercase().replace('.', "__"));
         self.0.push((variable, value.to_string()));
         self
@@ -56,10 +56,10 @@ impl Gateway {
     pub async fn start(folder: &Path, name: &str, keys: &Keys, settings: Settings) -> Result<Self> {
         let (http, grpc, ops) = (free_address(), free_address(), free_address());
         let settings = settings
-            .set("listen.http", http)
-            .set("grpc.listen", grpc)
-            .set("ops.listen", ops)
-            .set("auth.jwks_file", keys.jwks().display());
+            .set("listen.http", &http)
+            .set("grpc.listen", &grpc)
+            .set("ops.listen", &ops)
+            .set("auth.jwks_file", &keys.jwks().display());
         let launch = settings
             .0
             .into_iter()

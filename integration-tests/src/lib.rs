@@ -1,6 +1,9 @@
-//! What the black-box tests of this folder share: gateways as real processes, many clients with one oracle, and
-//! the gRPC API as a backend calls it. The tests themselves are in `tests/`.
+//! What the black-box tests of this folder share: gateways as real processes, many clients with one oracle, a
+//! Redis that can be hurt, and the gRPC API as a backend calls it. The tests themselves are in `tests/`.
 
 pub mod admin;
 pub mod fleet;
 pub mod gateway;
+pub mod replay;
+pub mod report;
+pub mod world;

@@ -1,7 +1,13 @@
 //! Code generated from `proto/`: messages, servers and clients, one module for each package.
 //!
 //! It holds no hand-written types. Services implement the servers, backends and tests use the clients.
-#![expect(missing_docs, clippy::pedantic, clippy::all, reason = "generated; comments stand in the .proto files")]
+#![expect(
+    missing_docs,
+    clippy::pedantic,
+    clippy::all,
+    clippy::allow_attributes,
+    reason = "generated; comments stand in the .proto files"
+)]
 
 /// Package `patchbay.chat.v1`.
 pub mod chat {

@@ -3,7 +3,7 @@
 
 use crate::{
     chat::{Closed, Lines},
-    view::{Position, Seen, View, Violation},
+    view::{Close, Position, Seen, View, Violation},
 };
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -205,6 +205,7 @@ impl Runner {
     async fn run(mut self) {
         while *self.phase.borrow() != Phase::Stop {
             let wait = match self.connection().await {
+                Ok(_) if *self.phase.borrow() == Phase::Stop => return,
                 Ok(closed) => self.note_close(&closed),
                 Err(_) => BACK_OFF,
             };
@@ -218,7 +219,8 @@ impl Runner {
     }
 
     fn note_close(&self, closed: &Closed) -> Duration {
-        self.shared.lock().view.closes.push(closed.code);
+        let close = Close { code: closed.code, at: Instant::now() };
+        self.shared.lock().view.closes.push(close);
         let named: serde_json::Value = serde_json::from_str(&closed.reason).unwrap_or_default();
         named["reconnect_after_ms"].as_u64().map_or(BACK_OFF, Duration::from_millis)
     }

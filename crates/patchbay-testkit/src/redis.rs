@@ -112,7 +112,7 @@ impl RedisServer {
             let mut stream = TcpStream::connect(self.address).await?;
             let mut request = format!("*{}\r\n", words.len());
             for word in words {
-                request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+                request.extend(["$", &word.len().to_string(), "\r\n", word, "\r\n"]);
             }
             stream.write_all(request.as_bytes()).await?;
             let mut reply = vec![0; 64 * 1024];

@@ -2,11 +2,14 @@
 //!
 //! `> ` sends a line, `< ` expects one. In what is expected, the string `"*"` stands for any value and `"*WORD"`
 //! for a value that must be the same wherever that word appears; objects must have exactly the same members.
-//! A number in front, `2> `, names another connection; `#` begins a comment.
+//! An array that begins with `"*in any order"` is compared as a set. A number in front, `2> `, names another connection; `#` begins a comment.
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// First element of an array that is compared as a set.
+const ANY_ORDER: &str = "*in any order";
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub fn fenced<'a>(page: &'a str, word: &str) -> Result<&'a str> {
 }
 
 /// Values remembered by their words.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Memory(BTreeMap<String, Value>);
 
 impl Memory {
@@ -75,6 +78,9 @@ impl Memory {
                 ensure!(extra.is_empty(), "unexpected {extra:?}");
                 Ok(())
             }
+            (Value::Array(wanted), Value::Array(got)) if wanted.first() == Some(&json!(ANY_ORDER)) => {
+                self.matches_as_set(&wanted[1..], got)
+            }
             (Value::Array(wanted), Value::Array(got)) => {
                 ensure!(wanted.len() == got.len(), "{} elements, not {}", got.len(), wanted.len());
                 wanted.iter().zip(got).try_for_each(|(wanted, got)| self.matches(wanted, got))
@@ -84,6 +90,18 @@ impl Memory {
                 Ok(())
             }
         }
+    }
+
+    /// Each wanted element takes the first that fits it; good enough where elements differ.
+    fn matches_as_set(&mut self, wanted: &[Value], got: &[Value]) -> Result<()> {
+        ensure!(wanted.len() == got.len(), "{} elements, not {}", got.len(), wanted.len());
+        let mut left: Vec<&Value> = got.iter().collect();
+        for element in wanted {
+            let fits = left.iter().position(|value| self.clone().matches(element, value).is_ok());
+            let fits = fits.with_context(|| format!("no element fits {element}"))?;
+            self.matches(element, left.remove(fits))?;
+        }
+        Ok(())
     }
 
     fn remember(&mut self, word: &str, came: &Value) -> Result<()> {
@@ -108,6 +126,20 @@ mod tests {
         assert_eq!((steps[1].connection, &steps[1].action), (2, &Action::Expect(json!({"a": 1}))));
         assert_eq!(steps[2].action, Action::Close);
         assert!(parse("? x").is_err());
+    }
+
+    #[test]
+    fn sets_are_compared_whatever_their_order() {
+        let mut memory = Memory::default();
+        memory.compare(&json!("*A"), &json!(2)).unwrap();
+        let expected = json!(["*in any order", {"id": "*B"}, {"id": "*A"}]);
+        assert!(
+            memory.compare(&expected, &json!([{"id": 2}, {"id": 3}])).is_err(),
+            "the first takes what it can"
+        );
+        let expected = json!(["*in any order", {"id": "*A"}, {"id": "*C"}]);
+        memory.compare(&expected, &json!([{"id": 3}, {"id": 2}])).unwrap();
+        assert!(memory.compare(&expected, &json!([{"id": 3}])).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What one client has seen of a room, and the oracle over it: no gap, no repeat, nothing out of its epoch.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 /// A position as the protocol gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,15 @@ pub struct Lost {
     pub to: Position,
 }
 
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// Close code; 1006 without a close frame.
+    pub code: u16,
+    /// When.
+    pub at: Instant,
+}
+
 /// Something that must not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -87,8 +96,8 @@ pub struct View {
     pub recovered: usize,
     /// Recoveries that were refused.
     pub lost: Vec<Lost>,
-    /// Close codes, in order.
-    pub closes: Vec<u16>,
+    /// Ends of its connections that it did not ask for, in order.
+    pub closes: Vec<Close>,
     /// What must not have happened.
     pub violations: Vec<Violation>,
 }
