@@ -1,1 +1,72 @@
-//! Under construction.
+//! The web console: its pages, the way from them to the services on one origin, and the overview of what runs.
+//!
+//! It holds no state but what it last saw of the node registry. It does not know the protocols it passes on: chat
+//! frames and gRPC messages go through as bytes.
+
+mod assets;
+mod config;
+mod metrics;
+mod overview;
+mod proxy;
+mod server;
+
+pub use config::{ConsoleConfig, Http, Limits, Upstream, Upstreams};
+
+use metrics::ConsoleMetrics;
+use overview::OverviewService;
+use patchbay_chassis::{Context, DrainHook, GrpcServices, Listening, Running, Service, StartError, listen};
+use patchbay_proto::console::v1::overview_server::OverviewServer;
+use proxy::Proxy;
+use server::{App, Server};
+use std::sync::Arc;
+
+/// The service.
+pub struct Console;
+
+impl Service for Console {
+    const NAME: &'static str = "console";
+    const GRPC_PORT: u16 = 9100;
+    const OPS_PORT: u16 = 9200;
+
+    type Config = ConsoleConfig;
+
+    async fn start(config: ConsoleConfig, context: Context) -> Result<Running, StartError> {
+        let listener = listen::bind("http", config.http.listen).await?;
+        let address = listener.local_addr().map_err(|source| StartError::Bind {
+            name: "http",
+            address: config.http.listen,
+            source,
+        })?;
+        let metrics = ConsoleMetrics::register(&context.metrics);
+        let proxy = Proxy::new(&config, &context, metrics.clone());
+        let app = Arc::new(App { proxy: proxy.clone(), metrics: metrics.clone() });
+        let server = Server { listener, app, limits: config.limits, context: context.clone() };
+        context.tasks.spawn_critical("http", server.run());
+        Ok(Running {
+            listeners: vec![Listening {
+                name: "http",
+                address,
+                url: format!("http://{}", listen::reachable(address)),
+            }],
+            grpc: Some(grpc(&context)),
+            drain: Some(drain(proxy)),
+            figures: Some(Arc::new(move || metrics.figures())),
+            on_reaped: None,
+        })
+    }
+}
+
+fn grpc(context: &Context) -> GrpcServices {
+    let overview = OverviewService::new(context.backplane.clone(), context.clock.clone());
+    GrpcServices {
+        routes: tonic::service::Routes::new(OverviewServer::new(overview)),
+        methods: overview::methods(),
+        descriptors: patchbay_proto::DESCRIPTOR_SET,
+    }
+}
+
+/// Tunnelled connections end by themselves when the gateway behind them drains too; what is left after the spread
+/// is cut, and its clients come back elsewhere.
+fn drain(proxy: Proxy) -> DrainHook {
+    Box::new(move |plan| Box::pin(async move { proxy.close_tunnels(plan.spread).await }))
+}

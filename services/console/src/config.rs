@@ -1,0 +1,172 @@
+//! Configuration of the console.
+
+use http::{Uri, uri::Authority};
+use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+/// All sections of the console's own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Where browsers connect.
+    pub http: Http,
+    /// Where the services are that browsers reach through the console.
+    pub upstreams: Upstreams,
+    /// Bounds on requests.
+    pub limits: Limits,
+}
+
+/// Where browsers connect.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address for browsers.
+    pub listen: SocketAddr,
+    /// Addresses of proxies whose `X-Forwarded-For` is kept; a network is written `10.0.0.0/8`. Anybody else's is
+    /// replaced by the address they come from.
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: ([0, 0, 0, 0], 8000).into(), trusted_proxies: Vec::new() }
+    }
+}
+
+/// Where the services are that browsers reach through the console.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upstreams {
+    /// chat-gateway's HTTP and WebSocket port, for `/chat/*`.
+    pub chat: Upstream,
+    /// chat-gateway's gRPC port, for `/patchbay.chat.v1.*`.
+    pub chat_grpc: Upstream,
+    /// The console's own gRPC port, for `/patchbay.console.v1.*`.
+    pub console_grpc: Upstream,
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self {
+            chat: Upstream::loopback("127.0.0.1:8765"),
+            chat_grpc: Upstream::loopback("127.0.0.1:9101"),
+            console_grpc: Upstream::loopback("127.0.0.1:9100"),
+        }
+    }
+}
+
+/// Bounds on requests.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Open connections, those that became WebSockets included; more wait to be accepted.
+    pub connections: usize,
+    /// Time for a request's head to arrive, and for an idle connection to send one.
+    pub head_timeout: Span,
+    /// Time for an upstream to accept a connection.
+    pub connect_timeout: Span,
+    /// Time for an upstream to begin its answer.
+    pub answer_timeout: Span,
+    /// Body of a request that is passed on; gRPC has its own limit for each message.
+    pub body: ByteSize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            head_timeout: Span::seconds(30),
+            connect_timeout: Span::seconds(3),
+            answer_timeout: Span::seconds(30),
+            body: ByteSize::mib(1),
+        }
+    }
+}
+
+impl ServiceConfig for ConsoleConfig {
+    fn validate(&self, problems: &mut Problems) {
+        if self.limits.connections == 0 {
+            problems.add("limits.connections", "must be at least 1");
+        }
+        let limits = self.limits;
+        let times = [
+            ("limits.head_timeout", limits.head_timeout),
+            ("limits.connect_timeout", limits.connect_timeout),
+            ("limits.answer_timeout", limits.answer_timeout),
+        ];
+        for (key, _) in times.into_iter().filter(|(_, time)| time.duration().is_zero()) {
+            problems.add(key, "must be longer than nothing");
+        }
+    }
+}
+
+/// A service behind the console, written as `"http://host:port"`.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub struct Upstream(Authority);
+
+impl Upstream {
+    fn loopback(authority: &'static str) -> Self {
+        Self(Authority::from_static(authority))
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &Authority {
+        &self.0
+    }
+}
+
+/// A text that is no upstream.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not an address such as \"http://host:port\"")]
+pub struct UpstreamError(String);
+
+impl FromStr for Upstream {
+    type Err = UpstreamError;
+
+    fn from_str(text: &str) -> Result<Self, UpstreamError> {
+        let uri =
+            text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.path() == "/");
+        let authority = uri.and_then(|uri| uri.into_parts().authority);
+        let authority =
+            authority.filter(|authority| authority.port().is_some() && !authority.as_str().contains('@'));
+        authority.map(Self).ok_or_else(|| UpstreamError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
+}
+
+impl Serialize for Upstream {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Upstream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_has_host_and_port_and_nothing_else() {
+        for good in ["http://127.0.0.1:8765", "http://chat-gateway:8765/", "http://[::1]:80"] {
+            assert!(good.parse::<Upstream>().is_ok(), "{good}");
+        }
+        for bad in
+            ["", "chat:80", "http://chat", "https://chat:443", "http://chat:80/ws", "http://me:pw@chat:80"]
+        {
+            assert!(bad.parse::<Upstream>().is_err(), "{bad}");
+        }
+    }
+}
