@@ -1,2 +1,7 @@
-//! Under construction.
-fn main() {}
+//! Runs chat-gateway by itself; everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    patchbay_chassis::main::<chat_gateway::ChatGateway>()
+}
