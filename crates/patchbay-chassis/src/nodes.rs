@@ -21,7 +21,7 @@ const BEAT: Duration = Duration::from_secs(3);
 const TTL: Duration = Duration::from_secs(10);
 
 /// What a replica tells of itself in the node registry, as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeInfo {
     /// Version of the binary.
     pub version: String,
@@ -38,7 +38,7 @@ pub struct NodeInfo {
 }
 
 /// Whether a replica takes clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It does.
@@ -46,6 +46,7 @@ pub enum NodeState {
     /// It does, with something away.
     Degraded,
     /// It starts, or is about to stop.
+    #[default]
     NotReady,
 }
 

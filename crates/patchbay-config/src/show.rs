@@ -53,7 +53,7 @@ fn without_credentials(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::redacted;
+    use super::redacted;
 
     #[test]
     fn secrets_are_left_out_and_paths_are_not() {

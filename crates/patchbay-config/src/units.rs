@@ -80,6 +80,11 @@ impl Span {
     pub const fn duration(self) -> Duration {
         self.0
     }
+
+    /// In whole milliseconds, as protocols have it.
+    pub fn as_millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl fmt::Display for Span {
