@@ -65,8 +65,10 @@ need_rust() {
 
 # need_python REQUIREMENTS: a virtual environment in target/tools with what the file names.
 need_python() {
-  if [ ! -x "$VENV/bin/pip" ]; then
+  # One that does not run any more was made by a Python that is gone.
+  if ! "$VENV/bin/python" -c '' 2>/dev/null; then
     need_apt python3 python3-venv
+    rm -rf "$VENV"
     python3 -m venv "$VENV"
   fi
   # The stamp saves pip's four seconds when nothing has changed.
@@ -79,7 +81,7 @@ need_python() {
 
 # need_node: node of at least NODE_MINIMUM, and npm; a Python wheel brings them where they are missing or too old.
 need_node() {
-  if command -v npm >/dev/null && version_at_least "$NODE_MINIMUM" "$(node --version | tr -d v)"; then
+  if command -v npm >/dev/null && version_at_least "$NODE_MINIMUM" "$(node --version 2>/dev/null | tr -d v)"; then
     return
   fi
   say "Node $NODE_MINIMUM or newer is not here"
