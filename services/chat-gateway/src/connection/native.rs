@@ -1,6 +1,6 @@
 //! The native protocol's side of a connection: frames to commands, and what bad ones cost.
 
-use super::{Connection, frames, hello::OriginTrust, session::Session, task::Flow};
+use super::{Connection, frames, handle::Stage, hello::OriginTrust, session::Session, task::Flow};
 use crate::{
     gateway::Gateway,
     protocol::{
@@ -43,6 +43,9 @@ impl Native {
 }
 
 fn on_line(session: Session<'_>, line: &str, errors: &mut u32) {
+    if session.connection.stage() == Stage::Ending {
+        return;
+    }
     let (id, error) = match command::parse(line, session.gateway.config.limits.json_depth) {
         Ok(Line::Pong) => return,
         Ok(Line::Command(command)) => match (command.id, session.run(command)) {
@@ -57,6 +60,9 @@ fn on_line(session: Session<'_>, line: &str, errors: &mut u32) {
     *errors += 1;
     if let Some(id) = id {
         tell(session, id, &error);
+    }
+    if let Some(close) = error.close {
+        session.connection.end(close, session.gateway.seconds());
     }
     if *errors > session.gateway.config.limits.errors {
         session.connection.end(Close::TooManyErrors, session.gateway.seconds());

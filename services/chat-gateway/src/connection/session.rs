@@ -46,8 +46,9 @@ impl Session<'_> {
             return match verb {
                 Verb::Connect(connect) => self.connect(id.unwrap_or(0), &connect),
                 _ => {
-                    self.connection.end(Close::BadRequest, self.gateway.seconds());
-                    Err(CommandError::new(ErrorCode::Unauthorized, "the first command must be `connect`"))
+                    let error =
+                        CommandError::new(ErrorCode::Unauthorized, "the first command must be `connect`");
+                    Err(error.closing(Close::BadRequest))
                 }
             };
         };
@@ -80,8 +81,8 @@ impl Session<'_> {
         if identity.kind != IdentityKind::Guest {
             let limit = self.gateway.config.connections.max_per_user;
             if !self.gateway.connections.claim_user(&profile.user, limit) {
-                self.connection.end(Close::ConnectionLimit, self.gateway.seconds());
-                return Err(CommandError::new(ErrorCode::LimitExceeded, "too many connections of this user"));
+                let error = CommandError::new(ErrorCode::LimitExceeded, "too many connections of this user");
+                return Err(error.closing(Close::ConnectionLimit));
             }
         }
         self.connection
@@ -113,21 +114,21 @@ impl Session<'_> {
 
     fn signed_in(self, token: &str) -> Result<Arc<Identity>, CommandError> {
         if self.origin == OriginTrust::GuestsOnly {
-            self.connection.end(Close::PermissionDenied, self.gateway.seconds());
             let message = "pages of this origin may not sign in: see listen.allowed_origins";
-            return Err(CommandError::new(ErrorCode::PermissionDenied, message));
+            let error = CommandError::new(ErrorCode::PermissionDenied, message);
+            return Err(error.closing(Close::PermissionDenied));
         }
         self.gateway.context.auth.verify(token).map_err(|error| {
             let close = if error == TokenError::Expired { Close::Expired } else { Close::InvalidToken };
-            self.connection.end(close, self.gateway.seconds());
-            token_error(error)
+            token_error(error).closing(close)
         })
     }
 
     fn guest(self) -> Result<Arc<Identity>, CommandError> {
         self.gateway.context.auth.guest().ok_or_else(|| {
-            self.connection.end(Close::InvalidToken, self.gateway.seconds());
-            CommandError::new(ErrorCode::Unauthorized, "guests are not allowed: connect with a token")
+            let error =
+                CommandError::new(ErrorCode::Unauthorized, "guests are not allowed: connect with a token");
+            error.closing(Close::InvalidToken)
         })
     }
 

@@ -1,5 +1,6 @@
 //! Error codes of the native protocol. The table stands in `docs/protocol/chat.md`.
 
+use super::close::Close;
 use std::{borrow::Cow, time::Duration};
 
 /// What went wrong with a command; the number is on the wire.
@@ -50,12 +51,14 @@ pub struct CommandError {
     pub message: Cow<'static, str>,
     /// How long to wait before the next try, where that helps.
     pub retry_after: Option<Duration>,
+    /// How the connection is closed after it has been told.
+    pub close: Option<Close>,
 }
 
 impl CommandError {
     /// Makes an error without a waiting time.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), retry_after: None }
+        Self { code, message: message.into(), retry_after: None, close: None }
     }
 
     /// The command broke a rate limit.
@@ -64,7 +67,14 @@ impl CommandError {
             code: ErrorCode::TooManyRequests,
             message: "too many requests, slow down".into(),
             retry_after: Some(retry_after),
+            close: None,
         }
+    }
+
+    /// The same error, after which the connection is closed.
+    #[must_use]
+    pub fn closing(self, close: Close) -> Self {
+        Self { close: Some(close), ..self }
     }
 
     /// There is no subscription to the room.
