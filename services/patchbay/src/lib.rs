@@ -1,1 +1,24 @@
-//! Under construction.
+//! The all-in-one and the operator's command line.
+//!
+//! It is the only crate that depends on services. It adds no behaviour of theirs: it chooses which to start, makes
+//! the keys that a lone machine needs, and prints where everything is.
+
+mod banner;
+mod cli;
+mod keys;
+mod presets;
+mod secrets;
+mod status;
+mod token;
+
+pub use cli::main;
+
+use patchbay_chassis::Suite;
+
+/// Port for operators of the whole process.
+const OPS_PORT: u16 = 9200;
+
+/// Every service, in the order in which they start.
+pub fn suite() -> Suite {
+    Suite::all_in_one("patchbay", OPS_PORT).with::<chat_gateway::ChatGateway>().with::<console::Console>()
+}

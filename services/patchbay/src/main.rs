@@ -1,2 +1,5 @@
-//! Under construction.
-fn main() {}
+//! `patchbay`: the all-in-one and the operator's command line.
+
+fn main() -> std::process::ExitCode {
+    patchbay::main()
+}

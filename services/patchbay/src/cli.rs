@@ -1,0 +1,101 @@
+//! Commands and their flags.
+
+use crate::{banner, keys::KeyFolder, presets, secrets, status, suite, token};
+use clap::{Parser, Subcommand};
+use patchbay_chassis::{
+    Mode,
+    cli::{self, ConfigArgs, ConfigCommand},
+};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Folder of data and keys where nothing else is said.
+pub(crate) const DATA: &str = "data";
+
+#[derive(Parser)]
+#[command(name = "patchbay", version = patchbay_chassis::VERSION, about = "The Patchbay suite in one process")]
+struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs services in one process (default: all of them).
+    Run {
+        /// `all`, or names with commas between them.
+        #[arg(long, default_value = "all")]
+        services: String,
+    },
+    /// Makes tokens.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Makes the keys that services need when they run apart, and leaves those that are there.
+    InitSecrets {
+        /// Folder to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Shows how a running suite is.
+    Status(status::StatusArgs),
+    /// Checks, shows or documents the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Asks the running process whether it is ready; exit code 1 when it is not.
+    Health,
+    /// Prints the version.
+    Version,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Signs a token and prints it alone on the last line.
+    Create(token::TokenArgs),
+}
+
+/// Reads the command line, does what it says, and tells how it went.
+pub fn main() -> ExitCode {
+    cli::parse(Cli::try_parse()).map_or_else(
+        |code| code,
+        |cli| {
+            cli::exit(dispatch(cli).map_err(anyhow::Error::reallocate_into_boxed_dyn_error_without_backtrace))
+        },
+    )
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let command = cli.command.unwrap_or_else(|| Command::Run { services: "all".to_owned() });
+    match command {
+        Command::Run { services } => run(&cli.config, &services),
+        Command::Token { command: TokenCommand::Create(args) } => token::create(args),
+        Command::InitSecrets { out } => secrets::init(&out, suite().services()),
+        Command::Status(args) => status::show(&args),
+        Command::Config { command } => {
+            Ok(cli::config(&suite(), &presets::complete(&suite(), cli.config.options())?, &command)?)
+        }
+        Command::Health => {
+            let options = presets::complete(&suite(), cli.config.options())?;
+            Ok(cli::health(&suite().load(&options)?)?)
+        }
+        Command::Version => Ok(cli::print(&format!("patchbay {}", patchbay_chassis::VERSION))?),
+    }
+}
+
+fn run(config: &ConfigArgs, services: &str) -> anyhow::Result<()> {
+    let mut options = config.options();
+    if services != "all" {
+        options.services = Some(services.split(',').map(|name| name.trim().to_owned()).collect());
+    }
+    let suite = suite();
+    let settings = suite.load(&presets::complete(&suite, options)?)?;
+    let keys = settings.shared.data.dir.as_deref().map(KeyFolder::open).transpose()?;
+    let is_inviting = settings.mode == Mode::Development || keys.as_ref().is_some_and(KeyFolder::is_new);
+    let invitation = keys.filter(|_| is_inviting).map(|keys| token::invitation(&keys)).transpose()?;
+    let mode = settings.mode;
+    Ok(cli::run(settings, |addresses| cli::print(&banner::text(addresses, mode, invitation.as_deref())))?)
+}

@@ -1,0 +1,49 @@
+//! The keys of a lone machine: one that signs tokens, and the key set that makes the services believe it.
+
+use anyhow::Context;
+use patchbay_auth::{KeyOwner, Signer};
+use std::path::{Path, PathBuf};
+
+/// `<data>/keys`: `token-signing.pem` and `jwks.json`.
+pub(crate) struct KeyFolder {
+    signer: Signer,
+    is_new: bool,
+}
+
+/// Where the key set of a data folder is.
+pub(crate) fn jwks_file(data: &Path) -> PathBuf {
+    data.join("keys/jwks.json")
+}
+
+impl KeyFolder {
+    /// Opens the keys of a data folder, making them on first use.
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        let folder = data.join("keys");
+        make_private(&folder)?;
+        let path = folder.join("token-signing.pem");
+        let is_new = !path.exists();
+        let signer = Signer::load_or_generate(&path, KeyOwner::Issuer)?;
+        let jwks = jwks_file(data);
+        if is_new || !jwks.exists() {
+            signer.jwks().write(&jwks).with_context(|| format!("could not write {}", jwks.display()))?;
+        }
+        Ok(Self { signer, is_new })
+    }
+
+    /// Whether this is the machine's first start.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The key that signs tokens.
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+}
+
+/// Makes a folder that only its owner can look into.
+fn make_private(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("could not make {}", folder.display()))
+}

@@ -1,0 +1,43 @@
+//! `patchbay init-secrets`: the keys of services that run apart, made once and never changed.
+
+use anyhow::Context;
+use patchbay_auth::{KeyOwner, Signer};
+use patchbay_chassis::cli;
+use std::{
+    fs, io,
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
+};
+
+/// User and group under which the containers run.
+const CONTAINER_USER: u32 = 65532;
+
+/// Writes `token-signing.pem`, `<service>.pem` for each service, and `jwks.json` with the public halves of all.
+pub(crate) fn init<'a>(folder: &Path, services: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+    let issuer = key(folder, "token-signing", KeyOwner::Issuer)?;
+    let mut jwks = issuer.jwks();
+    for service in services {
+        jwks.merge(key(folder, service, KeyOwner::Service(service.to_owned()))?.jwks());
+    }
+    let path = folder.join("jwks.json");
+    jwks.write(&path).with_context(|| format!("could not write {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    Ok(cli::print(&format!("secrets are in {}", folder.display()))?)
+}
+
+fn key(folder: &Path, name: &str, owner: KeyOwner) -> anyhow::Result<Signer> {
+    let path = folder.join(format!("{name}.pem"));
+    let signer = Signer::load_or_generate(&path, owner)?;
+    hand_over(&path)
+        .with_context(|| format!("could not give {} to user {CONTAINER_USER}", path.display()))?;
+    Ok(signer)
+}
+
+/// Gives a key to the containers' user. Whoever is not root cannot, and then is that user or runs no containers.
+fn hand_over(path: &Path) -> io::Result<()> {
+    match chown(path, Some(CONTAINER_USER), Some(CONTAINER_USER)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
