@@ -253,3 +253,74 @@ impl Queue {
 fn length(frame: &Bytes) -> u32 {
     u32::try_from(frame.len()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, sync::Arc};
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, tcp::OwnedReadHalf},
+    };
+
+    async fn pair(limit: u32) -> (Arc<Outbound>, OwnedReadHalf, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        let (reader, writer) = server.into_split();
+        (Arc::new(Outbound::new(writer, limit)), reader, client)
+    }
+
+    /// Drives the queue as the connection's task does, until it is closed or dead.
+    async fn drive(outbound: Arc<Outbound>) -> Progress {
+        poll_fn(|cx| match outbound.poll(cx) {
+            Progress::Open => Poll::Pending,
+            end => Poll::Ready(end),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn everything_arrives_in_order_however_slow_the_client_is() {
+        let (outbound, _reader, mut client) = pair(64 << 20).await;
+        let mut expected = Vec::new();
+        for number in 0..2000_u32 {
+            let frame: Bytes = number.to_be_bytes().repeat(1000).into();
+            expected.extend_from_slice(&frame);
+            assert_ne!(outbound.send(&frame), Sent::Overflow);
+        }
+        assert!(outbound.is_pressed(), "the socket took 8 MB at once");
+        outbound.close(Close::Shutdown);
+        let mut received = vec![0; expected.len()];
+        let (progress, read) = tokio::join!(drive(outbound), client.read_exact(&mut received));
+        assert_eq!((progress, read.unwrap()), (Progress::Closed, expected.len()));
+        assert!(received == expected, "what arrived is not what was sent");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_closed_with_3008() {
+        let (outbound, _reader, mut client) = pair(1 << 20).await;
+        let frame = Bytes::from(vec![7; 64 * 1024]);
+        let mut sent = 0;
+        while outbound.send(&frame) != Sent::Overflow {
+            sent += 1;
+            assert!(sent < 1000, "the queue has no bound");
+        }
+        assert!(outbound.was_slow());
+        assert_eq!(outbound.send(&frame), Sent::Dropped);
+        let mut received = Vec::new();
+        let read = async {
+            let mut part = vec![0; 64 * 1024];
+            while !received.ends_with(b"slow consumer") {
+                let count = client.read(&mut part).await.unwrap();
+                assert_ne!(count, 0, "closed without a word");
+                received.extend_from_slice(&part[..count]);
+            }
+        };
+        let (progress, ()) = tokio::join!(drive(outbound.clone()), read);
+        assert_eq!(progress, Progress::Closed);
+        let close = encode::close_frame(Close::Slow.code(), "slow consumer");
+        assert!(received.ends_with(&close));
+        assert_eq!((received.len() - close.len()) % frame.len(), 0, "a frame was cut");
+    }
+}

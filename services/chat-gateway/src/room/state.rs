@@ -303,3 +303,98 @@ impl Room {
         if self.has_gap { Outcome::Gap } else { Outcome::Fine }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patchbay_backplane::{Entry, Epoch};
+
+    fn at(epoch: &str, offset: u64) -> Position {
+        Position { epoch: Epoch(epoch.into()), offset }
+    }
+
+    fn room_at(top: Position) -> Room {
+        let channel = Name::new("chat", "room", "r");
+        let id = RoomId::parse("r").unwrap();
+        let mut room = Room::new(id, channel, RoomPolicy::default());
+        assert_eq!(room.opened(top), Outcome::Fine);
+        room
+    }
+
+    fn entry(offset: u64) -> Message {
+        let payload = Bytes::from(format!("{{\"n\":{offset}}}"));
+        Message { channel: Name::new("chat", "room", "r"), payload, position: Some(at("e", offset)) }
+    }
+
+    fn page(offsets: std::ops::RangeInclusive<u64>, top: u64) -> Page {
+        let entries = offsets.map(|offset| Entry { offset, payload: entry(offset).payload }).collect();
+        Page { entries, top: at("e", top), more: false }
+    }
+
+    fn pending(room: &Room) -> Vec<u64> {
+        let offset = |item: &Item| match item {
+            Item::Publication { offset, .. } => Some(*offset),
+            Item::Signal(_) => None,
+        };
+        room.pending.iter().filter_map(offset).collect()
+    }
+
+    #[test]
+    fn what_arrives_while_a_room_opens_is_told_once() {
+        let channel = Name::new("chat", "room", "r");
+        let mut room = Room::new(RoomId::parse("r").unwrap(), channel, RoomPolicy::default());
+        for offset in [4, 5, 6] {
+            assert_eq!(room.message(entry(offset)), Outcome::Fine);
+        }
+        assert_eq!(room.opened(at("e", 5)), Outcome::Fine);
+        assert_eq!((pending(&room), room.flushed), (vec![6], 5));
+    }
+
+    #[test]
+    fn a_gap_is_filled_by_a_read_in_order() {
+        let mut room = room_at(at("e", 5));
+        assert_eq!(room.message(entry(8)), Outcome::Gap);
+        assert_eq!(room.message(entry(9)), Outcome::Fine);
+        assert_eq!(pending(&room), Vec::<u64>::new());
+        assert_eq!(room.fill(&page(6..=8, 8)), Outcome::Fine);
+        assert_eq!(pending(&room), vec![6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_gap_that_cannot_be_filled_loses_the_room() {
+        let mut room = room_at(at("e", 5));
+        assert_eq!(room.message(entry(900)), Outcome::Gap);
+        assert_eq!(room.fill(&page(700..=900, 900)), Outcome::Lost);
+    }
+
+    #[test]
+    fn another_epoch_loses_the_room() {
+        let mut room = room_at(at("old", 5));
+        assert_eq!(room.message(entry(6)), Outcome::Lost);
+        room.restart(at("e", 6));
+        assert_eq!(room.message(entry(7)), Outcome::Fine);
+        assert_eq!(pending(&room), vec![7]);
+    }
+
+    #[test]
+    fn recovery_ends_where_newcomers_join() {
+        let mut room = room_at(at("e", 5));
+        for offset in 6..=9 {
+            room.message(entry(offset));
+        }
+        let offsets = |recovery| match recovery {
+            Recovery::Whole(entries) => {
+                Some(entries.iter().map(|(offset, _): &(u64, Bytes)| *offset).collect::<Vec<_>>())
+            }
+            Recovery::Gone | Recovery::Unknown => None,
+        };
+        // Nobody has been told of 6 to 9 yet: the next pass will.
+        assert_eq!(offsets(room.recovery(5, None)), Some(vec![]));
+        assert_eq!(room.recovery(3, None), Recovery::Unknown);
+        assert_eq!(offsets(room.recovery(3, Some(&page(4..=9, 9)))), Some(vec![4, 5]));
+        room.tell_pending();
+        assert_eq!(offsets(room.recovery(7, None)), Some(vec![8, 9]));
+        assert_eq!(offsets(room.recovery(3, Some(&page(4..=7, 7)))), Some(vec![4, 5, 6, 7, 8, 9]));
+        assert_eq!(room.recovery(3, Some(&page(5..=9, 9))), Recovery::Gone);
+    }
+}
