@@ -1,6 +1,7 @@
 //! What a history publish costs Redis: CPU of a real redis-server for each append by the backplane, against the
 //! same script with arguments of the same size under `redis-benchmark -P 32`, and round trips for each append.
-//! One subscriber of all rooms is there in both. `scripts/bench redis` runs it in the release profile:
+//! One subscriber of all rooms is there in both. redis-benchmark gives each of its random numbers another value, so
+//! that it cannot name the keys of one room twice: it has one room, which is kind to it. `scripts/bench redis` runs it in the release profile:
 //!
 //! `bench_redis [--appends N] [--rounds N] [--json FILE]`
 #![expect(clippy::print_stdout, reason = "the table is the program's output")]
@@ -140,12 +141,11 @@ async fn benchmark_run(server: &RedisServer, appends: usize) -> Result<Run> {
     let channels: Vec<String> =
         (0..ROOMS).map(|room| format!("pb:{{64}}:bench:room:{}", room_id(room))).collect();
     let listener = listen(server, &channels).await?;
-    let (port, requests, rooms) =
-        (server.address().port().to_string(), appends.to_string(), ROOMS.to_string());
+    let (port, requests) = (server.address().port().to_string(), appends.to_string());
     let max_age = RETENTION.max_age.as_millis().to_string();
     let mut benchmark = Command::new("redis-benchmark");
     benchmark
-        .args(["-h", "127.0.0.1", "-p", &port, "-P", "32", "-c", "50", "-n", &requests, "-r", &rooms, "-q"])
+        .args(["-h", "127.0.0.1", "-p", &port, "-P", "32", "-c", "50", "-n", &requests, "-q"])
         .args([
             "EVALSHA",
             &hash,
@@ -172,7 +172,7 @@ fn append(room: &Name) -> Append {
     Append { stream: room.clone(), payload: vec![b'x'; PAYLOAD].into(), key: None, retention: RETENTION }
 }
 
-/// As redis-benchmark writes its random numbers.
+/// All of one length, so that all keys are.
 fn room_id(room: usize) -> String {
     format!("{room:012}")
 }
@@ -185,7 +185,7 @@ async fn channels(server: &RedisServer) -> Result<Vec<String>> {
 
 /// A subscriber that reads and drops.
 async fn listen(server: &RedisServer, channels: &[String]) -> Result<tokio::task::AbortHandle> {
-    ensure!(channels.len() == ROOMS, "{channels:?}");
+    ensure!(!channels.is_empty(), "no room has a channel");
     let mut stream = TcpStream::connect(server.address()).await?;
     stream.write_all(format!("SUBSCRIBE {}\r\n", channels.join(" ")).as_bytes()).await?;
     let mut buffer = vec![0; 64 * 1024];

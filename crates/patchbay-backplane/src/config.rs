@@ -51,10 +51,6 @@ impl Default for BackplaneConfig {
 
 /// Makes the backplane that the configuration asks for. Redis need not be there yet: the backplane is then down
 /// and heals when it comes. Must be called in a tokio runtime.
-#[expect(
-    clippy::unused_async,
-    reason = "reading the file may move off the runtime without a change for callers"
-)]
 pub async fn connect(
     config: BackplaneConfig,
     tasks: TaskTracker,
@@ -66,7 +62,11 @@ pub async fn connect(
     let Some(file) = &config.file else {
         return Ok(Arc::new(MemoryBackplane::volatile(&tasks, &shutdown)));
     };
-    Ok(Arc::new(MemoryBackplane::open(file, config.queue, &tasks, &shutdown)?))
+    let (file, writer_tasks) = (file.clone(), tasks.clone());
+    let open = move || MemoryBackplane::open(&file, config.queue, &writer_tasks, &shutdown);
+    let backplane =
+        tasks.spawn_blocking(open).await.map_err(|error| BackplaneError::Store(error.to_string()))??;
+    Ok(Arc::new(backplane))
 }
 
 /// Durations as text with a unit, such as `5s` and `250ms`.

@@ -16,7 +16,7 @@ macro_rules! conformance {
         mod file {
             $($(#[tokio::test]
             async fn $test() {
-                let subject = crate::suite::Subject::file();
+                let subject = crate::suite::Subject::file().unwrap();
                 crate::suite::$area::$test(&subject).await.unwrap();
             })+)+
         }
@@ -24,7 +24,7 @@ macro_rules! conformance {
         mod redis {
             $($(#[tokio::test]
             async fn $test() {
-                let subject = crate::suite::Subject::redis().await;
+                let subject = crate::suite::Subject::redis().await.unwrap();
                 crate::suite::$area::$test(&subject).await.unwrap();
             })+)+
         }

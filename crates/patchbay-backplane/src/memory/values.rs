@@ -18,7 +18,7 @@ pub(super) struct Values {
 }
 
 struct Value {
-    value: Bytes,
+    content: Bytes,
     version: u64,
     expires: u64,
 }
@@ -26,14 +26,15 @@ struct Value {
 impl Values {
     pub(super) fn restore(rows: Vec<ValueRow>) -> Self {
         let last_version = rows.iter().map(|row| row.version).max().unwrap_or_default();
-        let entry =
-            |row: ValueRow| (row.key, Value { value: row.value, version: row.version, expires: row.expires });
+        let entry = |row: ValueRow| {
+            (row.key, Value { content: row.value, version: row.version, expires: row.expires })
+        };
         Self { entries: rows.into_iter().map(entry).collect(), last_version }
     }
 
     fn get(&self, key: &str, now: u64) -> Option<Versioned> {
         let found = self.entries.get(key).filter(|value| value.expires > now)?;
-        Some(Versioned { value: found.value.clone(), version: Version(found.version) })
+        Some(Versioned { value: found.content.clone(), version: Version(found.version) })
     }
 }
 
@@ -96,7 +97,7 @@ impl MemoryBackplane {
         let version = values.last_version;
         let expires = ttl.map_or(NEVER, |ttl| self.now() + millis(ttl));
         let row = ValueRow { key: key.clone(), version, expires, value: value.clone() };
-        values.entries.insert(key, Value { value, version, expires });
+        values.entries.insert(key, Value { content: value, version, expires });
         slot.commit(|| Write::Value(row), answer(Version(version)))
     }
 }

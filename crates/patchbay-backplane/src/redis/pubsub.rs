@@ -289,13 +289,13 @@ fn deliver(routes: &Routes, hub: &Hub, push: PushInfo) {
     let name = std::str::from_utf8(&channel).ok().and_then(|channel| routes.read().get(channel).cloned());
     // A channel that was unsubscribed a moment ago has no route any more.
     let Some(name) = name else { return };
-    match read_payload(payload.into()) {
-        Some((payload, position)) => hub.deliver(&Message { channel: name, payload, position }),
-        None => tracing::warn!(channel = %name, "a message on Redis is not from a backplane"),
-    }
+    let Some((payload, position)) = read_payload(&payload.into()) else {
+        return tracing::warn!(channel = %name, "a message on Redis is not from a backplane");
+    };
+    hub.deliver(&Message { channel: name, payload, position });
 }
 
-fn read_payload(framed: Bytes) -> Option<(Bytes, Option<Position>)> {
+fn read_payload(framed: &Bytes) -> Option<(Bytes, Option<Position>)> {
     match *framed.first()? {
         PLAIN => Some((framed.slice(1..), None)),
         ENTRY => {
@@ -315,11 +315,11 @@ mod tests {
 
     #[test]
     fn payloads_are_told_apart() {
-        assert_eq!(read_payload(Bytes::from_static(b"0a:b")), Some((Bytes::from_static(b"a:b"), None)));
+        assert_eq!(read_payload(&Bytes::from_static(b"0a:b")), Some((Bytes::from_static(b"a:b"), None)));
         let position = Position { epoch: Epoch("e1".into()), offset: 7 };
-        let entry = read_payload(Bytes::from_static(b"1e1:7:x:y"));
+        let entry = read_payload(&Bytes::from_static(b"1e1:7:x:y"));
         assert_eq!(entry, Some((Bytes::from_static(b"x:y"), Some(position))));
-        assert_eq!(read_payload(Bytes::from_static(b"1e1")), None);
-        assert_eq!(read_payload(Bytes::new()), None);
+        assert_eq!(read_payload(&Bytes::from_static(b"1e1")), None);
+        assert_eq!(read_payload(&Bytes::new()), None);
     }
 }

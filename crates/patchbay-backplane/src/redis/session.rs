@@ -73,7 +73,8 @@ impl Endpoint {
             ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
             _ => return Err(refused("TLS is not built in; use redis:// on a private network".into())),
         };
-        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let login =
+            info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
         Ok(Self {
             address,
             login,
@@ -188,7 +189,7 @@ impl Session {
         self.facts.cluster = info_field(&info, "redis_mode") == Some("cluster");
         let is_durable = is_set(append_only, "yes") && is_set(append_sync, "always");
         let run = if is_durable { Some("always") } else { info_field(&info, "run_id") };
-        self.facts.run = run.ok_or_else(|| unavailable("the server has no run id"))?.to_owned();
+        self.facts.run = run.map(str::to_owned).ok_or_else(|| unavailable("the server has no run id"))?;
         self.load_scripts().await
     }
 }

@@ -42,23 +42,23 @@ impl Subject {
         Self { one: backplane.clone(), two: backplane, shutdown, _folder: None, _server: None }
     }
 
-    pub(crate) fn file() -> Self {
+    pub(crate) fn file() -> Result<Self> {
         let shutdown = CancellationToken::new();
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new()?;
         let file = folder.path().join("backplane.redb");
-        let backplane = MemoryBackplane::open(&file, 16_384, &TaskTracker::new(), &shutdown).unwrap();
+        let backplane = MemoryBackplane::open(&file, 16_384, &TaskTracker::new(), &shutdown)?;
         let backplane = Arc::new(backplane);
-        Self { one: backplane.clone(), two: backplane, shutdown, _folder: Some(folder), _server: None }
+        Ok(Self { one: backplane.clone(), two: backplane, shutdown, _folder: Some(folder), _server: None })
     }
 
-    pub(crate) async fn redis() -> Self {
-        let server = RedisServer::start(Persistence::None).await.unwrap();
+    pub(crate) async fn redis() -> Result<Self> {
+        let server = RedisServer::start(Persistence::None).await?;
         let shutdown = CancellationToken::new();
-        let one = redis_client(&server.url(), &shutdown);
-        let two = redis_client(&server.url(), &shutdown);
-        up(&one).await.unwrap();
-        up(&two).await.unwrap();
-        Self { one: Arc::new(one), two: Arc::new(two), shutdown, _folder: None, _server: Some(server) }
+        let one = redis_client(&server.url(), &shutdown)?;
+        let two = redis_client(&server.url(), &shutdown)?;
+        up(&one).await?;
+        up(&two).await?;
+        Ok(Self { one: Arc::new(one), two: Arc::new(two), shutdown, _folder: None, _server: Some(server) })
     }
 }
 
@@ -69,9 +69,9 @@ impl Drop for Subject {
 }
 
 /// A client that notices a stall sooner than the default, so that tests are short.
-pub(crate) fn redis_client(url: &str, shutdown: &CancellationToken) -> RedisBackplane {
+pub(crate) fn redis_client(url: &str, shutdown: &CancellationToken) -> Result<RedisBackplane> {
     let config = BackplaneConfig { ping_interval: Duration::from_millis(500), ..BackplaneConfig::default() };
-    RedisBackplane::start(url, &config, &TaskTracker::new(), shutdown).unwrap()
+    Ok(RedisBackplane::start(url, &config, &TaskTracker::new(), shutdown)?)
 }
 
 /// Waits until a backplane is up.

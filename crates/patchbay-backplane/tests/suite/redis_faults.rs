@@ -26,14 +26,14 @@ struct Client {
     _shutdown: DropGuard,
 }
 
-fn client_with(url: &str, config: &BackplaneConfig) -> Client {
+fn client_with(url: &str, config: &BackplaneConfig) -> Result<Client> {
     let shutdown = CancellationToken::new();
-    let backplane = RedisBackplane::start(url, config, &TaskTracker::new(), &shutdown).unwrap();
-    Client { backplane, _shutdown: shutdown.drop_guard() }
+    let backplane = RedisBackplane::start(url, config, &TaskTracker::new(), &shutdown)?;
+    Ok(Client { backplane, _shutdown: shutdown.drop_guard() })
 }
 
 async fn client(server: &RedisServer) -> Result<Client> {
-    let client = client_with(&server.url(), &BackplaneConfig::default());
+    let client = client_with(&server.url(), &BackplaneConfig::default())?;
     up(&client.backplane).await?;
     Ok(client)
 }
@@ -43,15 +43,16 @@ async fn down(backplane: &RedisBackplane) -> Result<Duration> {
     wait_until("the backplane is down", SOON, async || matches!(&*health.borrow(), Health::Down(_))).await
 }
 
-/// Kills the server and starts it again, and prints how long the client took to be back.
-async fn restart(server: &mut RedisServer, backplane: &RedisBackplane, keep_data: bool) -> Result<()> {
+/// Kills the server, lets it start again, and prints how long the client took to be back.
+#[expect(clippy::print_stdout, reason = "the measured time belongs in the test's output")]
+async fn restarted(
+    server: &mut RedisServer,
+    backplane: &RedisBackplane,
+    start: impl AsyncFnOnce(&mut RedisServer) -> Result<()>,
+) -> Result<()> {
     server.kill()?;
     down(backplane).await?;
-    if keep_data {
-        server.restart().await?
-    } else {
-        server.restart_empty().await?
-    }
+    start(server).await?;
     let took = up(backplane).await?;
     println!("healed {took:?} after Redis was back");
     ensure!(took < HEALED);
@@ -65,7 +66,7 @@ async fn a_restart_that_may_lose_a_tail_starts_a_new_epoch() -> Result<()> {
     let (first, second) = (name("first"), name("second"));
     let calls = [&first, &first, &first, &second].map(|stream| backplane.append(append(stream, "x")));
     let before = try_join_all(calls).await?;
-    restart(&mut server, &backplane, true).await?;
+    restarted(&mut server, &backplane, RedisServer::restart).await?;
 
     let page = backplane.read(&first, Cursor::After(0), 10).await?;
     ensure!(page.top.epoch != before[0].position.epoch, "a reader sees the new epoch at the first touch");
@@ -85,7 +86,7 @@ async fn a_restart_that_loses_nothing_keeps_the_epoch() -> Result<()> {
     let stream = name("durable");
     let keyed = Append { key: Some(("k".into(), 6 * SOON)), ..append(&stream, "x") };
     let before = backplane.append(keyed.clone()).await?.position;
-    restart(&mut server, &backplane, true).await?;
+    restarted(&mut server, &backplane, RedisServer::restart).await?;
     let again = backplane.append(keyed).await?;
     ensure!(again.duplicate && again.position == before);
     let after = backplane.append(append(&stream, "y")).await?.position;
@@ -104,7 +105,7 @@ async fn lost_data_is_told() -> Result<()> {
     let node = NodeRecord { id: NodeId("n".into()), service: "chat".into(), info: "{}".into() };
     ensure!(backplane.heartbeat(node.clone(), SOON).await? == Beat::Fresh);
     ensure!(backplane.heartbeat(node.clone(), SOON).await? == Beat::Known);
-    restart(&mut server, &backplane, false).await?;
+    restarted(&mut server, &backplane, RedisServer::restart_empty).await?;
     let page = backplane.read(&stream, Cursor::After(before.offset), 10).await?;
     ensure!(page.top.epoch != before.epoch && !page.is_whole_since(before.offset));
     ensure!(
@@ -187,7 +188,7 @@ async fn a_server_that_stands_still_is_noticed_and_heals() -> Result<()> {
 async fn a_replica_starts_without_redis_and_finds_it_later() -> Result<()> {
     let address = free_address();
     let config = BackplaneConfig { call_timeout: Duration::from_millis(300), ..BackplaneConfig::default() };
-    let Client { backplane, _shutdown } = client_with(&format!("redis://{address}"), &config);
+    let Client { backplane, _shutdown } = client_with(&format!("redis://{address}"), &config)?;
     let (key, channel) = (name("early"), name("early"));
     let mut subscriber = backplane.subscriber(16);
     ensure!(matches!(*backplane.health().borrow(), Health::Down(_)));
@@ -206,7 +207,7 @@ async fn a_replica_starts_without_redis_and_finds_it_later() -> Result<()> {
 #[tokio::test]
 async fn calls_beyond_the_queue_are_refused_at_once() -> Result<()> {
     let config = BackplaneConfig { queue: 4, ..BackplaneConfig::default() };
-    let Client { backplane, _shutdown } = client_with(&format!("redis://{}", free_address()), &config);
+    let Client { backplane, _shutdown } = client_with(&format!("redis://{}", free_address()), &config)?;
     let key = name("queue");
     let waiting: Vec<_> = (0..4).map(|_| backplane.get(&key)).collect();
     let started = Instant::now();

@@ -157,7 +157,8 @@ pub(crate) async fn a_missing_stream_has_a_stable_top(subject: &Subject) -> Resu
     let stream = name("missing");
     let page = read(&subject.one, &stream, Cursor::After(0)).await?;
     ensure!(page.entries.is_empty() && page.top.offset == 0 && page.is_whole_since(0));
-    ensure!(subject.two.tops(std::slice::from_ref(&stream)).await? == [page.top.clone()]);
+    let tops = subject.two.tops(std::slice::from_ref(&stream)).await?;
+    ensure!(tops.first() == Some(&page.top));
     let appended = subject.two.append(append(&stream, "first")).await?;
     ensure!(appended.position.epoch == page.top.epoch && appended.position.offset == 1);
     Ok(())
@@ -176,11 +177,11 @@ pub(crate) async fn removal_starts_a_new_epoch_and_no_offset_comes_twice(subject
 
 pub(crate) async fn tops_come_in_the_order_asked(subject: &Subject) -> Result<()> {
     let streams: Vec<Name> = (0..40).map(|n| name(&format!("top-{n}"))).collect();
-    for (n, stream) in streams.iter().enumerate() {
+    for (n, stream) in (0_u64..).zip(&streams) {
         join_all((0..n % 5).map(|_| subject.one.append(append(stream, "x")))).await;
     }
     let tops = subject.two.tops(&streams).await?;
-    let offsets: Vec<usize> = tops.iter().map(|top| usize::try_from(top.offset).unwrap()).collect();
+    let offsets: Vec<u64> = tops.iter().map(|top| top.offset).collect();
     ensure!(offsets == (0..40).map(|n| n % 5).collect::<Vec<_>>(), "{offsets:?}");
     Ok(())
 }

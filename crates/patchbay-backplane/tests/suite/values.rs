@@ -1,7 +1,7 @@
 //! Key-value entries, counters and marks.
 
 use super::{SOON, Subject, name};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use patchbay_backplane::Raised;
 use patchbay_testkit::wait::{wait_for, wait_until};
@@ -13,7 +13,7 @@ pub(crate) async fn values_are_written_read_and_deleted(subject: &Subject) -> Re
     let key = name("value");
     ensure!(subject.one.get(&key).await?.is_none());
     let version = subject.one.set(&key, "a".into(), None).await?;
-    let found = subject.two.get(&key).await?.unwrap();
+    let found = subject.two.get(&key).await?.context("it was written")?;
     ensure!(found.value == "a" && found.version == version);
     ensure!(subject.two.delete(&key).await? && !subject.two.delete(&key).await?);
     ensure!(subject.one.get(&key).await?.is_none());
