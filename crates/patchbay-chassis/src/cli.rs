@@ -59,7 +59,7 @@ pub enum ConfigCommand {
     Check,
     /// Shows every value with its source.
     Show,
-    /// Prints the JSON Schema.
+    /// Prints the JSON Schema of each service.
     Schema,
     /// Prints the reference, or writes `docs/reference/config` and `deploy/config` under a folder.
     Docs {
@@ -197,9 +197,9 @@ pub fn config(suite: &Suite, options: &Options, command: &ConfigCommand) -> Resu
             print(&lines.join("\n"))
         }
         ConfigCommand::Schema => {
-            let schemas: serde_json::Map<_, _> =
-                suite.references().into_iter().map(|each| (each.service.to_owned(), each.schema)).collect();
-            print(&format!("{:#}", serde_json::Value::Object(schemas)))
+            let schemas: Vec<String> =
+                suite.references().iter().map(|each| format!("{:#}", each.schema)).collect();
+            print(&schemas.join("\n"))
         }
         ConfigCommand::Docs { out: None } => {
             let pages: Vec<String> = suite.references().into_iter().map(|each| each.markdown).collect();

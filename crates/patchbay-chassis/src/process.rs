@@ -5,7 +5,7 @@ use crate::{
     client::Connector,
     clock::{Clock, Ids},
     grpc,
-    lifecycle::{Signals, Stop},
+    lifecycle::{LAST_WORDS, Signals, Stop},
     listen,
     metrics::Metrics,
     nodes::{self, Hooks, Node},
@@ -156,7 +156,9 @@ impl Process {
         self.stop.finish().await;
         self.last.token.cancel();
         self.last.tracker.close();
-        self.last.tracker.wait().await;
+        if tokio::time::timeout(LAST_WORDS, self.last.tracker.wait()).await.is_err() {
+            tracing::warn!("the backplane did not stop in time");
+        }
         tracing::info!("stopped");
     }
 

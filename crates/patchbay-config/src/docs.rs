@@ -1,10 +1,13 @@
 //! The reference of a service's configuration, generated from its types: a page, and an annotated TOML file.
 
 use crate::load::table_of;
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
+
+/// Columns of a comment.
+const WIDTH: usize = 110;
 
 /// What an operator reads about one service's configuration.
 #[derive(Clone, Debug)]
@@ -42,22 +45,31 @@ impl SectionDocs {
 
     /// Of a type, with these defaults.
     pub fn of_value<T: JsonSchema + Serialize>(defaults: &T) -> Self {
-        let schema: Schema = schema_for!(T);
+        // Inlined, so that types of different crates with one name do not meet.
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let schema = settings.into_generator().into_root_schema_for::<T>();
         let defaults = serde_json::to_value(table_of(defaults)).unwrap_or_default();
         Self { schema: schema.into(), defaults }
     }
 
     /// The same as a section called `name`.
+    #[must_use]
     pub fn under(self, name: &str) -> Self {
         let schema = serde_json::json!({ "properties": { name: self.schema } });
         Self { schema, defaults: serde_json::json!({ name: self.defaults }) }
     }
 }
 
-/// One key.
+/// A TOML table.
+struct Table {
+    /// Such as `limits`; empty at the top.
+    path: String,
+    text: String,
+    keys: Vec<Key>,
+}
+
+/// One key of a table.
 struct Key {
-    /// Table, such as `limits`; empty at the top.
-    table: String,
     name: String,
     kind: String,
     default: Value,
@@ -66,62 +78,68 @@ struct Key {
 
 /// Writes the reference of a service from all its sections.
 pub fn reference(service: &'static str, sections: &[SectionDocs]) -> Reference {
-    let mut keys = Vec::new();
+    let mut tables = Vec::new();
     for section in sections {
-        collect(&section.schema, &section.schema, &section.defaults, "", &mut keys);
+        collect(&section.schema, &section.defaults, "", &mut tables);
     }
     // Keys at the top must come before the first table in TOML; the sort is stable, so sections keep their order.
-    keys.sort_by_key(|key| !key.table.is_empty());
+    tables.sort_by_key(|table| !table.path.is_empty());
     Reference {
         service,
-        markdown: markdown(service, &keys),
-        toml: toml(service, &keys),
+        markdown: markdown(service, &tables),
+        toml: toml(service, &tables),
         schema: schema(service, sections),
     }
 }
 
+/// One schema with the properties of all sections.
 fn schema(service: &str, sections: &[SectionDocs]) -> Value {
-    let all: Vec<&Value> = sections.iter().map(|section| &section.schema).collect();
-    serde_json::json!({ "title": service, "allOf": all })
+    let properties: serde_json::Map<String, Value> = sections
+        .iter()
+        .filter_map(|section| section.schema.get("properties")?.as_object())
+        .flat_map(|properties| properties.clone())
+        .collect();
+    serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": service,
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties,
+    })
 }
 
-/// Walks a table's properties. `root` resolves `$ref`.
-fn collect(root: &Value, table: &Value, defaults: &Value, path: &str, keys: &mut Vec<Key>) {
-    let root = if table.get("$defs").is_some() { table } else { root };
-    let table = resolve(root, table);
-    let Some(properties) = table.get("properties").and_then(Value::as_object) else { return };
-    // A table's own keys come before the tables in it, as TOML wants it.
-    let (tables, plain): (Vec<_>, Vec<_>) =
-        properties.iter().partition(|(_, property)| resolve(root, property).get("properties").is_some());
-    for (name, property) in plain {
-        let target = resolve(root, property);
-        let text = property.get("description").or_else(|| target.get("description"));
-        keys.push(Key {
-            table: path.to_owned(),
+/// Walks a table's properties: its own keys come before the tables in it, as TOML wants it.
+fn collect(schema: &Value, defaults: &Value, path: &str, tables: &mut Vec<Table>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    let is_table = |property: &Value| property.get("properties").is_some();
+    let plain = properties.iter().filter(|(_, property)| !is_table(property));
+    let keys: Vec<Key> = plain
+        .map(|(name, property)| Key {
             name: name.clone(),
-            kind: kind(root, target),
+            kind: kind(property),
             default: defaults.get(name).cloned().unwrap_or_default(),
-            text: text.and_then(Value::as_str).unwrap_or_default().replace('\n', " "),
-        });
+            text: description(property),
+        })
+        .collect();
+    if !keys.is_empty() {
+        let text = if path.is_empty() { String::new() } else { description(schema) };
+        tables.push(Table { path: path.to_owned(), text, keys });
     }
-    for (name, property) in tables {
+    for (name, property) in properties.iter().filter(|(_, property)| is_table(property)) {
         let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        collect(root, property, defaults.get(name).unwrap_or(&Value::Null), &below, keys);
+        collect(property, defaults.get(name).unwrap_or(&Value::Null), &below, tables);
     }
 }
 
-fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let pointer = reference.and_then(|reference| reference.strip_prefix('#'));
-    pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
+fn description(schema: &Value) -> String {
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
 }
 
 /// A type in words.
-fn kind(root: &Value, schema: &Value) -> String {
-    let schema = resolve(root, schema);
+fn kind(schema: &Value) -> String {
     let alternatives = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
     if let Some(alternatives) = alternatives {
-        let kinds = alternatives.iter().map(|each| kind(root, each)).filter(|kind| kind != "nothing");
+        let kinds = alternatives.iter().map(kind).filter(|kind| kind != "nothing");
         return kinds.collect::<Vec<_>>().join(" or ");
     }
     if let Some(word) = schema.get("const").and_then(Value::as_str) {
@@ -140,9 +158,7 @@ fn kind(root: &Value, schema: &Value) -> String {
         _ => Vec::new(),
     };
     let words = types.into_iter().filter(|word| *word != "null").map(|word| match word {
-        "array" => {
-            format!("list of {}", schema.get("items").map_or_else(String::new, |items| kind(root, items)))
-        }
+        "array" => format!("list of {}", schema.get("items").map_or_else(String::new, kind)),
         "object" => "table".to_owned(),
         word => word.to_owned(),
     });
@@ -150,7 +166,7 @@ fn kind(root: &Value, schema: &Value) -> String {
     if words.is_empty() { "nothing".to_owned() } else { words.join(" or ") }
 }
 
-fn markdown(service: &str, keys: &[Key]) -> String {
+fn markdown(service: &str, tables: &[Table]) -> String {
     let mut page = format!(
         "# Configuration of {service}\n\n\
          Generated by `patchbay config docs`; do not edit. Values come from defaults, then the file given by `--config`,\n\
@@ -158,70 +174,73 @@ fn markdown(service: &str, keys: &[Key]) -> String {
          `[{service}]`, and their variables begin with `PATCHBAY_{}__`.\n",
         service.replace('-', "_").to_uppercase()
     );
-    let mut table = None;
-    for key in keys {
-        if table != Some(&key.table) {
-            table = Some(&key.table);
-            let title = if key.table.is_empty() {
-                "Top of the file".to_owned()
-            } else {
-                format!("`[{}]`", key.table)
-            };
-            append(
-                &mut page,
-                format_args!(
-                    "\n## {title}\n\n| key | type | default | variable | |\n|---|---|---|---|---|\n"
-                ),
-            );
+    for table in tables {
+        let title =
+            if table.path.is_empty() { "Top of the file".to_owned() } else { format!("`[{}]`", table.path) };
+        append(&mut page, format_args!("\n## {title}\n\n"));
+        if !table.text.is_empty() {
+            append(&mut page, format_args!("{}\n\n", table.text));
         }
-        let default = shown(&key.default).map_or_else(|| "not set".to_owned(), |text| format!("`{text}`"));
-        let text = key.text.replace('|', "\\|");
-        append(
-            &mut page,
-            format_args!("| `{}` | {} | {default} | `{}` | {text} |\n", key.name, key.kind, variable(key)),
-        );
+        page.push_str("| key | type | default | variable | |\n|---|---|---|---|---|\n");
+        for Key { name, kind, default, text } in &table.keys {
+            let default = shown(default).map_or_else(|| "not set".to_owned(), |text| format!("`{text}`"));
+            let (variable, text) = (variable(&table.path, name), text.replace('|', "\\|"));
+            append(&mut page, format_args!("| `{name}` | {kind} | {default} | `{variable}` | {text} |\n"));
+        }
     }
     page
 }
 
-fn toml(service: &str, keys: &[Key]) -> String {
+fn toml(service: &str, tables: &[Table]) -> String {
     let mut file = format!(
         "# Configuration of {service}, with every default. Generated by `patchbay config docs`; copy it and\n\
          # uncomment what you change.\n"
     );
-    let mut table = "";
-    for key in keys {
-        if table != key.table {
-            table = &key.table;
-            append(&mut file, format_args!("\n[{table}]\n"));
+    for table in tables {
+        file.push('\n');
+        comment(&mut file, &table.text);
+        if !table.path.is_empty() {
+            append(&mut file, format_args!("[{}]\n", table.path));
         }
-        append(&mut file, format_args!("\n# {}\n", key.text));
-        match shown(&key.default) {
-            Some(default) => append(&mut file, format_args!("# {} = {default}\n", key.name)),
-            None => append(&mut file, format_args!("# {} = ... ({})\n", key.name, key.kind)),
+        for Key { name, kind, default, text } in &table.keys {
+            file.push('\n');
+            comment(&mut file, text);
+            match shown(default) {
+                Some(default) => append(&mut file, format_args!("# {name} = {default}\n")),
+                None => append(&mut file, format_args!("# {name} = ... ({kind})\n")),
+            }
         }
     }
     file
+}
+
+/// Writes a comment in lines of a width that reads well.
+fn comment(file: &mut String, text: &str) {
+    let mut line = String::from("#");
+    for word in text.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH {
+            append(file, format_args!("{line}\n"));
+            line.truncate(1);
+        }
+        append(&mut line, format_args!(" {word}"));
+    }
+    if line.len() > 1 {
+        append(file, format_args!("{line}\n"));
+    }
 }
 
 fn append(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     text.write_fmt(arguments).expect("writing to a string cannot fail");
 }
 
-fn variable(key: &Key) -> String {
-    let path = if key.table.is_empty() { key.name.clone() } else { format!("{}.{}", key.table, key.name) };
+fn variable(table: &str, key: &str) -> String {
+    let path = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
     format!("PATCHBAY_{}", path.replace('.', "__").to_uppercase())
 }
 
 /// A default as TOML; `None` where nothing is set.
 fn shown(default: &Value) -> Option<String> {
-    match default {
-        Value::Null => None,
-        // JSON's strings, numbers and lists of them are TOML's as well; tables in lists are not.
-        Value::Array(items) if items.iter().any(Value::is_object) => Some(inline(default)),
-        Value::Object(_) => Some(inline(default)),
-        plain => Some(plain.to_string()),
-    }
+    (!default.is_null()).then(|| inline(default))
 }
 
 fn inline(value: &Value) -> String {
@@ -232,6 +251,7 @@ fn inline(value: &Value) -> String {
             format!("{{ {} }}", pairs.join(", "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        // JSON's strings and numbers are TOML's as well.
         plain => plain.to_string(),
     }
 }

@@ -1,6 +1,10 @@
 //! Commands and their flags.
 
-use crate::{banner, keys::KeyFolder, presets, secrets, status, suite, token};
+use crate::{
+    banner,
+    keys::{self, KeyFolder},
+    presets, secrets, status, suite, token,
+};
 use clap::{Parser, Subcommand};
 use patchbay_chassis::{
     Mode,
@@ -93,9 +97,9 @@ fn run(config: &ConfigArgs, services: &str) -> anyhow::Result<()> {
     }
     let suite = suite();
     let settings = suite.load(&presets::complete(&suite, options)?)?;
-    let keys = settings.shared.data.dir.as_deref().map(KeyFolder::open).transpose()?;
+    let keys = keys::own(&settings)?;
     let is_inviting = settings.mode == Mode::Development || keys.as_ref().is_some_and(KeyFolder::is_new);
-    let invitation = keys.filter(|_| is_inviting).map(|keys| token::invitation(&keys)).transpose()?;
+    let invitation = keys.filter(|_| is_inviting).map(|keys| token::for_operator(&keys)).transpose()?;
     let mode = settings.mode;
     Ok(cli::run(settings, |addresses| cli::print(&banner::text(addresses, mode, invitation.as_deref())))?)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use patchbay_auth::{KeyOwner, Signer};
+use patchbay_chassis::Settings;
 use std::path::{Path, PathBuf};
 
 /// `<data>/keys`: `token-signing.pem` and `jwks.json`.
@@ -13,6 +14,13 @@ pub(crate) struct KeyFolder {
 /// Where the key set of a data folder is.
 pub(crate) fn jwks_file(data: &Path) -> PathBuf {
     data.join("keys/jwks.json")
+}
+
+/// Opens the data folder's keys, unless the configuration says to believe others.
+pub(crate) fn own(settings: &Settings) -> anyhow::Result<Option<KeyFolder>> {
+    let data = settings.shared.data.dir.as_deref();
+    let own = data.filter(|data| settings.shared.auth.jwks_file == Some(jwks_file(data)));
+    own.map(KeyFolder::open).transpose()
 }
 
 impl KeyFolder {

@@ -46,8 +46,8 @@ pub(crate) fn create(args: TokenArgs) -> anyhow::Result<()> {
     Ok(cli::print(&token)?)
 }
 
-/// A token with which the operator opens the console for the first time.
-pub(crate) fn invitation(keys: &KeyFolder) -> anyhow::Result<String> {
+/// A token for the operator of this machine: for the console's first link, and for `status`.
+pub(crate) fn for_operator(keys: &KeyFolder) -> anyhow::Result<String> {
     let claims = Claims { name: Some("Operator".to_owned()), ..Claims::new("operator", vec![Scope::Admin]) };
     mint(keys.signer(), claims)
 }
