@@ -50,6 +50,7 @@ conformance! {
         a_full_subscriber_is_told_of_the_gap,
         binary_payloads_and_odd_names_pass,
         many_channels_are_subscribed_at_once,
+        a_closed_backplane_ends_its_subscribers,
     ];
     values: [
         values_are_written_read_and_deleted,

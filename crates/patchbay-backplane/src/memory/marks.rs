@@ -27,7 +27,8 @@ impl Marks for MemoryBackplane {
         };
         let found = maps.entry(map.clone()).or_default();
         if found.expires <= now {
-            found.fields.clear();
+            let fields = std::mem::take(&mut found.fields).into_keys().collect();
+            self.0.journal.write_behind(|| Write::DeleteMarks { map: map.clone(), fields });
         }
         found.expires = now + millis(ttl);
         let before = found.fields.get(field).copied();

@@ -9,11 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Sweeps until shutdown or until the backplane is dropped.
+/// Sweeps until shutdown, which ends all subscribers, or until the backplane is dropped.
 pub(super) async fn run(inner: Weak<Inner>, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
         MemoryBackplane(inner).sweep();
+    }
+    if let Some(inner) = inner.upgrade() {
+        inner.hub.close();
     }
 }
 

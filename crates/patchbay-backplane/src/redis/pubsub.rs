@@ -85,7 +85,11 @@ impl Bus {
             routes: Arc::default(),
             waiting: Vec::new(),
         };
-        tasks.spawn(async move { shutdown.run_until_cancelled(worker.run()).await });
+        let ended = hub.clone();
+        tasks.spawn(async move {
+            shutdown.run_until_cancelled(worker.run()).await;
+            ended.close();
+        });
         Self { hub, changes, call_timeout: limits.call_timeout }
     }
 

@@ -4,6 +4,7 @@ use super::{SOON, append, keep, name};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use patchbay_backplane::{Append, BackplaneError, Cursor, KeyValue, Leases, Marks, MemoryBackplane, Streams};
+use patchbay_testkit::wait::wait_until;
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
@@ -77,6 +78,26 @@ async fn what_was_removed_stays_removed() -> Result<()> {
     session(&file, async |backplane| {
         ensure!(backplane.read(&stream, Cursor::After(0), 9).await? == removed);
         ensure!(backplane.append(append(&stream, "y")).await?.position.offset == 4);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn expired_marks_do_not_come_back() -> Result<()> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("backplane.redb");
+    let map = name("m");
+    session(&file, async |backplane| {
+        backplane.raise(&map, "old", 1, Duration::from_millis(50)).await?;
+        let expired = async || backplane.marks(&map, 9).await.is_ok_and(|marks| marks.is_empty());
+        wait_until("the map expires", SOON, expired).await?;
+        backplane.raise(&map, "new", 2, SOON).await?;
+        Ok(())
+    })
+    .await?;
+    session(&file, async |backplane| {
+        ensure!(backplane.marks(&map, 9).await? == [("new".to_owned(), 2)]);
         Ok(())
     })
     .await

@@ -90,3 +90,12 @@ pub(crate) async fn many_channels_are_subscribed_at_once(subject: &Subject) -> R
     wait_until("it arrives", SOON, async || subscriber.try_recv().is_some()).await?;
     Ok(())
 }
+
+pub(crate) async fn a_closed_backplane_ends_its_subscribers(subject: &Subject) -> Result<()> {
+    let channel = name("closed");
+    let mut subscriber = subject.one.subscriber(4);
+    subscriber.subscribe(&channel).await?;
+    subject.shutdown.cancel();
+    ensure!(tokio::time::timeout(SOON, subscriber.recv()).await? == None);
+    Ok(())
+}
