@@ -1,12 +1,12 @@
 import { createApp } from 'vue'
 import App from './App.vue'
 import { followLocale } from './i18n'
-import { router } from './router'
-import { takeTokenFromAddress } from './session'
+import { makeRouter } from './router'
+import { takeToken } from './session'
 import { followTheme } from './theme'
 import './style.css'
 
 followTheme()
 followLocale()
-takeTokenFromAddress()
-createApp(App).use(router).mount('#app')
+if (takeToken(location.hash)) history.replaceState(null, '', location.pathname + location.search)
+createApp(App).use(makeRouter()).mount('#app')

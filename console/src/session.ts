@@ -51,12 +51,11 @@ export function beGuest(guest: Guest): void {
   localStorage.setItem(GUEST_STORED_AS, JSON.stringify(guest))
 }
 
-/** Takes a token from `#token=…` and removes it from the address and from the history entry. */
-export function takeTokenFromAddress(): void {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token')
-  if (!token) return
-  history.replaceState(history.state, '', location.pathname + location.search)
-  if (looksLikeToken(token)) signIn(token)
+/** Signs in with a fragment's `#token=…`; tells whether the fragment was one, and must go from the address. */
+export function takeToken(fragment: string): boolean {
+  const token = new URLSearchParams(fragment.slice(1)).get('token')
+  if (token !== null && looksLikeToken(token)) signIn(token)
+  return token !== null
 }
 
 /** Tells whether a text has a token's three parts. */
