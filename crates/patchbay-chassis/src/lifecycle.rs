@@ -74,13 +74,12 @@ impl Stop {
             tracing::warn!(tasks = self.tracker.len(), "some tasks did not end in time");
         }
         let left = join_all(self.nodes.iter().map(|node| node.leave()));
-        match tokio::time::timeout(LAST_WORDS, left).await {
-            Ok(results) => {
-                for error in results.into_iter().filter_map(Result::err) {
-                    tracing::warn!(%error, "could not leave the node registry");
-                }
-            }
-            Err(_) => tracing::warn!("the node registry did not answer in time"),
+        let Ok(results) = tokio::time::timeout(LAST_WORDS, left).await else {
+            tracing::warn!("the node registry did not answer in time");
+            return;
+        };
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "could not leave the node registry");
         }
     }
 }

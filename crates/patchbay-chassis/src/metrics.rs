@@ -38,7 +38,6 @@ impl Metrics {
 
     /// Registers a metric and gives it back: `let open = metrics.register("connections", "Open connections", Gauge::default())`.
     /// Names end with their unit; counters get `_total` by themselves; labels must be bounded by an enum.
-    #[expect(clippy::needless_pass_by_value, reason = "metrics are handles that are cloned cheaply")]
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         self.lock().register(format!("{}_{name}", self.prefix), help, metric.clone());
         metric
@@ -49,7 +48,7 @@ impl Metrics {
         self.lock().register_collector(Box::new(BackplaneFigures(backplane)));
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as `OpenMetrics` text.
     pub(crate) fn render(&self) -> Result<String, fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.lock())?;

@@ -224,7 +224,7 @@ impl Process {
         let listener = listen::bind("grpc", service.grpc.listen).await?;
         let context = self.context(service.name, tokens);
         let component = context.readiness.component("service");
-        let node = Arc::new(self.node(&context));
+        let node = Arc::new(node(&context));
         // Before the service starts, so that what it writes belongs to a node that is known.
         if tokio::time::timeout(FIRST_BEAT, node.beat()).await.is_err() {
             tracing::warn!(service = service.name, "the node registry does not answer");
@@ -293,18 +293,6 @@ impl Process {
         }
     }
 
-    fn node(&self, context: &Context) -> Node {
-        Node {
-            id: context.node.clone(),
-            service: context.service,
-            started_at: context.clock.now_millis(),
-            backplane: Arc::clone(&context.backplane),
-            readiness: context.readiness.clone(),
-            fresh: Arc::clone(&context.fresh),
-            hooks: OnceLock::new(),
-        }
-    }
-
     fn listens(
         &mut self,
         service: &'static str,
@@ -317,6 +305,18 @@ impl Process {
         let url = format!("{scheme}://{}", listen::reachable(address));
         self.addresses.push(Address { service, name, address, url });
         Ok(())
+    }
+}
+
+fn node(context: &Context) -> Node {
+    Node {
+        id: context.node.clone(),
+        service: context.service,
+        started_at: context.clock.now_millis(),
+        backplane: Arc::clone(&context.backplane),
+        readiness: context.readiness.clone(),
+        fresh: Arc::clone(&context.fresh),
+        hooks: OnceLock::new(),
     }
 }
 

@@ -132,22 +132,22 @@ pub struct Component {
 impl Component {
     /// Says that it works.
     pub fn ready(&self) {
-        self.set(Condition::Ready);
+        self.set(&Condition::Ready);
     }
 
     /// Says that clients must not come, and why.
     pub fn not_ready(&self, reason: impl Into<String>) {
-        self.set(Condition::NotReady(reason.into()));
+        self.set(&Condition::NotReady(reason.into()));
     }
 
     /// Says that something is away but clients may come.
     pub fn degraded(&self, reason: impl Into<String>) {
-        self.set(Condition::Degraded(reason.into()));
+        self.set(&Condition::Degraded(reason.into()));
     }
 
-    fn set(&self, condition: Condition) {
+    fn set(&self, condition: &Condition) {
         let before = self.shared.lock().insert(self.key, condition.clone());
-        if before.as_ref() != Some(&condition) {
+        if before.as_ref() != Some(condition) {
             let (service, component) = self.key;
             tracing::info!(
                 service,

@@ -13,7 +13,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, reloa
 
 /// Changes the log filter of a running process. Cheap to clone; the default changes nothing.
 #[derive(Clone, Default)]
-pub(crate) struct LogControl(Option<Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>>);
+pub(crate) struct LogControl(Option<Arc<SetFilter>>);
+
+type SetFilter = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 impl LogControl {
     /// Sets another filter.

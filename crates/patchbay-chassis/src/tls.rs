@@ -142,7 +142,7 @@ impl Current {
                 tracing::info!(file = %self.files.certificate.display(), "certificate read again");
             }
             Err(error) => {
-                tracing::warn!(error = crate::error::chain(&error), "kept the certificate as it was")
+                tracing::warn!(error = crate::error::chain(&error), "kept the certificate as it was");
             }
         }
     }

@@ -1,4 +1,5 @@
 //! Configuration: precedence, and every problem told at once with its source.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

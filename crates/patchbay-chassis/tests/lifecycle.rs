@@ -1,4 +1,5 @@
 //! A real process: it becomes ready, answers its operators, drains on SIGTERM, and refuses a bad configuration.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anyhow::Result;
 use patchbay_testkit::{http, keys::Keys, ports::free_address, process::Launch, wait::wait_until};

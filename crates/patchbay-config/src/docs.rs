@@ -97,7 +97,7 @@ fn schema(service: &str, sections: &[SectionDocs]) -> Value {
     let properties: serde_json::Map<String, Value> = sections
         .iter()
         .filter_map(|section| section.schema.get("properties")?.as_object())
-        .flat_map(|properties| properties.clone())
+        .flat_map(Clone::clone)
         .collect();
     serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

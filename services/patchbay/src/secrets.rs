@@ -12,22 +12,30 @@ use std::{
 /// User and group under which the containers run.
 const CONTAINER_USER: u32 = 65532;
 
-/// Writes `token-signing.pem`, `<service>.pem` for each service, and `jwks.json` with the public halves of all.
+/// Writes one folder for each reader, so that a container can be given its own alone: `issuer/token-signing.pem`,
+/// `<service>/service.pem`, and `public/jwks.json` with the public halves of all.
 pub(crate) fn init<'a>(folder: &Path, services: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
-    let issuer = key(folder, "token-signing", KeyOwner::Issuer)?;
+    let issuer = key(&folder.join("issuer"), "token-signing.pem", KeyOwner::Issuer)?;
     let mut jwks = issuer.jwks();
     for service in services {
-        jwks.merge(key(folder, service, KeyOwner::Service(service.to_owned()))?.jwks());
+        let owner = KeyOwner::Service(service.to_owned());
+        jwks.merge(key(&folder.join(service), "service.pem", owner)?.jwks());
     }
-    let path = folder.join("jwks.json");
+    let public = folder.join("public");
+    make(&public)?;
+    let path = public.join("jwks.json");
     jwks.write(&path).with_context(|| format!("could not write {}", path.display()))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
     Ok(cli::print(&format!("secrets are in {}", folder.display()))?)
 }
 
+fn make(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
+}
+
 fn key(folder: &Path, name: &str, owner: KeyOwner) -> anyhow::Result<Signer> {
-    let path = folder.join(format!("{name}.pem"));
+    make(folder)?;
+    let path = folder.join(name);
     let signer = Signer::load_or_generate(&path, owner)?;
     hand_over(&path)
         .with_context(|| format!("could not give {} to user {CONTAINER_USER}", path.display()))?;

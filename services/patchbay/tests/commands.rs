@@ -1,4 +1,5 @@
 //! The operator's command line and the all-in-one, as a person meets them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anyhow::{Context, Result};
 use patchbay_auth::{AuthConfig, Authenticator, IdentityKind, KeyOwner, Signer};
@@ -61,7 +62,8 @@ fn a_wrong_scope_or_lifetime_is_refused() {
 fn secrets_are_made_once_and_believed() {
     let folder = tempfile::tempdir().unwrap();
     let contents = || -> BTreeMap<_, _> {
-        let files = fs::read_dir(folder.path().join("secrets")).unwrap();
+        let readers = fs::read_dir(folder.path().join("secrets")).unwrap();
+        let files = readers.flat_map(|reader| fs::read_dir(reader.unwrap().path()).unwrap());
         files.map(|file| file.unwrap().path()).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     };
     assert!(patchbay(folder.path(), &["init-secrets", "--out", "secrets"]).status.success());
@@ -69,10 +71,10 @@ fn secrets_are_made_once_and_believed() {
     assert!(patchbay(folder.path(), &["init-secrets", "--out", "secrets"]).status.success());
     assert_eq!(first, contents(), "a second run changes nothing");
     let secrets = folder.path().join("secrets");
-    let authenticator = authenticator(&secrets.join("jwks.json"));
+    let authenticator = authenticator(&secrets.join("public/jwks.json"));
     for service in patchbay::suite().services() {
         let owner = KeyOwner::Service(service.to_owned());
-        let signer = Signer::load(&secrets.join(format!("{service}.pem")), owner).unwrap();
+        let signer = Signer::load(&secrets.join(service).join("service.pem"), owner).unwrap();
         let token = signer.mint(patchbay_auth::Claims::new(format!("svc:{service}"), Vec::new())).unwrap();
         assert_eq!(authenticator.verify(&token).unwrap().kind, IdentityKind::Service);
     }

@@ -44,7 +44,7 @@ pub(crate) fn spawn(
         .build_v1()
         .map_err(|error| StartError::failed("read the descriptors for reflection", error))?;
     let routes = services.routes.add_service(health).add_service(reflection);
-    let router = Server::builder()
+    let server = Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -57,7 +57,7 @@ pub(crate) fn spawn(
     let (soft, hard) = (shutdown.soft(), shutdown.hard());
     tasks.spawn_critical("grpc", async move {
         let serving =
-            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), soft.cancelled_owned());
+            server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), soft.cancelled_owned());
         if let Some(Err(error)) = hard.run_until_cancelled(serving).await {
             tracing::error!(error = crate::error::chain(&error), "the gRPC server failed");
         }

@@ -69,7 +69,7 @@ impl Overview for Sample {
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
-        match request.metadata().get("behaviour").map(|value| value.as_bytes()) {
+        match request.metadata().get("behaviour").map(tonic::metadata::MetadataValue::as_bytes) {
             Some(b"panic") => panic!("the password is hunter2"),
             Some(b"hang") => std::future::pending().await,
             _ => Ok(Response::new(ListNodesResponse::default())),
