@@ -14,6 +14,7 @@ import websockets
 
 COMPOSE = shlex.split(os.environ["COMPOSE"])
 ROOM = "lobby"
+KEY = "/run/patchbay/issuer/token-signing.pem"
 PATIENCE = 30.0  # seconds; for what should take less than ten
 
 
@@ -32,7 +33,7 @@ def address(port):
 
 def token(subject, *scopes):
     wanted = [word for scope in scopes for word in ("--scope", scope)]
-    printed = compose("run", "--rm", "--no-TTY", "init", "token", "create", "--sub", subject, *wanted)
+    printed = compose("run", "--rm", "--no-TTY", "init", "token", "create", "--sub", subject, "--key", KEY, *wanted)
     return printed.splitlines()[-1]
 
 

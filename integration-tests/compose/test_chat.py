@@ -58,7 +58,7 @@ class Chat(unittest.IsolatedAsyncioTestCase):
         stays, moves = await clients_on_different_replicas()
         await stays.call("subscribe", channel=ROOM)
         before = await moves.call("subscribe", channel=ROOM)
-        container = replica_of(moves.node)
+        container = await asyncio.to_thread(replica_of, moves.node)
         docker = await asyncio.create_subprocess_exec("docker", how, container, stdout=subprocess.DEVNULL)
         try:
             await moves.closed()
@@ -82,8 +82,9 @@ class Chat(unittest.IsolatedAsyncioTestCase):
             return moves.socket.close_code
         finally:
             await docker.wait()
-            run("docker", "start", container)
-            compose("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
+            await asyncio.to_thread(run, "docker", "start", container)
+            again = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
+            await asyncio.to_thread(compose, *again)
 
     async def test_the_classic_door_has_its_own_port(self):
         async with websockets.connect(f"ws://{address(8765)}/", open_timeout=10) as socket:

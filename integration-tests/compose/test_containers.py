@@ -3,7 +3,7 @@
 import subprocess
 import unittest
 
-from suite import COMPOSE, containers
+from suite import COMPOSE, compose, containers
 
 
 class Containers(unittest.TestCase):
@@ -28,6 +28,10 @@ class Containers(unittest.TestCase):
                 written = subprocess.run(touch, capture_output=True, text=True, timeout=30)
                 self.assertNotEqual(written.returncode, 0)
                 self.assertIn("Read-only file system", written.stderr)
+
+    def test_a_service_reads_its_own_key_alone(self):
+        listed = compose("exec", "--no-TTY", "chat-gateway", "find", "/run/patchbay", "-name", "*.pem")
+        self.assertEqual(listed, "/run/patchbay/chat-gateway/service.pem")
 
     def test_only_the_edge_is_reached_from_outside(self):
         for container in containers():
