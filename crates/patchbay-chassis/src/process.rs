@@ -226,7 +226,7 @@ impl Process {
         let component = context.readiness.component("service");
         let node = Arc::new(node(&context));
         // Before the service starts, so that what it writes belongs to a node that is known.
-        if tokio::time::timeout(FIRST_BEAT, node.beat()).await.is_err() {
+        if !matches!(tokio::time::timeout(FIRST_BEAT, node.beat()).await, Ok(Ok(_))) {
             tracing::warn!(service = service.name, "the node registry does not answer");
         }
         self.stop.nodes.push(Arc::clone(&node));

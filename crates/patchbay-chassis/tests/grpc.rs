@@ -94,3 +94,27 @@ async fn health_is_open_and_follows_readiness() {
     let () = stopped;
     assert_eq!(next.unwrap().unwrap().status(), ServingStatus::NotServing);
 }
+
+/// What the console's pages speak: grpc-web over HTTP/1.1, with the status in the head where there is no message.
+#[tokio::test]
+async fn browsers_speak_grpc_web() {
+    let bench = bench().await;
+    let token = bench.keys.token("anna", &["console:read:overview"]).unwrap();
+    let call = async |authorization: &str| {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address(&bench.process, "grpc")).await.unwrap();
+        let head = format!(
+            "POST /patchbay.console.v1.Overview/ListNodes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/grpc-web+proto\r\nContent-Length: 5\r\n{authorization}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[0; 5]).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let refused = call("").await;
+    assert!(refused.contains("grpc-status: 16") && refused.contains("grpc-status-details-bin"), "{refused}");
+    let answered = call(&format!("Authorization: Bearer {token}\r\n")).await;
+    assert!(answered.starts_with("HTTP/1.1 200") && answered.contains("grpc-status:0"), "{answered}");
+}

@@ -129,3 +129,20 @@ async fn put_log_level(ops: SocketAddr, token: &str, filter: &str) -> Result<u16
     stream.read_to_string(&mut answer).await?;
     Ok(answer.split(' ').nth(1).unwrap_or_default().parse()?)
 }
+
+#[tokio::test]
+async fn a_backplane_that_is_away_is_degraded_and_not_unready() -> Result<()> {
+    let (folder, ops) = (tempfile::tempdir()?, free_address());
+    let nobody = format!("redis://{}", free_address());
+    let process =
+        launch(&folder, ops).env("PATCHBAY_BACKPLANE__URL", nobody).arg("--dev").start_ready(ops).await?;
+    wait_until("it says that the backplane is away", DEADLINE, async || {
+        let answer = http::get(ops, "/readyz", &[]).await;
+        answer.is_ok_and(|answer| answer.status == 200 && answer.body.contains("\"status\":\"degraded\""))
+    })
+    .await?;
+    let metrics = http::get(ops, "/metrics", &[]).await?.body;
+    assert!(metrics.contains("patchbay_backplane_up 0"), "{metrics}");
+    drop(process);
+    Ok(())
+}

@@ -78,6 +78,11 @@ fn secrets_are_made_once_and_believed() {
         let token = signer.mint(patchbay_auth::Claims::new(format!("svc:{service}"), Vec::new())).unwrap();
         assert_eq!(authenticator.verify(&token).unwrap().kind, IdentityKind::Service);
     }
+    let issuer = ["--key", "secrets/issuer/token-signing.pem"];
+    let create = [&["token", "create", "--sub", "me", "--scope", "admin"], &issuer[..]].concat();
+    let token = String::from_utf8(patchbay(folder.path(), &create).stdout).unwrap();
+    assert!(authenticator.verify(token.trim()).unwrap().is_admin());
+    assert!(!folder.path().join("data").exists(), "a key that is given needs no data folder");
 }
 
 #[tokio::test]
