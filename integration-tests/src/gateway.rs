@@ -10,7 +10,8 @@ use patchbay_testkit::{
 use std::{net::SocketAddr, path::Path};
 
 /// What guests may do in these tests.
-pub const GUEST_SCOPES: &str = r#"["chat:subscribe:room/*", "chat:publish:room/*"]"#;
+pub const GUEST_SCOPES: &str =
+    r#"["chat:subscribe:room/*", "chat:publish:room/*", "chat:history:room/*", "chat:presence:room/*"]"#;
 
 /// Configuration of a gateway: variables as an operator would set them.
 #[derive(Clone, Debug, Default)]

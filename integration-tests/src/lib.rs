@@ -6,4 +6,5 @@ pub mod fleet;
 pub mod gateway;
 pub mod replay;
 pub mod report;
+pub mod verdict;
 pub mod world;

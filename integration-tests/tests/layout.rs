@@ -1,6 +1,7 @@
 //! What ARCHITECTURE.md promises about the shape of the workspace, read from cargo and from the files themselves.
 
 use anyhow::{Context, Result};
+use integration_tests::verdict::TestResult;
 use patchbay_testkit::binaries::workspace;
 use serde_json::Value;
 use std::{
@@ -21,7 +22,7 @@ const IO: [&str; 6] = ["tokio::net", "tokio::io", "std::net", "axum::", "tonic::
 const LONGEST_FILE: usize = 500;
 
 #[test]
-fn a_service_depends_on_no_other_service() -> Result<()> {
+fn a_service_depends_on_no_other_service() -> TestResult {
     let services = services()?;
     for package in packages()? {
         let name = text(&package, "name");
@@ -37,7 +38,7 @@ fn a_service_depends_on_no_other_service() -> Result<()> {
 }
 
 #[test]
-fn every_service_has_an_image_and_runs_in_compose() -> Result<()> {
+fn every_service_has_an_image_and_runs_in_compose() -> TestResult {
     let dockerfile = read("deploy/Dockerfile")?;
     let compose = read("docker-compose.yml")?;
     for service in services()? {
@@ -48,7 +49,7 @@ fn every_service_has_an_image_and_runs_in_compose() -> Result<()> {
 }
 
 #[test]
-fn protocols_do_no_io() -> Result<()> {
+fn protocols_do_no_io() -> TestResult {
     for folder in WITHOUT_IO {
         for file in rust_files(&workspace().join(folder))? {
             let source = fs::read_to_string(&file)?;
@@ -60,7 +61,7 @@ fn protocols_do_no_io() -> Result<()> {
 }
 
 #[test]
-fn no_file_is_too_long_to_read() -> Result<()> {
+fn no_file_is_too_long_to_read() -> TestResult {
     for folder in ["crates", "services", "integration-tests"] {
         for file in rust_files(&workspace().join(folder))? {
             let lines = fs::read_to_string(&file)?.lines().count();

@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use integration_tests::{
     gateway::{Gateway, Settings},
     report::measured,
+    verdict::TestResult,
 };
 use patchbay_testkit::{
     chat::{ChatClient, Lines, PATIENCE},
@@ -23,6 +24,7 @@ const UNAUTHORIZED: u64 = 101;
 const DENIED: u32 = 103;
 const EXPIRED: u64 = 109;
 const INVALID_TOKEN: u16 = 3500;
+const TOKEN_EXPIRED: u16 = 3005;
 const STALE: u16 = 3502;
 
 struct Door {
@@ -70,7 +72,7 @@ async fn refusal(door: &Door, connect: Value) -> Result<(u64, u16)> {
 }
 
 #[tokio::test]
-async fn a_good_token_lets_in_as_its_subject() -> Result<()> {
+async fn a_good_token_lets_in_as_its_subject() -> TestResult {
     let door = door(closed()).await?;
     let token = door.keys.token("ada", &["chat:subscribe:room/den"])?;
     let mut client = ChatClient::with_token(&door.gateway.url(), &token).await?;
@@ -83,7 +85,7 @@ async fn a_good_token_lets_in_as_its_subject() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bad_tokens_are_refused_each_for_its_reason() -> Result<()> {
+async fn bad_tokens_are_refused_each_for_its_reason() -> TestResult {
     let door = door(closed()).await?;
     let changed = |change: fn(&mut Value)| {
         let mut claims = claims();
@@ -92,7 +94,7 @@ async fn bad_tokens_are_refused_each_for_its_reason() -> Result<()> {
     };
     let good = changed(|_| {})?;
     let expired = changed(|claims| claims["exp"] = json!(now() - 120))?;
-    assert_eq!(refusal(&door, json!({"token": expired})).await?, (EXPIRED, INVALID_TOKEN), "expired");
+    assert_eq!(refusal(&door, json!({"token": expired})).await?, (EXPIRED, TOKEN_EXPIRED), "expired");
 
     let stranger = Keys::create(tempfile::tempdir()?.path())?.sign(&claims())?;
     let forged = format!("{}.{}", good.split('.').next().context("no header")?, tail(&stranger)?);
@@ -123,7 +125,7 @@ fn tail(token: &str) -> Result<&str> {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_must_be_refreshed() -> Result<()> {
+async fn a_token_that_ends_must_be_refreshed() -> TestResult {
     let door = door(closed().set("log.level", "debug")).await?;
     let token = |subject: &str, exp: u64| {
         let mut claims = claims();
@@ -138,13 +140,13 @@ async fn a_token_that_ends_must_be_refreshed() -> Result<()> {
     client.call("refresh", json!({"token": token("ada", now() + 600)?})).await?;
 
     let mut expiring = ChatClient::with_token(&door.gateway.url(), &token("ada", now() - 50)?).await?;
-    assert_eq!(expiring.closed(Duration::from_mins(1)).await?.code, 3005);
+    assert_eq!(expiring.closed(Duration::from_mins(1)).await?.code, TOKEN_EXPIRED);
     client.call("subscribe", json!({"channel": "den"})).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn silence_before_connect_is_ended() -> Result<()> {
+async fn silence_before_connect_is_ended() -> TestResult {
     let door = door(Settings::open()).await?;
     let mut silent = Lines::open(&door.gateway.url(), None, None).await?;
     let opened = Instant::now();
@@ -157,7 +159,7 @@ async fn silence_before_connect_is_ended() -> Result<()> {
 }
 
 #[tokio::test]
-async fn guests_do_what_is_listed_and_nothing_else() -> Result<()> {
+async fn guests_do_what_is_listed_and_nothing_else() -> TestResult {
     let scopes = r#"["chat:subscribe:room/lobby", "chat:publish:room/lobby", "chat:subscribe:room/news"]"#;
     let door = door(Settings::open().set("auth.guest.scopes", scopes)).await?;
     let mut guest = door.gateway.guest("Ada").await?;
@@ -179,14 +181,14 @@ async fn guests_do_what_is_listed_and_nothing_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_guests_the_classic_door_is_shut() -> Result<()> {
+async fn without_guests_the_classic_door_is_shut() -> TestResult {
     let door = door(closed()).await?;
     assert!(Lines::open(&door.gateway.classic_url(), None, None).await.is_err());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_new_key_works_without_a_restart() -> Result<()> {
+async fn a_new_key_works_without_a_restart() -> TestResult {
     let door = door(closed()).await?;
     let elsewhere = tempfile::tempdir()?;
     let next = Keys::create(elsewhere.path())?;

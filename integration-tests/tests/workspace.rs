@@ -1,6 +1,7 @@
 //! Rules about the workspace itself.
 
 use anyhow::{Context, Result};
+use integration_tests::verdict::TestResult;
 use patchbay_testkit::binaries::workspace;
 use serde_json::Value;
 use std::{collections::BTreeSet, env, fs, process::Command};
@@ -28,7 +29,7 @@ fn dependencies(package: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn a_service_never_depends_on_another() -> Result<()> {
+fn a_service_never_depends_on_another() -> TestResult {
     let metadata = metadata()?;
     let services = names(packages_in(&metadata, "services"));
     assert!(services.contains("chat-gateway"), "{services:?}");
@@ -42,7 +43,7 @@ fn a_service_never_depends_on_another() -> Result<()> {
 }
 
 #[test]
-fn the_libraries_depend_downwards() -> Result<()> {
+fn the_libraries_depend_downwards() -> TestResult {
     let metadata = metadata()?;
     for (library, forbidden) in [
         ("patchbay-auth", &["patchbay-chassis", "patchbay-backplane", "patchbay-proto"][..]),
@@ -61,7 +62,7 @@ fn the_libraries_depend_downwards() -> Result<()> {
 }
 
 #[test]
-fn folders_are_called_as_their_packages() -> Result<()> {
+fn folders_are_called_as_their_packages() -> TestResult {
     let metadata = metadata()?;
     for package in packages_in(&metadata, "services").chain(packages_in(&metadata, "crates")) {
         let path = package["manifest_path"].as_str().context("no path")?;
@@ -73,7 +74,7 @@ fn folders_are_called_as_their_packages() -> Result<()> {
 }
 
 #[test]
-fn every_main_is_small() -> Result<()> {
+fn every_main_is_small() -> TestResult {
     for entry in fs::read_dir(workspace().join("services"))? {
         let main = entry?.path().join("src/main.rs");
         if main.is_file() {
