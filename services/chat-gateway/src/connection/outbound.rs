@@ -92,6 +92,16 @@ impl Outbound {
         sent
     }
 
+    /// Lets a frame wait for what is about to follow it, so that both go in one write; the connection's task writes it at
+    /// its next turn if nothing has followed by then.
+    pub fn hold(&self, frame: Bytes) {
+        let mut queue = self.queue.lock();
+        if queue.phase == Phase::Open {
+            self.wait(&mut queue, frame);
+            self.task.wake();
+        }
+    }
+
     /// Whether something waits: the client reads more slowly than it is written to.
     pub fn is_pressed(&self) -> bool {
         !self.queue.lock().frames.is_empty()

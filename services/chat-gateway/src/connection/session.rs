@@ -88,7 +88,9 @@ impl Session<'_> {
         self.connection
             .introduce(Person { identity: identity.clone(), profile: profile.clone() }, Stage::Native);
         self.gateway.metrics.connected.inc();
-        self.reply(id, &self.connected(&identity, &profile));
+        // A subscription often stands in the same frame: its answer comes from the room's shard and goes with this one.
+        let text = reply::result(id, &self.connected(&identity, &profile));
+        self.connection.outbound.hold(encode::text_frame(&text));
         Ok(())
     }
 

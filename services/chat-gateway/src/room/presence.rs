@@ -101,7 +101,7 @@ impl Announcements {
     pub(super) fn renew<'a>(&self, rooms: impl Iterator<Item = &'a Room>) {
         let mut joins = Vec::new();
         for room in rooms.filter(|room| room.policy.presence) {
-            let profiles = room.subscribers.values().filter_map(|subscriber| subscriber.profile.as_ref());
+            let profiles = room.subscribers().values().filter_map(|subscriber| subscriber.profile.as_ref());
             joins.extend(profiles.map(|profile| (room.channel.clone(), member(profile))));
         }
         for chunk in joins.chunks(RENEWED_AT_ONCE) {

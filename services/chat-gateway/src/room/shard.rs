@@ -179,10 +179,12 @@ impl Shard {
             }
             Done::Checked(ids, Ok(tops)) => {
                 for (id, top) in ids.into_iter().zip(tops) {
+                    self.checked(&id);
                     self.compare(&id, top);
                 }
             }
-            Done::Checked(_, Err(error)) => {
+            Done::Checked(ids, Err(error)) => {
+                ids.iter().for_each(|id| self.checked(id));
                 tracing::debug!(%error, "could not compare positions");
                 self.check_soon();
             }
@@ -264,14 +266,28 @@ impl Shard {
         self.work.push(async move { Done::Read(id, number, page.await) }.boxed());
     }
 
-    fn check(&mut self, ids: Vec<RoomId>) {
-        if ids.is_empty() {
+    /// Compares the positions of rooms with the backplane's, unless that is under way.
+    fn check(&mut self, mut ids: Vec<RoomId>) {
+        let mut names = Vec::with_capacity(ids.len());
+        ids.retain(|id| match self.rooms.get_mut(id) {
+            Some(room) if !room.checking => {
+                room.checking = true;
+                names.push(room.channel.clone());
+                true
+            }
+            _ => false,
+        });
+        if names.is_empty() {
             return;
         }
-        let names: Vec<Name> =
-            ids.iter().filter_map(|id| Some(self.rooms.get(id)?.channel.clone())).collect();
         let tops = self.gateway.context.backplane.tops(&names);
         self.work.push(async move { Done::Checked(ids, tops.await) }.boxed());
+    }
+
+    fn checked(&mut self, id: &RoomId) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.checking = false;
+        }
     }
 
     fn check_soon(&mut self) {
@@ -297,12 +313,12 @@ impl Shard {
         self.gateway.metrics.rooms_lost.inc();
         room.tell_pending();
         room.restart(top);
-        let leaving: Vec<ConnectionId> = (room.subscribers.values())
+        let leaving: Vec<ConnectionId> = (room.subscribers().values())
             .filter(|subscriber| !matches!(subscriber.listener, Listener::Classic { .. }))
             .map(|subscriber| subscriber.id)
             .collect();
         for connection in leaving {
-            if let Some(subscriber) = room.subscribers.remove(&connection) {
+            if let Some(subscriber) = room.remove(connection) {
                 subscribing::tell_lost(room, &subscriber);
                 self.announcements.forget(room, &subscriber);
             }
@@ -312,16 +328,16 @@ impl Shard {
     fn leave(&mut self, id: &RoomId, connection: ConnectionId) {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.waiting.retain(|waiting| waiting.subscribe.subscriber.id != connection);
-        let Some(subscriber) = room.subscribers.remove(&connection) else { return };
+        let Some(subscriber) = room.remove(connection) else { return };
         self.announcements.left(room, &subscriber);
-        if room.subscribers.is_empty() {
+        if room.subscribers().is_empty() {
             room.idle_since = Some(Instant::now());
         }
     }
 
     fn close(&mut self, id: &RoomId) {
         let Some(room) = self.rooms.get(id) else { return };
-        if !room.subscribers.is_empty() || !room.waiting.is_empty() {
+        if !room.subscribers().is_empty() || !room.waiting.is_empty() {
             return;
         }
         // Answered when it is done; nothing hangs on it.
@@ -333,10 +349,10 @@ impl Shard {
     }
 
     fn count(&self) -> Vec<RoomCount> {
-        let occupied = self.rooms.values().filter(|room| !room.subscribers.is_empty());
+        let occupied = self.rooms.values().filter(|room| !room.subscribers().is_empty());
         let count = |room: &Room| RoomCount {
             name: room.id.shared().clone(),
-            clients: room.subscribers.values().filter(|s| s.profile.is_some()).count() as u64,
+            clients: room.subscribers().values().filter(|s| s.profile.is_some()).count() as u64,
         };
         occupied.map(count).collect()
     }
@@ -350,7 +366,7 @@ impl Shard {
             let items = std::mem::take(&mut room.pending);
             let mut batch = Batch::new(&room.id, &items);
             let mut started = Instant::now();
-            for (index, subscriber) in room.subscribers.values().enumerate() {
+            for (index, subscriber) in room.subscribers().values().enumerate() {
                 delivered += batch.tell(subscriber);
                 if index % STRIDE == STRIDE - 1 {
                     spent += started.elapsed();
@@ -360,7 +376,7 @@ impl Shard {
             }
             spent += started.elapsed();
             for watcher in batch.overrun() {
-                room.subscribers.remove(&watcher);
+                room.remove(watcher);
             }
             room.settle();
         }

@@ -79,6 +79,11 @@ impl From<&Profile> for MemberShown {
 }
 
 impl Signal {
+    /// Whether it is about who is present.
+    pub fn is_presence(&self) -> bool {
+        matches!(self, Self::Join(_) | Self::Leave(_) | Self::Profile(_))
+    }
+
     /// Encodes it for the backplane.
     pub fn encode(&self) -> Bytes {
         serde_json::to_vec(self).expect("strings and numbers always encode").into()

@@ -58,6 +58,11 @@ impl Subscriber {
         self.profile.as_ref().map_or("", |profile| &profile.client)
     }
 
+    /// Whether it wants to hear of comings and goings.
+    fn is_curious(&self) -> bool {
+        !matches!(self.listener, Listener::Native { wish: Wish::NoPresence, .. })
+    }
+
     /// The connection, unless it is a watcher.
     pub fn connection(&self) -> Option<&Arc<Connection>> {
         match &self.listener {
@@ -84,8 +89,9 @@ pub struct Room {
     pub channel: Name,
     /// What it keeps.
     pub policy: RoomPolicy,
-    /// Who listens.
-    pub subscribers: HashMap<ConnectionId, Subscriber>,
+    subscribers: HashMap<ConnectionId, Subscriber>,
+    /// How many of them want to hear of comings and goings.
+    curious: usize,
     /// Where the stream stands; `None` while the room opens.
     pub timeline: Option<Timeline>,
     /// The offset up to which everybody has been told; newcomers join here.
@@ -98,6 +104,8 @@ pub struct Room {
     pub reads: u64,
     /// Whether the last of them is under way.
     pub reading: Reading,
+    /// Whether its position is being compared.
+    pub checking: bool,
     /// Entries are missing, and a read must bring them.
     pub has_gap: bool,
     /// Since when nobody listens.
@@ -162,16 +170,38 @@ impl Room {
             channel,
             policy,
             subscribers: HashMap::new(),
+            curious: 0,
             timeline: None,
             flushed: 0,
             pending: Vec::new(),
             waiting: Vec::new(),
             reads: 0,
             reading: Reading::Idle,
+            checking: false,
             has_gap: false,
             idle_since: None,
             early: Vec::new(),
         }
+    }
+
+    /// Who listens.
+    pub fn subscribers(&self) -> &HashMap<ConnectionId, Subscriber> {
+        &self.subscribers
+    }
+
+    /// Adds a listener, or replaces it.
+    pub fn add(&mut self, subscriber: Subscriber) {
+        let is_curious = subscriber.is_curious();
+        let before = self.subscribers.insert(subscriber.id, subscriber);
+        self.curious -= usize::from(before.is_some_and(|before| before.is_curious()));
+        self.curious += usize::from(is_curious);
+    }
+
+    /// Removes a listener.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Subscriber> {
+        let removed = self.subscribers.remove(&id)?;
+        self.curious -= usize::from(removed.is_curious());
+        Some(removed)
     }
 
     /// Takes a message from the channel.
@@ -279,6 +309,8 @@ impl Room {
     fn signal(&mut self, payload: &[u8]) -> Outcome {
         match Signal::parse(payload) {
             Some(Signal::Check) => return Outcome::Check,
+            // Comings and goings are frequent, and most listeners do not want to hear of them.
+            Some(signal) if signal.is_presence() && self.curious == 0 => {}
             Some(signal) if !self.subscribers.is_empty() => self.pending.push(Item::Signal(signal)),
             _ => {}
         }

@@ -31,7 +31,7 @@ impl Shard {
                     let max_bytes = self.gateway.config.limits.recovery.0;
                     if let Some(subscriber) = admit(room, waiting.subscribe, recovery, max_bytes) {
                         self.announcements.joined(room, &subscriber);
-                        room.subscribers.insert(subscriber.id, subscriber);
+                        room.add(subscriber);
                     }
                 }
             }
@@ -52,11 +52,11 @@ impl Shard {
     /// Takes in a new profile.
     pub(super) fn rename(&mut self, id: &RoomId, subscriber: Subscriber) {
         let Some(room) = self.rooms.get_mut(id) else { return };
-        if !room.subscribers.contains_key(&subscriber.id) {
+        if !room.subscribers().contains_key(&subscriber.id) {
             return;
         }
         self.announcements.renamed(room, &subscriber);
-        room.subscribers.insert(subscriber.id, subscriber);
+        room.add(subscriber);
     }
 }
 
