@@ -3,10 +3,15 @@
 
 mod common;
 
-use common::{address, start};
+use common::{Sample, options};
+use patchbay_chassis::{Process, Suite};
 use patchbay_proto::console::v1::{ListNodesRequest, overview_client::OverviewClient};
 use patchbay_testkit::keys::Keys;
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -15,9 +20,29 @@ use tonic_types::StatusExt;
 
 struct Bench {
     keys: Keys,
-    process: patchbay_chassis::Process,
+    process: Process,
     channel: Channel,
     _folder: tempfile::TempDir,
+}
+
+/// Starts the sample in this process, believing the given keys.
+async fn start(keys: &Keys, folder: &Path) -> Process {
+    let jwks = keys.jwks().to_str().unwrap();
+    let data = folder.join("data");
+    let environment = [
+        ("PATCHBAY_OPS__LISTEN", "127.0.0.1:0"),
+        ("PATCHBAY_GRPC__LISTEN", "127.0.0.1:0"),
+        ("PATCHBAY_AUTH__JWKS_FILE", jwks),
+        ("PATCHBAY_DATA__DIR", data.to_str().unwrap()),
+        ("PATCHBAY_DRAIN__DELAY", "0s"),
+        ("PATCHBAY_DRAIN__SPREAD", "0s"),
+    ];
+    let settings = Suite::single::<Sample>().load(&options(&environment)).unwrap();
+    Process::start(settings).await.unwrap()
+}
+
+fn address(process: &Process, name: &str) -> SocketAddr {
+    process.addresses().iter().find(|address| address.name == name).unwrap().address
 }
 
 async fn bench() -> Bench {

@@ -32,11 +32,11 @@ pub(crate) struct StatusArgs {
 struct Readiness {
     status: String,
     version: String,
-    components: Vec<Component>,
+    components: Vec<Line>,
 }
 
 #[derive(Deserialize)]
-struct Component {
+struct Line {
     service: String,
     component: String,
     status: String,
@@ -48,7 +48,7 @@ pub(crate) fn show(args: &StatusArgs) -> anyhow::Result<()> {
     let body = cli::http_get(&args.url, "/readyz").with_context(|| format!("no answer from {}", args.url))?.1;
     let readiness: Readiness = serde_json::from_str(&body).context("the answer is not Patchbay's")?;
     let mut text = format!("patchbay {}: {}\n\n", readiness.version, readiness.status);
-    for Component { service, component, status, reason } in &readiness.components {
+    for Line { service, component, status, reason } in &readiness.components {
         writeln!(text, "  {service:<14} {component:<14} {status:<10} {reason}")?;
     }
     if args.data.join("keys").exists() {

@@ -1,36 +1,34 @@
-//! A service whose one method misbehaves as its caller asks, and settings to start it on free ports.
+//! A service whose one method misbehaves as its caller asks.
 
 use patchbay_auth::Requirement;
 use patchbay_chassis::{
-    Context, GrpcServices, MethodScopes, Mode, Options, Problems, Process, Running, Service, ServiceConfig,
-    Span, StartError, Suite,
+    Context, GrpcServices, MethodScopes, Mode, Options, Problems, Running, Service, ServiceConfig, Span,
+    StartError,
 };
 use patchbay_proto::console::v1::{
     ListNodesRequest, ListNodesResponse,
     overview_server::{Overview, OverviewServer},
 };
-use patchbay_testkit::keys::Keys;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::Path};
 use tonic::{Request, Response, Status};
 
-pub struct Sample;
+pub(crate) struct Sample;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct SampleConfig {
+pub(crate) struct SampleConfig {
     /// How it greets.
-    pub greeting: Greeting,
+    pub(crate) greeting: Greeting,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Greeting {
+pub(crate) struct Greeting {
     /// What it says.
-    pub text: String,
+    pub(crate) text: String,
     /// How often; not zero.
-    pub every: Span,
+    pub(crate) every: Span,
 }
 
 impl Default for Greeting {
@@ -78,29 +76,9 @@ impl Overview for Sample {
 }
 
 /// Options that read no environment but what is given.
-pub fn options(environment: &[(&str, &str)]) -> Options {
+pub(crate) fn options(environment: &[(&str, &str)]) -> Options {
     let mut options = Options::from_environment(Mode::Development);
     options.environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     options
-}
-
-/// Starts the sample in this process, believing the given keys.
-pub async fn start(keys: &Keys, folder: &Path) -> Process {
-    let jwks = keys.jwks().to_str().unwrap();
-    let data = folder.join("data");
-    let environment = [
-        ("PATCHBAY_OPS__LISTEN", "127.0.0.1:0"),
-        ("PATCHBAY_GRPC__LISTEN", "127.0.0.1:0"),
-        ("PATCHBAY_AUTH__JWKS_FILE", jwks),
-        ("PATCHBAY_DATA__DIR", data.to_str().unwrap()),
-        ("PATCHBAY_DRAIN__DELAY", "0s"),
-        ("PATCHBAY_DRAIN__SPREAD", "0s"),
-    ];
-    let settings = Suite::single::<Sample>().load(&options(&environment)).unwrap();
-    Process::start(settings).await.unwrap()
-}
-
-pub fn address(process: &Process, name: &str) -> SocketAddr {
-    process.addresses().iter().find(|address| address.name == name).unwrap().address
 }
