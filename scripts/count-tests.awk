@@ -1,4 +1,4 @@
-# Counts what test runners say they ran: cargo test, vitest and Python's unittest. Prints "PASSED FAILED".
+# Counts what test runners say they ran: cargo test, vitest, node --test and Python's unittest. Prints "PASSED FAILED".
 { gsub(/\033\[[0-9;]*m/, "") }
 
 /^test result:/ { passed += $4; failed += $6 }
@@ -9,6 +9,9 @@
     if ($i ~ /^failed/) failed += $(i - 1)
   }
 }
+
+/^(ℹ|#) pass [0-9]+$/ { passed += $3 }
+/^(ℹ|#) fail [0-9]+$/ { failed += $3 }
 
 /^Ran [0-9]+ tests?/ { passed += $2 }
 /^FAILED \(/ {

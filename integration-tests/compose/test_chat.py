@@ -83,8 +83,8 @@ class Chat(unittest.IsolatedAsyncioTestCase):
         finally:
             await docker.wait()
             await asyncio.to_thread(run, "docker", "start", container)
-            again = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
-            await asyncio.to_thread(compose, *again)
+            restore = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
+            await asyncio.to_thread(compose, *restore)
 
     async def test_the_classic_door_has_its_own_port(self):
         async with websockets.connect(f"ws://{address(8765)}/", open_timeout=10) as socket:

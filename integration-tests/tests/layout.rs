@@ -1,18 +1,13 @@
-//! What ARCHITECTURE.md promises about the shape of the workspace, read from cargo and from the files themselves.
+//! What ARCHITECTURE.md promises of the files themselves; what cargo knows is in `workspace.rs`.
 
 use anyhow::{Context, Result};
 use integration_tests::verdict::TestResult;
 use patchbay_testkit::binaries::workspace;
-use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
-
-/// The all-in-one: the only service that may depend on others, since it is made of them.
-const ALL_IN_ONE: &str = "patchbay";
 
 /// Code that does no I/O, so that it can be fuzzed and replayed: folders and what must not be named in them.
 const WITHOUT_IO: [&str; 2] = ["crates/patchbay-websocket/src", "services/chat-gateway/src/protocol"];
@@ -20,22 +15,6 @@ const IO: [&str; 6] = ["tokio::net", "tokio::io", "std::net", "axum::", "tonic::
 
 /// Lines after which a file is split.
 const LONGEST_FILE: usize = 500;
-
-#[test]
-fn a_service_depends_on_no_other_service() -> TestResult {
-    let services = services()?;
-    for package in packages()? {
-        let name = text(&package, "name");
-        if name == ALL_IN_ONE || name == "integration-tests" {
-            continue;
-        }
-        for dependency in package["dependencies"].as_array().context("cargo lists dependencies")? {
-            let dependency = text(dependency, "name");
-            assert!(!services.contains(dependency), "{name} depends on the service {dependency}");
-        }
-    }
-    Ok(())
-}
 
 #[test]
 fn every_service_has_an_image_and_runs_in_compose() -> TestResult {
@@ -76,20 +55,6 @@ fn services() -> Result<BTreeSet<String>> {
     folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-fn packages() -> Result<Vec<Value>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
-        .current_dir(workspace())
-        .output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
-    Ok(metadata["packages"].as_array().context("cargo metadata has packages")?.clone())
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
-}
-
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(workspace().join(path)).with_context(|| format!("could not read {path}"))
 }
@@ -98,7 +63,8 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() && !path.ends_with("target") {
+        let is_ours = !path.ends_with("target") && !path.ends_with("node_modules");
+        if path.is_dir() && is_ours {
             files.extend(rust_files(&path)?);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
