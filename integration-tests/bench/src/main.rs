@@ -39,6 +39,9 @@ struct Options {
     /// Clients in the room.
     #[arg(long, default_value_t = 2000)]
     connections: usize,
+    /// How often all of them connect and join before they stay.
+    #[arg(long, default_value_t = 3)]
+    bursts: u32,
     /// Messages per second into the room.
     #[arg(long, value_delimiter = ',', default_value = "25,200")]
     rates: Vec<u32>,
@@ -77,6 +80,7 @@ impl Options {
     fn plan(&self) -> round::Plan {
         round::Plan {
             connections: self.connections,
+            bursts: self.bursts.max(1),
             rates: self.rates.clone(),
             measured: Duration::from_secs(self.seconds),
             size: self.size,

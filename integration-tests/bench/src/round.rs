@@ -11,9 +11,6 @@ use crate::machine;
 use crate::room::Room;
 use crate::server::{Kind, Programs, Server};
 
-/// Bursts of connections, since one alone is over in a moment.
-const BURSTS: u32 = 3;
-
 /// Until a server has dealt with what was before.
 const SETTLE: Duration = Duration::from_millis(700);
 
@@ -21,6 +18,8 @@ const SETTLE: Duration = Duration::from_millis(700);
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
     pub(crate) connections: usize,
+    /// Bursts of connections, since one alone is over in a moment.
+    pub(crate) bursts: u32,
     pub(crate) rates: Vec<u32>,
     pub(crate) measured: Duration,
     pub(crate) size: usize,
@@ -67,7 +66,7 @@ impl fmt::Display for Round {
 pub(crate) fn run(kind: Kind, programs: &Programs, plan: &Plan) -> Result<Round> {
     let server = programs.start(kind)?;
     warm_up(&server, plan)?;
-    let (mut room, joins_per_cpu_second, idle_bytes) = join(&server, plan.connections)?;
+    let (mut room, joins_per_cpu_second, idle_bytes) = join(&server, plan)?;
     let mut loads = Vec::new();
     for (run, rate) in (1..).zip(&plan.rates) {
         let load = Load { run, rate: *rate, measured: plan.measured, size: plan.size };
@@ -90,19 +89,20 @@ fn warm_up(server: &Server, plan: &Plan) -> Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes and connections stay far below 2^52")]
-fn join(server: &Server, connections: usize) -> Result<(Room, f64, f64)> {
+fn join(server: &Server, plan: &Plan) -> Result<(Room, f64, f64)> {
+    let Plan { connections, bursts, .. } = *plan;
     let before = machine::resident(server.pid())?;
     let mut cpu = 0.0;
     let mut idle_bytes = None;
-    for burst in 1..=BURSTS {
+    for burst in 1..=bursts {
         let cpu_before = machine::cpu_seconds(server.pid())?;
         let mut room = Room::join(server, connections)?;
         cpu += machine::cpu_seconds(server.pid())? - cpu_before;
         room.idle(SETTLE)?;
         let grown = machine::resident(server.pid())?.saturating_sub(before) as f64;
         let per_connection = *idle_bytes.get_or_insert(grown / connections as f64);
-        if burst == BURSTS {
-            return Ok((room, f64::from(BURSTS) * connections as f64 / cpu, per_connection));
+        if burst == bursts {
+            return Ok((room, f64::from(bursts) * connections as f64 / cpu, per_connection));
         }
         drop(room);
         std::thread::sleep(SETTLE);

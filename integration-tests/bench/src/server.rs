@@ -85,7 +85,7 @@ impl Programs {
         match kind {
             Kind::Patchbay => {
                 command.arg(&self.gateway).arg("--config").arg(self.peers.join("chat-gateway.toml"));
-                command.env("PATCHBAY_HTTP__LISTEN", address.to_string());
+                command.env("PATCHBAY_LISTEN__HTTP", address.to_string());
             }
             Kind::Bun => {
                 command.arg(self.peers.join("bun")).arg(self.peers.join("bun.mjs")).arg(port);
