@@ -112,7 +112,9 @@ impl Fleet {
     pub async fn finish(self, url: &str) -> Result<Outcome> {
         self.phase.send_replace(Phase::Settle);
         let settled = async || !self.followers.iter().any(Follower::is_publishing);
-        wait_until("every publication is answered", PATIENCE, settled).await?;
+        if let Err(error) = wait_until("every publication is answered", PATIENCE, settled).await {
+            bail!("{error}: {}", self.describe(Follower::is_publishing));
+        }
         let mut reader = ChatClient::guest(url, "reader").await?;
         let mut stored = BTreeMap::new();
         for room in &self.rooms {
@@ -131,6 +133,20 @@ impl Fleet {
         Ok(outcome)
     }
 
+    /// Tells of the first few clients of which something is true.
+    fn describe(&self, which: impl Fn(&Follower) -> bool) -> String {
+        let chosen: Vec<&Follower> = self.followers.iter().filter(|follower| which(follower)).collect();
+        let some = chosen.iter().take(3).map(|follower| {
+            let View { violations, closes, .. } = follower.view();
+            let (room, live, position) = (&follower.room, follower.is_live(), follower.position());
+            format!(
+                "{room}, live {live}, at {position:?}, {violations:?}, {closes:?}, {:?}",
+                follower.refusals()
+            )
+        });
+        format!("{} clients: {}", chosen.len(), some.collect::<Vec<_>>().join("; "))
+    }
+
     async fn wait_caught_up(&self, stored: &BTreeMap<String, (String, Vec<Seen>)>) -> Result<()> {
         let caught_up = |follower: &Follower| {
             let (epoch, publications) = &stored[&follower.room];
@@ -140,12 +156,7 @@ impl Fleet {
         let all =
             wait_until("all clients have caught up", PATIENCE, async || self.followers.iter().all(caught_up));
         if let Err(error) = all.await {
-            let behind = self.followers.iter().filter(|follower| !caught_up(follower));
-            let some: Vec<_> = behind
-                .map(|f| (f.room.clone(), f.is_live(), f.position(), f.view().violations))
-                .take(3)
-                .collect();
-            bail!("{error}; behind: {some:?}");
+            bail!("{error}: {}", self.describe(|follower| !caught_up(follower)));
         }
         Ok(())
     }

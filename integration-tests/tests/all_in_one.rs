@@ -47,7 +47,7 @@ impl Suite {
             .env("PATCHBAY_OPS__LISTEN", self.ops.to_string())
             .env("PATCHBAY_CHAT_GATEWAY__LISTEN__HTTP", self.chat.to_string())
             .env("PATCHBAY_CHAT_GATEWAY__GRPC__LISTEN", self.grpc[0].to_string())
-            .env("PATCHBAY_CONSOLE__LISTEN__HTTP", self.console.to_string())
+            .env("PATCHBAY_CONSOLE__HTTP__LISTEN", self.console.to_string())
             .env("PATCHBAY_CONSOLE__GRPC__LISTEN", self.grpc[1].to_string())
             .start_ready(self.ops)
             .await

@@ -9,13 +9,13 @@ use integration_tests::{
 };
 use patchbay_proto::chat::v1::{
     DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest, PresenceRequest,
-    PresenceStatsRequest, PublishRequest, RoomsRequest, Sender, StreamPosition, SubscribeRequest,
-    UnsubscribeRequest, WatchRequest, watch_response::Event,
+    PresenceStatsRequest, Publication, PublishRequest, RoomsRequest, Sender, StreamPosition,
+    SubscribeRequest, UnsubscribeRequest, WatchRequest, WatchResponse, watch_response::Event,
 };
 use patchbay_testkit::{chat::ChatClient, redis::Persistence, wait::wait_until};
 use serde_json::json;
 use std::time::Duration;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 const ROOM: &str = "ops";
 
@@ -40,6 +40,16 @@ fn history(cursor: u64, reverse: bool) -> HistoryRequest {
     HistoryRequest { room: ROOM.to_owned(), cursor, limit: 2, reverse, ..HistoryRequest::default() }
 }
 
+/// Waits for a publication; people may come and go before it.
+async fn next_publication(watch: &mut Streaming<WatchResponse>) -> Result<Publication> {
+    loop {
+        let message = watch.message().await?.context("the watch has ended")?;
+        if let Some(Event::Publication(publication)) = message.event {
+            return Ok(publication);
+        }
+    }
+}
+
 #[tokio::test]
 async fn publish_history_and_watch() -> TestResult {
     let world = world().await?;
@@ -60,8 +70,7 @@ async fn publish_history_and_watch() -> TestResult {
         (&seen["offset"], &seen["data"], &seen["from"]["user"]),
         (&json!(1), &json!({"n": 1}), &json!("bot"))
     );
-    let watched = watch.message().await?.and_then(|message| message.event);
-    let Some(Event::Publication(publication)) = watched else { panic!("{watched:?}") };
+    let publication = next_publication(&mut watch).await?;
     assert_eq!((publication.offset, publication.data_json.as_str()), (1, r#"{"n":1}"#));
 
     for number in 2..=5 {
@@ -77,13 +86,7 @@ async fn publish_history_and_watch() -> TestResult {
 
     let since = Some(StreamPosition { epoch: position.epoch.clone(), offset: 4 });
     let mut late = here.watch(WatchRequest { room: ROOM.to_owned(), since }).await?.into_inner();
-    let mut offsets = Vec::new();
-    while offsets.is_empty() {
-        if let Some(Event::Publication(p)) = late.message().await?.and_then(|message| message.event) {
-            offsets.push(p.offset);
-        }
-    }
-    assert_eq!(offsets, [5]);
+    assert_eq!(next_publication(&mut late).await?.offset, 5);
 
     here.history_remove(HistoryRemoveRequest { room: ROOM.to_owned() }).await?;
     let page = there.history(history(0, false)).await?.into_inner();

@@ -26,11 +26,15 @@ const WINDOW: u64 = 1000;
 /// One fault at a time: each needs the whole machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// 1,000 clients, some 25 messages a second, each to 250 of them.
-const THOUSAND: Size = Size { clients: 1000, rooms: 4, publishers: 5, interval: Duration::from_millis(800) };
+/// 1,000 clients, some 50 messages a second, each to 250 of them.
+const THOUSAND: Size = Size { clients: 1000, rooms: 4, publishers: 8, interval: Duration::from_millis(640) };
 
 async fn begin(persistence: Persistence) -> Result<(World, Fleet)> {
-    let world = World::start(3, persistence, Settings::open()).await?;
+    begin_with(persistence, Settings::open()).await
+}
+
+async fn begin_with(persistence: Persistence, settings: Settings) -> Result<(World, Fleet)> {
+    let world = World::start(3, persistence, settings).await?;
     let fleet = world.fleet("room-", THOUSAND).await?;
     fleet.wait_flowing("messages flow before the fault", HEAL_GOAL * 6).await?;
     Ok((world, fleet))
@@ -66,6 +70,25 @@ async fn a_replica_is_killed() -> TestResult {
     check("replica killed", &outcome, DataLoss::None)?;
     assert!(outcome.lost() == 0, "recoveries were refused although nothing was lost");
     assert!(outcome.recovered() >= 300, "a third of the clients must have recovered");
+    Ok(())
+}
+
+/// Rooms that keep little: who comes back late is told so, and nobody else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_is_killed_and_rooms_keep_little() -> TestResult {
+    const KEPT: u64 = 4;
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let settings = Settings::open().set("rooms.default.history", &KEPT);
+    let (mut world, fleet) = begin_with(Persistence::Always, settings).await?;
+    world.gateways[1].process.kill()?;
+    fleet.wait_live("all clients are back", HEAL_GOAL * 3).await?;
+    fleet.wait_flowing("messages flow after the death", HEAL_GOAL * 3).await?;
+    let outcome = fleet.finish(&world.gateways[0].url()).await?;
+    report(&format!("little history: {} recoveries whole, {} refused", outcome.recovered(), outcome.lost()));
+    outcome.check_views()?;
+    outcome.check_agreement()?;
+    outcome.check_lost(KEPT)?;
+    assert!(outcome.lost() > 0 && outcome.recovered() > 0, "some come back in time, and some do not");
     Ok(())
 }
 
@@ -115,7 +138,7 @@ enum Disk {
     Wiped,
 }
 
-async fn redis_dies(name: &str, persistence: Persistence, disk: Disk) -> Result<Outcome> {
+async fn redis_dies(name: &str, persistence: Persistence, disk: Disk) -> TestResult<Outcome> {
     let _alone = ONE_AT_A_TIME.lock().await;
     let (mut world, fleet) = begin(persistence).await?;
     world.redis.kill()?;
@@ -128,7 +151,7 @@ async fn redis_dies(name: &str, persistence: Persistence, disk: Disk) -> Result<
     measured(name, "messages flow", healed, HEAL_GOAL);
     let present = world.wait_present(0, &fleet, GHOST_GOAL * 3).await?;
     measured(name, "presence is whole", healed + present, GHOST_GOAL);
-    fleet.finish(&world.gateways[0].url()).await
+    Ok(fleet.finish(&world.gateways[0].url()).await?)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,7 @@ struct Record {
     acks: Vec<Ack>,
     live: bool,
     unfinished: bool,
+    refusals: (usize, String),
 }
 
 impl Follower {
@@ -120,6 +121,11 @@ impl Follower {
         self.shared.lock().acks.clone()
     }
 
+    /// Temporary refusals so far, and the newest.
+    pub fn refusals(&self) -> (usize, String) {
+        self.shared.lock().refusals.clone()
+    }
+
     /// Waits for its end, after [`Phase::Stop`].
     pub async fn join(self) -> anyhow::Result<()> {
         Ok(time::timeout(SILENCE, self.task).await??)
@@ -132,6 +138,8 @@ struct Pending {
     /// When it goes out, or goes out again.
     due: time::Instant,
     sent: bool,
+    /// Whether it was refused for want of a subscription: once may be because the server had just ended it.
+    denied: bool,
 }
 
 struct Runner {
@@ -294,8 +302,13 @@ impl Runner {
         self.sent += 1;
         let key = format!("{}-{}", self.plan.name, self.sent);
         let wait = interval.mul_f64(0.5 + rand::random::<f64>());
-        self.pending =
-            Some(Pending { key, begun: Instant::now(), due: time::Instant::now() + wait, sent: false });
+        self.pending = Some(Pending {
+            key,
+            begun: Instant::now(),
+            due: time::Instant::now() + wait,
+            sent: false,
+            denied: false,
+        });
     }
 
     async fn publish(&mut self, lines: &mut Lines) -> Result<(), Closed> {
@@ -386,9 +399,12 @@ impl Runner {
 
     async fn refused(&mut self, id: u64, refusal: &Refusal, lines: &mut Lines) -> Result<(), Closed> {
         self.awaits = None;
-        if !refusal.temporary {
-            return self.violation(format!("command {id}: {} {}", refusal.code, refusal.message));
+        let what = format!("command {id}: {} {}", refusal.code, refusal.message);
+        if !refusal.temporary && !self.was_unsubscribed(id, refusal) {
+            self.give_up();
+            return self.violation(what);
         }
+        self.note_refusal(what);
         match (id, &mut self.pending) {
             (PUBLISH, Some(pending)) => {
                 pending.sent = false;
@@ -402,6 +418,24 @@ impl Runner {
             // Coming back is the way to try `connect` again.
             _ => Err(Closed { code: 1000, reason: refusal.message.clone() }),
         }
+    }
+
+    /// Whether a publication crossed the server's word that the subscription has ended.
+    fn was_unsubscribed(&mut self, id: u64, refusal: &Refusal) -> bool {
+        const DENIED: u32 = 103;
+        let Some(pending) = &mut self.pending else { return false };
+        id == PUBLISH && refusal.code == DENIED && !std::mem::replace(&mut pending.denied, true)
+    }
+
+    fn give_up(&mut self) {
+        self.pending = None;
+        self.shared.lock().unfinished = false;
+    }
+
+    fn note_refusal(&self, what: String) {
+        let (count, newest) = &mut self.shared.lock().refusals;
+        *count += 1;
+        *newest = what;
     }
 
     async fn subscribe(&mut self, lines: &mut Lines) -> Result<(), Closed> {

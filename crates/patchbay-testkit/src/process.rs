@@ -104,6 +104,12 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
+
     /// Waits until `/readyz` answers 200.
     pub async fn wait_ready(&mut self, ops: SocketAddr) -> Result<Duration> {
         let ready = wait_until(&format!("{} is ready", self.name), START, async || {
@@ -111,7 +117,7 @@ impl Process {
         })
         .await?;
         if self.has_ended() {
-            bail!("{} ended before it was ready: {:?}", self.name, self.exit);
+            bail!("{} ended before it was ready ({:?}):\n{}", self.name, self.exit, self.log_tail());
         }
         Ok(ready)
     }
@@ -164,10 +170,7 @@ impl Drop for Process {
             eprintln!("{} could not be killed", self.name);
         }
         if thread::panicking() {
-            let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
-            let tail = lines.len().saturating_sub(TAIL);
-            eprintln!("--- end of the log of {} ---\n{}\n---", self.name, lines[tail..].join("\n"));
+            eprintln!("--- end of the log of {} ---\n{}\n---", self.name, self.log_tail());
         }
     }
 }

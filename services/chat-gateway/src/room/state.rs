@@ -231,7 +231,7 @@ impl Room {
     /// The room's channel is subscribed, and the stream stood here at that time.
     pub fn opened(&mut self, top: Position) -> Outcome {
         self.flushed = top.offset;
-        self.timeline = Some(Timeline::new(top));
+        self.timeline = Some(Timeline::new(top, self.policy.history));
         self.take_early()
     }
 
@@ -265,7 +265,7 @@ impl Room {
         self.pending.clear();
         self.has_gap = false;
         self.flushed = top.offset;
-        self.timeline = Some(Timeline::new(top));
+        self.timeline = Some(Timeline::new(top, self.policy.history));
     }
 
     /// Works out how a client comes from an offset, which is not beyond `flushed`, to where newcomers join: from memory, or

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use patchbay_backplane::{Epoch, Position};
 use std::collections::VecDeque;
 
-/// Entries kept at most.
+/// Entries kept at most, where the room itself does not keep fewer.
 const RECENT_ENTRIES: usize = 256;
 /// Bytes of entries kept at most.
 const RECENT_BYTES: usize = 256 * 1024;
@@ -16,6 +16,8 @@ pub struct Timeline {
     position: Position,
     recent: VecDeque<(u64, Bytes)>,
     recent_bytes: usize,
+    /// Entries kept at most: a recovery must not bring what the room no longer keeps, whichever replica serves it.
+    recent_entries: usize,
 }
 
 /// What an entry that arrived means.
@@ -32,9 +34,10 @@ pub enum Arrival {
 }
 
 impl Timeline {
-    /// Starts after a position.
-    pub fn new(position: Position) -> Self {
-        Self { position, recent: VecDeque::new(), recent_bytes: 0 }
+    /// Starts after a position, in a room that keeps this many entries.
+    pub fn new(position: Position, history: usize) -> Self {
+        let recent_entries = history.min(RECENT_ENTRIES);
+        Self { position, recent: VecDeque::new(), recent_bytes: 0, recent_entries }
     }
 
     /// The last entry seen.
@@ -79,7 +82,7 @@ impl Timeline {
     fn remember(&mut self, offset: u64, payload: Bytes) {
         self.recent_bytes += payload.len();
         self.recent.push_back((offset, payload));
-        while self.recent.len() > RECENT_ENTRIES || self.recent_bytes > RECENT_BYTES {
+        while self.recent.len() > self.recent_entries || self.recent_bytes > RECENT_BYTES {
             let Some((_, oldest)) = self.recent.pop_front() else { break };
             self.recent_bytes -= oldest.len();
         }
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn entries_are_taken_in_order_only() {
-        let mut timeline = Timeline::new(at("e", 4));
+        let mut timeline = Timeline::new(at("e", 4), 1000);
         let payload = Bytes::from_static(b"{}");
         assert_eq!(timeline.arrive(&at("e", 4), &payload), Arrival::Known);
         assert_eq!(timeline.arrive(&at("e", 6), &payload), Arrival::Gap);
@@ -107,7 +110,7 @@ mod tests {
 
     #[test]
     fn recovery_is_whole_or_not_at_all() {
-        let mut timeline = Timeline::new(at("e", 10));
+        let mut timeline = Timeline::new(at("e", 10), 1000);
         for offset in 11..=400 {
             timeline.arrive(&at("e", offset), &Bytes::from(offset.to_string()));
         }
@@ -119,13 +122,27 @@ mod tests {
         assert_eq!(offsets(400, 400), Some(vec![]));
         assert_eq!(offsets(144, 400).map(|all| all.len()), Some(256));
         assert_eq!(offsets(143, 400), None);
-        assert_eq!(Timeline::new(at("e", 10)).between(9, 10), None);
+        assert_eq!(Timeline::new(at("e", 10), 1000).between(9, 10), None);
+    }
+
+    #[test]
+    fn no_more_is_at_hand_than_the_room_keeps() {
+        let mut timeline = Timeline::new(at("e", 0), 4);
+        for offset in 1..=10 {
+            timeline.arrive(&at("e", offset), &Bytes::new());
+        }
+        assert_eq!(timeline.between(6, 10).map(|all| all.len()), Some(4));
+        assert_eq!(timeline.between(5, 10), None);
+        let mut forgetful = Timeline::new(at("e", 0), 0);
+        forgetful.arrive(&at("e", 1), &Bytes::new());
+        assert_eq!(forgetful.between(0, 1), None);
+        assert_eq!(forgetful.between(1, 1), Some(Vec::new()));
     }
 
     proptest::proptest! {
         #[test]
         fn what_is_returned_has_no_gap(sizes in proptest::collection::vec(0usize..4000, 1..300), after in 0u64..300) {
-            let mut timeline = Timeline::new(at("e", 0));
+            let mut timeline = Timeline::new(at("e", 0), 1000);
             for (index, size) in sizes.iter().enumerate() {
                 timeline.arrive(&at("e", index as u64 + 1), &Bytes::from(vec![0; *size]));
             }
