@@ -419,8 +419,10 @@ export class ChatClient {
 
   /** Marks what has arrived as read where somebody looks, else as delivered. */
   private seen(room: Room): void {
-    if (this.viewed === room.name) this.markRead(room)
-    else if (room.position) this.receipts.raise(room.name, 'delivered', room.position.offset)
+    if (this.viewed === room.name) {
+      clearUnread(room)
+      this.markRead(room)
+    } else if (room.position) this.receipts.raise(room.name, 'delivered', room.position.offset)
   }
 
   private markRead(room: Room): void {

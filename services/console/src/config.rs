@@ -61,7 +61,7 @@ impl Default for Upstreams {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Open connections, those that became WebSockets included; more wait to be accepted.
+    /// Open connections, tunnelled ones included; more wait to be accepted.
     pub connections: usize,
     /// Time for a request's head to arrive, and for an idle connection to send one.
     pub head_timeout: Span,

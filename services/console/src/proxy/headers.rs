@@ -58,8 +58,8 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: Peer, authority: Option<&Au
 /// Removes what concerns one connection only, and what `connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).map(str::trim);
-    let named: Vec<HeaderName> = names.filter_map(|name| name.parse().ok()).collect();
+    let options = values.flat_map(|value| value.split(',')).map(str::trim);
+    let named: Vec<HeaderName> = options.filter_map(|name| name.parse().ok()).collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
     }

@@ -28,7 +28,7 @@ pub(crate) use tunnel::Permit;
 use tunnel::Tunnels;
 
 /// An idle connection to an upstream is kept for the next request so long.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Idle connections kept for each upstream.
 const MOST_IDLE: usize = 32;
