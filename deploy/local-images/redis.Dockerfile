@@ -7,7 +7,7 @@ RUN groupadd --system --gid 999 redis \
  && apt-get update \
  && apt-get install -y --no-install-recommends redis-server \
  && rm -rf /var/lib/apt/lists/* \
- && install -d -o redis -g redis /data
-USER redis
+ && install -d -o 999 -g 999 /data
+USER 999:999
 WORKDIR /data
 CMD ["redis-server"]
