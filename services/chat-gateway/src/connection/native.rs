@@ -55,6 +55,10 @@ fn on_line(session: Session<'_>, line: &str, errors: &mut u32) {
             }
             (id, Err(error)) => (id, error),
         },
+        // Whoever begins with something else than a command does not speak this protocol.
+        Err(bad) if session.connection.person().is_none() => {
+            (Some(bad.id), bad.error.closing(Close::BadRequest))
+        }
         Err(bad) => (Some(bad.id), bad.error),
     };
     *errors += 1;
@@ -64,7 +68,7 @@ fn on_line(session: Session<'_>, line: &str, errors: &mut u32) {
     if let Some(close) = error.close {
         session.connection.end(close, session.gateway.seconds());
     }
-    if *errors > session.gateway.config.limits.errors {
+    if *errors >= session.gateway.config.limits.errors {
         session.connection.end(Close::TooManyErrors, session.gateway.seconds());
     }
 }
