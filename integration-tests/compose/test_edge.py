@@ -1,6 +1,7 @@
 """The edge: pages, certificates, and gRPC whose errors keep their details."""
 
 import ssl
+import struct
 import unittest
 import urllib.request
 
@@ -10,6 +11,8 @@ from suite import address, token
 
 CHAT_ADMIN = "/patchbay.chat.v1.ChatAdmin"
 EMPTY = b""
+LOBBY = b"\x0a\x05lobby"  # the first field, which names a room in every request that has one
+STARTED = b"\x0a"  # tag of the first field of a WatchResponse: the watch has begun
 
 
 def call(method, request, authorization=None):
@@ -18,6 +21,16 @@ def call(method, request, authorization=None):
     with grpc.insecure_channel(address(80)) as channel:
         stub = channel.unary_unary(f"{CHAT_ADMIN}/{method}", request_serializer=bytes, response_deserializer=bytes)
         return stub(request, metadata=metadata, timeout=20)
+
+
+def grpc_web(method, message, authorization=None):
+    """The same as a browser's page would do it."""
+    headers = {"Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1"}
+    if authorization:
+        headers["Authorization"] = f"Bearer {authorization}"
+    frame = struct.pack(">BI", 0, len(message)) + message
+    request = urllib.request.Request(f"http://{address(80)}{CHAT_ADMIN}/{method}", data=frame, headers=headers)
+    return urllib.request.urlopen(request, timeout=10)
 
 
 def details(error):
@@ -66,13 +79,20 @@ class Grpc(unittest.TestCase):
         answer = call("Info", EMPTY, token("backend", "chat:admin:*"))
         self.assertEqual(answer.count(b"chat-gateway-"), 3, answer)
 
+    def test_a_stream_arrives_while_it_is_open(self):
+        metadata = [("authorization", f"Bearer {token('backend', 'chat:admin:room/lobby')}")]
+        with grpc.insecure_channel(address(80)) as channel:
+            watch = channel.unary_stream(f"{CHAT_ADMIN}/Watch", request_serializer=bytes, response_deserializer=bytes)
+            self.assertTrue(next(watch(LOBBY, metadata=metadata, timeout=10)).startswith(STARTED))
+
+    def test_a_stream_arrives_in_a_browser_while_it_is_open(self):
+        with grpc_web("Watch", LOBBY, token("backend", "chat:admin:room/lobby")) as response:
+            kind, length = struct.unpack(">BI", response.read(5))
+            self.assertEqual(kind, 0, "a message, not the end of the stream")
+            self.assertTrue(response.read(length).startswith(STARTED))
+
     def test_a_browser_gets_errors_as_grpc_web(self):
-        request = urllib.request.Request(
-            f"http://{address(80)}{CHAT_ADMIN}/Info",
-            data=b"\0\0\0\0\0",
-            headers={"Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with grpc_web("Info", EMPTY) as response:
             # In the headers of a call that failed at once, otherwise in the body's last frame.
             answer = f"{response.headers}{response.read().decode(errors='replace')}".lower()
         self.assertRegex(answer, r"grpc-status:\s*16")
