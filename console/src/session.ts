@@ -76,7 +76,9 @@ function readClaims(token: string): Claims | null {
 function claimsOf(raw: Record<string, unknown>): Claims {
   return {
     subject: String(raw['sub'] ?? ''),
-    scopes: String(raw['scope'] ?? '').split(' ').filter((one) => one !== ''),
+    scopes: String(raw['scope'] ?? '')
+      .split(' ')
+      .filter((one) => one !== ''),
     ...(typeof raw['name'] === 'string' ? { name: raw['name'] } : {}),
     ...(typeof raw['exp'] === 'number' ? { expiresAtMs: raw['exp'] * 1000 } : {}),
   }

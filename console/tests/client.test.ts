@@ -56,7 +56,11 @@ let client: ChatClient
 beforeEach(() => {
   vi.useFakeTimers()
   gateway = new Gateway()
-  client = new ChatClient(gateway.open, () => ({ name: 'test', version: '0' }), () => 1)
+  client = new ChatClient(
+    gateway.open,
+    () => ({ name: 'test', version: '0' }),
+    () => 1,
+  )
   client.join('lobby')
   client.start()
   gateway.greet()
@@ -81,7 +85,8 @@ function breakAndReturn(): void {
 }
 
 test('joining reads history, people and marks', () => {
-  for (const verb of ['history', 'presence', 'receipts']) expect(gateway.last(verb)[verb]).toMatchObject({ channel: 'lobby' })
+  for (const verb of ['history', 'presence', 'receipts'])
+    expect(gateway.last(verb)[verb]).toMatchObject({ channel: 'lobby' })
   expect(lobby().phase).toBe('joined')
 })
 
@@ -92,7 +97,10 @@ describe('a return', () => {
     expect(gateway.last('subscribe')['subscribe']).toMatchObject({ recover: { epoch: 'e', offset: 1 } })
     // A push behind the answer, in one frame with it, must not be taken before it.
     gateway.say(
-      { id: gateway.last('subscribe').id, result: { epoch: 'e', offset: 2, recovered: true, publications: [publication(2)] } },
+      {
+        id: gateway.last('subscribe').id,
+        result: { epoch: 'e', offset: 2, recovered: true, publications: [publication(2)] },
+      },
       { push: { channel: 'lobby', pub: publication(3) } },
     )
     expect(lobby().messages.map(({ offset }) => offset)).toEqual([1, 2, 3])
@@ -160,7 +168,10 @@ describe('a subscription that the server ends', () => {
 describe('marks', () => {
   test('are gathered, and say read where somebody looks', () => {
     client.view('lobby')
-    gateway.say({ push: { channel: 'lobby', pub: publication(1) } }, { push: { channel: 'lobby', pub: publication(2) } })
+    gateway.say(
+      { push: { channel: 'lobby', pub: publication(1) } },
+      { push: { channel: 'lobby', pub: publication(2) } },
+    )
     vi.advanceTimersByTime(5_000)
     expect(gateway.count('receipt')).toBe(1)
     expect(gateway.last('receipt')['receipt']).toEqual({ channel: 'lobby', read: 2 })

@@ -4,7 +4,10 @@ import { BACKOFF, backoffMs, Connection, type Output } from '../src/chat/connect
 const AS = { client: 'c', user: 'u', name: 'n', avatar: '', node: '', version: '', ping_ms: 25_000, pong_ms: 10_000 }
 
 function connection(random = 1) {
-  return new Connection(() => ({ name: 'test', version: '0' }), () => random)
+  return new Connection(
+    () => ({ name: 'test', version: '0' }),
+    () => random,
+  )
 }
 
 function connected() {

@@ -19,7 +19,9 @@ const NAMES = ['Patchbay']
 const READ = ['title', 'alt', 'placeholder', 'aria-label', 'label']
 
 test.each(files)('$name never turns text into markup or code', ({ text }) => {
-  expect(text).not.toMatch(/v-html|innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\(|new Function|createContextualFragment/)
+  expect(text).not.toMatch(
+    /v-html|innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|\beval\(|new Function|createContextualFragment/,
+  )
 })
 
 describe('words', () => {

@@ -39,6 +39,15 @@ describe('an operator', () => {
     await page.context().close()
   })
 
+  test('may open such a link in a tab that is here already', async () => {
+    const page = await windows.window()
+    await page.goto(`${suite.console}/settings`)
+    await page.goto(`${suite.console}/settings#token=${await suite.token()}`)
+    await page.getByText('Signed in as').waitFor()
+    await page.waitForURL(`${suite.console}/settings`)
+    await page.context().close()
+  })
+
   test('gets in by pasting, is told of a token that is none or not valid, and gets out', async () => {
     const page = await windows.window()
     await page.goto(`${suite.console}/settings`)

@@ -241,7 +241,10 @@ export class ChatClient {
 
   private setTimer(timer: TimerName, ms: number): void {
     clearTimeout(this.timers.get(timer))
-    this.timers.set(timer, setTimeout(() => this.input({ type: 'timer', timer }), ms))
+    this.timers.set(
+      timer,
+      setTimeout(() => this.input({ type: 'timer', timer }), ms),
+    )
   }
 
   private settle(id: number, answer: { result?: unknown; error?: CommandError }): void {
@@ -347,13 +350,17 @@ export class ChatClient {
     const room = this.state.rooms.get(name)
     if (!room) return
     room.loadingOlder = true
-    this.command('history', { channel: name, limit: PAGE_SIZE, ...(before === undefined ? {} : { before }) }, (answer) => {
-      const room = this.state.rooms.get(name)
-      if (!room) return
-      room.loadingOlder = false
-      if (answer.result && answer.result.epoch === room.position?.epoch) applyPage(room, answer.result)
-      this.seen(room)
-    })
+    this.command(
+      'history',
+      { channel: name, limit: PAGE_SIZE, ...(before === undefined ? {} : { before }) },
+      (answer) => {
+        const room = this.state.rooms.get(name)
+        if (!room) return
+        room.loadingOlder = false
+        if (answer.result && answer.result.epoch === room.position?.epoch) applyPage(room, answer.result)
+        this.seen(room)
+      },
+    )
   }
 
   /** Publishes a draft, for the first time or again. */

@@ -21,7 +21,8 @@ export function people(members: Member[], self: string | undefined): Person[] {
 
 /** Somebody's name and picture as far as the room knows them. */
 export function whois(room: Room, user: string): Person | undefined {
-  const member = room.members.find((one) => one.user === user) ?? room.messages.findLast((one) => one.from.user === user)?.from
+  const member =
+    room.members.find((one) => one.user === user) ?? room.messages.findLast((one) => one.from.user === user)?.from
   return member && { user, name: member.name, avatar: member.avatar, windows: 1 }
 }
 

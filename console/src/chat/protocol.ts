@@ -72,7 +72,10 @@ export interface Mark {
 
 /** What the verbs used here take and give. */
 export interface Verbs {
-  connect: { request: { token?: string; username?: string; avatar?: string; name: string; version: string }; result: Connected }
+  connect: {
+    request: { token?: string; username?: string; avatar?: string; name: string; version: string }
+    result: Connected
+  }
   subscribe: { request: { channel: string; recover?: Position; join_leave?: boolean }; result: Subscribed }
   unsubscribe: { request: { channel: string }; result: object }
   publish: { request: { channel: string; data: unknown; key?: string; reply_to?: number }; result: Position }

@@ -3,7 +3,16 @@
  * the place in the stream, people, typing and read marks. No I/O and no time of its own.
  */
 
-import { textOf, type CommandError, type HistoryPage, type Mark, type Member, type Position, type Publication, type Subscribed } from './protocol'
+import {
+  textOf,
+  type CommandError,
+  type HistoryPage,
+  type Mark,
+  type Member,
+  type Position,
+  type Publication,
+  type Subscribed,
+} from './protocol'
 
 /** A message as shown: what was posted, with its edits, its deletion and its reactions applied. */
 export interface Message {
@@ -191,13 +200,14 @@ export function applyMark(room: Room, mark: Mark): void {
   })
 }
 
-/** Users other than `self` whose newest read message is this one: shown once, where they stopped reading. */
+/** Users other than `self` and the sender whose newest read message is this one: shown where they stopped reading. */
 export function readersByMessage(room: Room, self: ReadonlySet<string>): Map<number, string[]> {
   const readers = new Map<number, string[]>()
   for (const mark of room.marks.values()) {
     if (self.has(mark.user)) continue
     const message = room.messages.findLast(({ offset }) => offset <= mark.read)
-    if (message) readers.set(message.offset, [...(readers.get(message.offset) ?? []), mark.user])
+    if (message && message.from.user !== mark.user)
+      readers.set(message.offset, [...(readers.get(message.offset) ?? []), mark.user])
   }
   return readers
 }
@@ -291,7 +301,8 @@ function applyReaction(message: Message, change: Publication): void {
     reaction.names.push(change.from.name)
   }
   const others = message.reactions.filter((other) => other !== reaction)
-  if (at < 0 || reaction.users.length === 0) message.reactions = reaction.users.length > 0 ? [...others, reaction] : others
+  if (at < 0 || reaction.users.length === 0)
+    message.reactions = reaction.users.length > 0 ? [...others, reaction] : others
 }
 
 /** Lets the oldest messages go; scrolling back fetches them again. */

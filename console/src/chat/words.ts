@@ -10,5 +10,10 @@ export function errorWords(error: Pick<CommandError, 'code' | 'message'>): strin
 
 /** Why the gateway does not want this client back as it is. */
 export function stoppedWords(phase: Extract<Phase, { name: 'stopped' }>): string {
-  return tOr(`stopped.${phase.code}`, phase.code < 1000 ? errorWords({ code: phase.code, message: phase.reason }) : t('stopped.other', { code: phase.code, reason: phase.reason }))
+  return tOr(
+    `stopped.${phase.code}`,
+    phase.code < 1000
+      ? errorWords({ code: phase.code, message: phase.reason })
+      : t('stopped.other', { code: phase.code, reason: phase.reason }),
+  )
 }

@@ -40,13 +40,16 @@ export const en = {
   'overview.spoken.other': '{n} replicas run, {ready} ready.',
   'overview.noToken': 'Sign in to see what runs',
   'overview.noTokenText': 'The overview needs a token that allows it. Make one on the machine that runs Patchbay:',
-  'overview.noTokenThen': 'Then paste the last line of its output in the settings. The token stays in this tab and expires by itself.',
+  'overview.noTokenThen':
+    'Then paste the last line of its output in the settings. The token stays in this tab and expires by itself.',
   'overview.chatWithout': 'Chat as a guest',
   'overview.trouble.bad-token': 'The token is not valid here, or it has expired. Sign in with a new one.',
-  'overview.trouble.not-allowed': 'The token does not allow the overview: it needs the scope console:read:overview, or admin.',
+  'overview.trouble.not-allowed':
+    'The token does not allow the overview: it needs the scope console:read:overview, or admin.',
   'overview.trouble.unreachable': 'The console service does not answer. Trying again every few seconds.',
   'overview.retry': 'Try again',
-  'overview.backplaneDown': 'The backplane does not answer. This list is what was last seen; services keep serving what they can.',
+  'overview.backplaneDown':
+    'The backplane does not answer. This list is what was last seen; services keep serving what they can.',
   'state.ready': 'Ready',
   'state.degraded': 'Degraded',
   'state.not-ready': 'Not ready',
@@ -170,7 +173,8 @@ export const en = {
   'connection.recovered.one': 'The connection is back. {n} missed message was recovered.',
   'connection.recovered.other': 'The connection is back. {n} missed messages were recovered.',
   'connection.nothingMissed': 'The connection is back. Nothing was missed.',
-  'connection.restarted': 'The connection is back, but not everything that was said meanwhile could be recovered in {rooms}. The history was loaded anew.',
+  'connection.restarted':
+    'The connection is back, but not everything that was said meanwhile could be recovered in {rooms}. The history was loaded anew.',
 
   'error.0': 'The connection is away. Try again once it is back.',
   'error.100': 'Something failed on the server. Trying again is safe.',

@@ -86,7 +86,10 @@ export function formatDuration(seconds: number): string {
     rest -= n * size
     return { n, words: t(key, { n }) }
   })
-  return parts.filter(({ n }) => n > 0).map(({ words }) => words).join(' ')
+  return parts
+    .filter(({ n }) => n > 0)
+    .map(({ words }) => words)
+    .join(' ')
 }
 
 function startOfDay(ms: number): number {

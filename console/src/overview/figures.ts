@@ -37,7 +37,9 @@ export function figures(replica: Replica, now: Snapshot, before: Snapshot | unde
       if (!name.endsWith(COUNTED)) return { name, kind: 'gauge', value }
       const last = earlier?.figures[name]
       const figure: Figure = { name: name.slice(0, -COUNTED.length), kind: 'rate' }
-      return last === undefined || value < last || seconds <= 0 ? figure : { ...figure, value: (value - last) / seconds }
+      return last === undefined || value < last || seconds <= 0
+        ? figure
+        : { ...figure, value: (value - last) / seconds }
     })
 }
 

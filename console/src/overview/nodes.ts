@@ -43,7 +43,11 @@ const withToken: Interceptor = (next) => (request) => {
 
 const overview = createClient(
   Overview,
-  createGrpcWebTransport({ baseUrl: globalThis.location?.origin ?? '', interceptors: [withToken], defaultTimeoutMs: TIMEOUT_MS }),
+  createGrpcWebTransport({
+    baseUrl: globalThis.location?.origin ?? '',
+    interceptors: [withToken],
+    defaultTimeoutMs: TIMEOUT_MS,
+  }),
 )
 
 export async function listNodes(): Promise<Snapshot | Trouble> {

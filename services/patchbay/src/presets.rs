@@ -15,6 +15,9 @@ const DEV_GUEST_SCOPES: [&str; 4] = [
     "chat:presence:room/lobby",
 ];
 
+/// This machine.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
+
 /// Adds the presets. The configuration is read once before, because paths depend on the data folder it names.
 pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, ConfigError> {
     let data = Layer::new("preset of the all-in-one").set("data.dir", DATA);
@@ -25,6 +28,8 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
     if first.backplane.url.is_none() {
         base = base.set("backplane.file", folder.join("backplane.redb").display().to_string());
     }
+    // Browsers come to the gateway through the console beside it, which tells where they are.
+    base = base.set("chat-gateway.listen.trusted_proxies", LOOPBACK.to_vec());
     options.presets = vec![base];
     if options.mode == Mode::Development {
         options.presets.push(development());

@@ -15,7 +15,7 @@ use axum::{
 };
 use headers::Peer;
 use http_body_util::Limited;
-use hyper::upgrade::OnUpgrade;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -74,21 +74,18 @@ impl Proxy {
             trusted: config.http.trusted_proxies.clone(),
             body_limit: config.limits.body.as_usize(),
             answer_timeout: config.limits.answer_timeout.duration(),
-            tunnels: Tunnels::new(context.tasks.clone(), context.shutdown.hard(), metrics.tunnels.clone()),
+            tunnels: Tunnels::new(context.tasks.clone(), &context.shutdown.hard(), metrics.tunnels.clone()),
             metrics,
         };
         Self { shared: Arc::new(shared) }
     }
 
     /// Passes a request on if a service is behind its path, else gives it back.
-    pub(crate) async fn answer<B>(
+    pub(crate) async fn answer(
         &self,
         address: IpAddr,
-        request: Request<B>,
-    ) -> Result<Response<Body>, Request<B>>
-    where
-        B: hyper::body::Body<Data = bytes::Bytes, Error = hyper::Error> + Send + Unpin + 'static,
-    {
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Request<Incoming>> {
         let Some(route) = self.shared.routes.find(request.uri().path()) else { return Err(request) };
         let answered = self.shared.forward(route, address, request.map(Body::new)).await;
         Ok(answered.unwrap_or_else(|refusal| {
@@ -152,6 +149,7 @@ impl Shared {
                 body
             }
         };
+        // They are about the browser's connection.
         parts.extensions.clear();
         Ok(Request::from_parts(parts, body))
     }
@@ -169,7 +167,7 @@ impl Shared {
     /// The answer as the browser gets it; after 101 the two connections are joined.
     fn incoming(
         &self,
-        mut response: Response<hyper::body::Incoming>,
+        mut response: Response<Incoming>,
         upgrade: Option<OnUpgrade>,
         permit: Option<Permit>,
     ) -> Response<Body> {

@@ -36,8 +36,8 @@ pub(super) struct Tunnels {
 }
 
 impl Tunnels {
-    pub(super) fn new(tasks: Tasks, hard: CancellationToken, gauge: Gauge) -> Self {
-        Self { tasks, open: TaskTracker::new(), cut: hard, gauge }
+    pub(super) fn new(tasks: Tasks, hard: &CancellationToken, gauge: Gauge) -> Self {
+        Self { tasks, open: TaskTracker::new(), cut: hard.child_token(), gauge }
     }
 
     /// Joins two connections once both have switched.
