@@ -4,6 +4,7 @@ use anyhow::{Result, bail, ensure};
 use patchbay_testkit::{
     chat::ChatClient,
     follower::{Ack, Follower, Phase, Plan},
+    keys::Keys,
     view::{Position, Seen, View},
     wait::wait_until,
 };
@@ -50,23 +51,26 @@ pub struct Outcome {
 
 impl Fleet {
     /// Starts all clients, and waits until each is subscribed.
-    pub async fn start(urls: Vec<String>, prefix: &str, size: Size) -> Result<Self> {
+    pub async fn start(urls: Vec<String>, keys: &Keys, prefix: &str, size: Size) -> Result<Self> {
         let (phase, watched) = watch::channel(Phase::Run);
         let urls = Arc::new(urls);
         let rooms: Vec<String> = (0..size.rooms).map(|room| format!("{prefix}{room}")).collect();
-        let followers = (0..size.clients).map(|number| {
+        let mut followers = Vec::with_capacity(size.clients);
+        for number in 0..size.clients {
             let publishes = number / size.rooms < size.publishers;
+            let name = format!("{prefix}c{number}");
             let plan = Plan {
-                name: format!("{prefix}c{number}"),
+                token: keys.token(&name, &["chat:subscribe:*", "chat:publish:*"])?,
+                name,
                 room: rooms[number % size.rooms].clone(),
                 urls: urls.clone(),
                 // Apart from the division into rooms, so that each room is on every gateway.
                 first: number / size.rooms,
                 publish: publishes.then_some(size.interval),
             };
-            Follower::start(plan, watched.clone())
-        });
-        let fleet = Self { followers: followers.collect(), phase, rooms };
+            followers.push(Follower::start(plan, watched.clone()));
+        }
+        let fleet = Self { followers, phase, rooms };
         fleet.wait_live("all clients are subscribed", PATIENCE).await?;
         Ok(fleet)
     }

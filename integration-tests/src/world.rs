@@ -44,7 +44,7 @@ impl World {
 
     /// Starts clients over all gateways.
     pub async fn fleet(&self, prefix: &str, size: Size) -> Result<Fleet> {
-        Fleet::start(self.gateways.iter().map(Gateway::url).collect(), prefix, size).await
+        Fleet::start(self.gateways.iter().map(Gateway::url).collect(), &self.keys, prefix, size).await
     }
 
     /// gRPC on a gateway, as an operator.

@@ -43,6 +43,8 @@ pub enum Phase {
 pub struct Plan {
     /// Name, and beginning of its keys.
     pub name: String,
+    /// Token; the same user must come back, since idempotency keys are each user's own.
+    pub token: String,
     /// Room.
     pub room: String,
     /// Addresses to connect to; after a failure the next one.
@@ -241,7 +243,7 @@ impl Runner {
         if let Some(pending) = &mut self.pending {
             pending.sent = false;
         }
-        let hello = json!({"id": CONNECT, "connect": {"username": self.plan.name}});
+        let hello = json!({"id": CONNECT, "connect": {"token": self.plan.token}});
         let end = match self.command(&mut lines, hello).await {
             Ok(()) => self.follow(&mut lines).await,
             Err(closed) => closed,
