@@ -2,7 +2,7 @@
 
 use crate::{connection::ConnectionTask, gateway::Gateway};
 use patchbay_websocket::handshake::Refusal;
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long to wait when the process has run out of file descriptors.
@@ -11,9 +11,10 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// Accepts until the process drains.
 pub(crate) async fn accept(gateway: Arc<Gateway>, listener: TcpListener) {
     let soft = gateway.context.shutdown.soft();
+    let mut stopped = pin!(soft.cancelled());
     loop {
         tokio::select! {
-            () = soft.cancelled() => return,
+            () = &mut stopped => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => welcome(&gateway, stream, peer.ip().to_canonical()),
                 Err(error) => {

@@ -112,11 +112,13 @@ impl Future for ConnectionTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match (self.connection.outbound.poll(cx), &self.phase) {
+            (Progress::Dead, _) | (Progress::Closed, Phase::Deaf) => return Poll::Ready(()),
+            (Progress::Open | Progress::Closed, _) => {}
+        }
+        // What input leads to is written at once or, where it is held or the socket is full, at the next turn, for which
+        // the queue has woken this task.
         loop {
-            match (self.connection.outbound.poll(cx), &self.phase) {
-                (Progress::Dead, _) | (Progress::Closed, Phase::Deaf) => return Poll::Ready(()),
-                (Progress::Open | Progress::Closed, _) => {}
-            }
             match ready!(self.poll_input(cx)) {
                 None => return Poll::Ready(()),
                 Some(Flow::Open) => {}

@@ -121,13 +121,13 @@ impl Announcements {
             return std::future::pending().await;
         }
         let (channel, signal) = self.waiting.next().await?;
-        let answer = self.backplane.publish(&channel, signal.encode());
-        self.tasks.spawn_light(async move {
-            if let Err(error) = answer.await {
-                tracing::debug!(%error, "could not announce");
-            }
-        });
+        self.publish(&channel, &signal);
         Some(())
+    }
+
+    /// Publishes without waiting: the call is under way, and an announcement that is lost is not repeated.
+    fn publish(&self, channel: &Name, signal: &Signal) {
+        drop(self.backplane.publish(channel, signal.encode()));
     }
 
     fn announce(&mut self, room: &Room, recorded: Answer<()>, signal: impl FnOnce(Option<usize>) -> Signal) {
@@ -148,7 +148,12 @@ impl Announcements {
             }
             (channel, signal)
         };
-        self.waiting.push_back(announcement.boxed());
+        let mut announcement = announcement.boxed();
+        // The in-process backplane has answered already.
+        match self.waiting.is_empty().then(|| (&mut announcement).now_or_never()).flatten() {
+            Some((channel, signal)) => self.publish(&channel, &signal),
+            None => self.waiting.push_back(announcement),
+        }
     }
 }
 

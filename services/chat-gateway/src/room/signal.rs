@@ -79,9 +79,9 @@ impl From<&Profile> for MemberShown {
 }
 
 impl Signal {
-    /// Whether it is about who is present.
-    pub fn is_presence(&self) -> bool {
-        matches!(self, Self::Join(_) | Self::Leave(_) | Self::Profile(_))
+    /// Whether an encoded signal is about who is present, told from its first bytes.
+    pub fn is_presence(payload: &[u8]) -> bool {
+        [&b"{\"join\":"[..], b"{\"leave\":", b"{\"profile\":"].iter().any(|start| payload.starts_with(start))
     }
 
     /// Encodes it for the backplane.
@@ -92,5 +92,26 @@ impl Signal {
     /// Reads it back; `None` when a later version wrote something else.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presence_is_told_from_the_first_bytes() {
+        let member =
+            MemberShown { client: "c".into(), user: "u".into(), name: "n".into(), avatar: "a".into() };
+        let presence = Presence { member, count: None };
+        for signal in
+            [Signal::Join(presence.clone()), Signal::Leave(presence.clone()), Signal::Profile(presence)]
+        {
+            assert!(Signal::is_presence(&signal.encode()), "{signal:?}");
+        }
+        let receipt = Receipt { user: "u".into(), delivered: 1, read: 1 };
+        for signal in [Signal::Check, Signal::Receipt(receipt)] {
+            assert!(!Signal::is_presence(&signal.encode()), "{signal:?}");
+        }
     }
 }

@@ -307,10 +307,12 @@ impl Room {
     }
 
     fn signal(&mut self, payload: &[u8]) -> Outcome {
+        // Comings and goings are frequent, and most rooms have nobody who wants to hear of them.
+        if self.curious == 0 && Signal::is_presence(payload) {
+            return Outcome::Fine;
+        }
         match Signal::parse(payload) {
             Some(Signal::Check) => return Outcome::Check,
-            // Comings and goings are frequent, and most listeners do not want to hear of them.
-            Some(signal) if signal.is_presence() && self.curious == 0 => {}
             Some(signal) if !self.subscribers.is_empty() => self.pending.push(Item::Signal(signal)),
             _ => {}
         }
