@@ -78,11 +78,14 @@ test('what people write stays text', async () => {
   assert.equal(await text.locator('img, b').count(), 0)
 })
 
-test('a room that guests may not enter says so in words', async () => {
+test('a room that guests may not enter says so in words, and rooms are remembered', async () => {
   await ada.getByRole('complementary', { name: 'Rooms' }).getByLabel('Add a room').fill('board')
   await ada.keyboard.press('Enter')
   await ada.getByText('You are not in board').waitFor()
   await ada.getByText('A token with more rights may be.').waitFor()
+  await ada.goto(`${suite.console}/rooms/lobby`)
+  await ada.getByRole('complementary', { name: 'Rooms' }).getByRole('link', { name: 'board' }).click()
+  await ada.getByText('You are not in board').waitFor()
   await ada.getByRole('button', { name: 'Leave board' }).click()
   await message(ada, 'Good morning from Ada').waitFor()
 })
