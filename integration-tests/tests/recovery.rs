@@ -66,24 +66,24 @@ async fn missing_less_and_more_than_the_window(first: &Gateway, second: &Gateway
 
 /// Publishes on one gateway, and waits each time until the other has delivered it.
 struct Writer {
-    writer: ChatClient,
+    author: ChatClient,
     witness: ChatClient,
     offset: u64,
 }
 
 impl Writer {
     async fn start(first: &Gateway, second: &Gateway) -> Result<Self> {
-        let (mut writer, mut witness) = (first.guest("writer").await?, second.guest("witness").await?);
-        writer.call("subscribe", json!({"channel": "r"})).await?;
+        let (mut author, mut witness) = (first.guest("writer").await?, second.guest("witness").await?);
+        author.call("subscribe", json!({"channel": "r"})).await?;
         witness.call("subscribe", json!({"channel": "r"})).await?;
-        Ok(Self { writer, witness, offset: 0 })
+        Ok(Self { author, witness, offset: 0 })
     }
 
     /// Returns the epoch.
     async fn publish(&mut self, count: usize) -> Result<Value> {
         let mut last = Value::Null;
         for number in 0..count {
-            last = self.writer.call("publish", json!({"channel": "r", "data": number})).await?;
+            last = self.author.call("publish", json!({"channel": "r", "data": number})).await?;
         }
         self.offset = offset(&last).context("no offset")?;
         while self.witness.push_of("pub").await?["offset"] != last["offset"] {}
