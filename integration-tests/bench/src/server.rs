@@ -46,7 +46,7 @@ impl Kind {
     /// The text that joins the room.
     pub(crate) const fn hello(self) -> &'static str {
         match self {
-            Self::Patchbay => "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"lobby\"}}",
+            Self::Patchbay => "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"bench\"}}",
             _ => "{\"subscribe\":\"room\"}",
         }
     }
@@ -63,7 +63,7 @@ impl Kind {
     pub(crate) fn publish(self, id: u32) -> (String, &'static str) {
         match self {
             Self::Patchbay => {
-                (format!("{{\"id\":{},\"publish\":{{\"channel\":\"lobby\",\"data\":\"", id + 3), "\"}}")
+                (format!("{{\"id\":{},\"publish\":{{\"channel\":\"bench\",\"data\":\"", id + 3), "\"}}")
             }
             _ => ("{\"type\":\"chat\",\"sender\":\"ada\",\"content\":\"".to_owned(), "\"}"),
         }
