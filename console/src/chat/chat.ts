@@ -53,7 +53,9 @@ function greeting() {
   const program = { name: 'patchbay-console', version: __APP_VERSION__ }
   if (session.token !== null) return { token: session.token, ...program }
   const { name, avatar } = session.guest ?? { name: '', avatar: '' }
-  return { ...(name && { username: name }), ...(avatar && { avatar }), ...program }
+  // The same guest as before, when the connection was lost.
+  const before = chat.state.me?.session
+  return { ...(name && { username: name }), ...(avatar && { avatar }), ...(before && { session: before }), ...program }
 }
 
 function storedRooms(): string[] {

@@ -47,7 +47,10 @@ export interface Connected {
   expires_in?: number
   ping_ms: number
   pong_ms: number
-  limits?: { frame: number; payload: number; rooms: number; history: number }
+  limits?: { frame: number; payload: number; rooms: number; history: number
+  /** With it a guest comes back as who it was. */
+  session?: string
+}
 }
 
 export interface Subscribed {
@@ -73,7 +76,14 @@ export interface Mark {
 /** What the verbs used here take and give. */
 export interface Verbs {
   connect: {
-    request: { token?: string; username?: string; avatar?: string; name: string; version: string }
+    request: {
+      token?: string
+      username?: string
+      avatar?: string
+      session?: string
+      name: string
+      version: string
+    }
     result: Connected
   }
   subscribe: { request: { channel: string; recover?: Position; join_leave?: boolean }; result: Subscribed }

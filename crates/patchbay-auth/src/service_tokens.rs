@@ -40,6 +40,11 @@ impl ServiceTokens {
         Self { inner: Arc::new(Inner { signer, subject, scopes, current: Mutex::new(None) }) }
     }
 
+    /// A secret that all replicas of the service share, since they share its key; different for each label.
+    pub fn derive_secret(&self, label: &str) -> [u8; 32] {
+        self.inner.signer.derive_secret(label)
+    }
+
     /// Returns the value of the `authorization` header, from the cache while it is fresh.
     pub fn header(&self) -> Result<MetadataValue<Ascii>, SignerError> {
         let now = system_seconds();

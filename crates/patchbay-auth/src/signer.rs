@@ -6,7 +6,7 @@ use crate::{
     token::{MAX_SCOPES, MAX_SUBJECT, WireClaims},
 };
 use aws_lc_rs::{
-    digest,
+    digest, hmac,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -154,6 +154,14 @@ impl Signer {
     /// Key id: the key's thumbprint (RFC 7638).
     pub fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// A secret that whoever has this key can work out, different for each label: HMAC-SHA256 (RFC 2104) of the label.
+    pub fn derive_secret(&self, label: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.pkcs8);
+        let mut secret = [0; 32];
+        secret.copy_from_slice(hmac::sign(&key, label.as_bytes()).as_ref());
+        secret
     }
 
     /// The public half, as a key set of one.

@@ -78,6 +78,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// A secret that all replicas of this service share, different for each label; it comes from the service's key.
+    pub fn secret(&self, label: &str) -> [u8; 32] {
+        self.connector.tokens.derive_secret(label)
+    }
+
     /// Makes a gRPC client for `http://host:port` or `dns://host:port`: calls are balanced over all addresses of the
     /// name, signed with this service's identity, traced and bounded in time. It connects lazily.
     pub fn connect(&self, name: &'static str, target: &str) -> Result<Client, TargetError> {

@@ -1,8 +1,8 @@
 //! What all parts of a replica share.
 
 use crate::{
-    config::ChatConfig, connection::registry::Connections, limits::SharedLimits, metrics::ChatMetrics,
-    protocol::ids::RoomId, room::Rooms,
+    config::ChatConfig, connection::registry::Connections, guests::Guests, limits::SharedLimits,
+    metrics::ChatMetrics, protocol::ids::RoomId, room::Rooms,
 };
 use patchbay_chassis::Context;
 use std::{sync::Arc, time::Instant};
@@ -19,6 +19,8 @@ pub struct Gateway {
     pub connections: Connections,
     /// Limits that hold over all replicas.
     pub limits: Arc<SharedLimits>,
+    /// Guests who come back.
+    pub guests: Guests,
     /// Its figures.
     pub metrics: ChatMetrics,
     /// The room behind the classic door, where that is open.
@@ -33,6 +35,7 @@ impl Gateway {
         Self {
             connections: Connections::default(),
             limits: SharedLimits::new(context.backplane.clone(), context.tasks.clone()),
+            guests: Guests::new(&context.secret("guests")),
             metrics: ChatMetrics::register(&context.metrics),
             classic_room,
             // The first second counts as 1, since 0 means never.

@@ -9,6 +9,7 @@ pub mod control;
 mod drain;
 pub mod gateway;
 mod grpc;
+pub mod guests;
 pub mod limits;
 mod listener;
 pub mod metrics;

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
+    guests::Guests,
     limits::Payer,
     protocol::{
         classic::{self, DEFAULT_AVATAR, Inbound, Outbound, User},
@@ -106,7 +107,7 @@ impl Visit {
         let present = backplane.stats(&group).await?.clients + 1;
         let client: Arc<str> = gateway.context.ids.random_hex(16).into();
         let profile = Arc::new(Profile {
-            user: format!("guest:{client}").into(),
+            user: Guests::user(&client),
             client,
             name: format!("用户{present}").into(),
             avatar: DEFAULT_AVATAR.into(),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
+    guests::Guests,
     protocol::{
         classic::DEFAULT_AVATAR,
         close::Close,
@@ -96,10 +97,11 @@ impl Session<'_> {
 
     fn connected<'b>(&'b self, identity: &Identity, profile: &'b Profile) -> Connected<'b> {
         let config = &self.gateway.config;
+        let is_guest = identity.kind == IdentityKind::Guest;
         Connected {
             profile,
             node: &self.gateway.context.node.0,
-            session: &profile.client,
+            session: is_guest.then(|| self.gateway.guests.session(&profile.user)),
             version: self.gateway.context.version,
             expires_in: self.expires_in(identity),
             ping_ms: millis(config.connections.ping_interval),
@@ -149,7 +151,9 @@ impl Session<'_> {
         let name = display_text(connect.username.as_deref().unwrap_or("Guest"), limits.name, "username")?;
         let avatar =
             display_text(connect.avatar.as_deref().unwrap_or(DEFAULT_AVATAR), limits.avatar, "avatar")?;
-        Ok(Profile { user: format!("guest:{client}").into(), client, name, avatar })
+        let known = connect.session.as_deref().and_then(|session| self.gateway.guests.user_of(session));
+        let user = known.unwrap_or_else(|| Guests::user(&client));
+        Ok(Profile { client, user, name, avatar })
     }
 
     fn refresh(self, id: u64, person: &Person, refresh: &Refresh<'_>) -> Result<(), CommandError> {

@@ -73,6 +73,7 @@ payloads! {
         #[serde(borrow, default)] token: Option<Cow<'a, str>>,
         #[serde(borrow, default)] username: Option<Cow<'a, str>>,
         #[serde(borrow, default)] avatar: Option<Cow<'a, str>>,
+        #[serde(borrow, default)] session: Option<Cow<'a, str>>,
         #[serde(borrow, default)] name: Option<Cow<'a, str>>,
         #[serde(borrow, default)] version: Option<Cow<'a, str>>,
     }

@@ -69,7 +69,8 @@ pub struct Connected<'a> {
     #[serde(flatten)]
     pub profile: &'a Profile,
     pub node: &'a str,
-    pub session: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     pub version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
