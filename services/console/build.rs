@@ -56,7 +56,7 @@ fn row(path: &str, plain: &Path, gzip: Option<&Path>, tag: u64) -> String {
     let include = |file: &Path| format!("include_bytes!({:?})", file.display().to_string());
     let gzip = gzip.map_or_else(|| "None".to_owned(), |file| format!("Some({})", include(file)));
     format!(
-        "Asset {{ path: {path:?}, tag: \"\\\"{tag:016x}\\\"\", plain: {}, gzip: {gzip} }},\n",
+        "Asset {{ path: {path:?}, tag: \"W/\\\"{tag:016x}\\\"\", plain: {}, gzip: {gzip} }},\n",
         include(plain)
     )
 }

@@ -127,6 +127,8 @@ export class ChatClient {
 
   /** Says which room the person looks at now, at its newest end. */
   view(name: string | undefined): void {
+    const left = this.state.rooms.get(this.viewed ?? '')
+    if (left && left.name !== name) clearUnread(left)
     delete this.viewed
     const room = name === undefined ? undefined : this.state.rooms.get(name)
     if (!room) return

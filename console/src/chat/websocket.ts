@@ -14,7 +14,10 @@ export const openWebSocket: OpenSocket = (events) => {
   }
   socket.onclose = (event) => events.closed(event.code, event.reason)
   return {
-    send: (text) => socket.send(text),
+    send: (text) => {
+      // One that is closing has not said so yet; its end will report what was sent on it as lost.
+      if (socket.readyState === WebSocket.OPEN) socket.send(text)
+    },
     close: () => {
       // From here on the machine has moved on; what this socket still says must not reach it.
       socket.onopen = socket.onmessage = socket.onclose = null

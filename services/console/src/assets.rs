@@ -6,11 +6,12 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
 };
+use hyper::body::Body as _;
 
 /// A file of the console.
 struct Asset {
     path: &'static str,
-    /// Changes with the content.
+    /// Changes with the content; weak, because it is the same for both forms.
     tag: &'static str,
     plain: &'static [u8],
     gzip: Option<&'static [u8]>,
@@ -41,7 +42,9 @@ pub(crate) fn respond(method: &Method, path: &str, headers: &HeaderMap) -> Respo
         _ => not_allowed(),
     };
     if *method == Method::HEAD {
-        *response.body_mut() = Body::empty();
+        let body = std::mem::take(response.body_mut());
+        let length = body.size_hint().exact().unwrap_or_default();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     let safety = SAFETY.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
     response.headers_mut().extend(safety);
@@ -166,6 +169,9 @@ mod tests {
         for path in ["/assets/gone.js", "/favicon.ico", "/robots.txt"] {
             assert_eq!(get(path).status(), StatusCode::NOT_FOUND, "{path}");
         }
+        let head = respond(&Method::HEAD, "/", &HeaderMap::new());
+        assert_ne!(header(&head, "content-length"), "0");
+        assert_eq!(head.body().size_hint().exact(), Some(0));
         assert_eq!(respond(&Method::DELETE, "/", &HeaderMap::new()).status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 

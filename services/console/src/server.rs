@@ -40,6 +40,7 @@ pub(crate) struct App {
 impl App {
     async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         self.metrics.requests.inc();
+        tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), "a request");
         match self.proxy.answer(peer.ip(), request).await {
             Ok(response) => response,
             Err(request) => assets::respond(request.method(), request.uri().path(), request.headers()),

@@ -11,11 +11,11 @@ mod tunnel;
 use crate::{config::ConsoleConfig, metrics::ConsoleMetrics};
 use axum::{
     body::Body,
-    http::{Request, Response, StatusCode, Version, header},
+    http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use headers::Peer;
 use http_body_util::Limited;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -25,7 +25,7 @@ use refusal::Refusal;
 use route::{Protocol, Route, Routes};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 pub(crate) use tunnel::Permit;
-use tunnel::Tunnels;
+use tunnel::{Ends, Tunnels};
 
 /// An idle connection to an upstream is kept for the next request so long.
 const IDLE: Duration = Duration::from_mins(1);
@@ -115,9 +115,17 @@ impl Shared {
             Protocol::Grpc => &self.grpc,
         };
         let answer = tokio::time::timeout(self.answer_timeout, client.request(outgoing)).await;
-        let response =
+        let mut response =
             answer.map_err(|_| Refusal::late(route))?.map_err(|error| Refusal::failed(route, &error))?;
-        Ok(self.incoming(response, upgrade, permit))
+        let switched = upgrade.zip(switched_to(&response));
+        headers::strip_hop_by_hop(response.headers_mut());
+        if let Some((browser, protocol)) = switched {
+            let upstream = hyper::upgrade::on(&mut response);
+            self.tunnels.join(Ends { service: route.service, peer: address, browser, upstream }, permit);
+            headers::ask_upgrade(response.headers_mut(), protocol);
+        }
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response.map(Body::new))
     }
 
     /// The request as the upstream gets it.
@@ -163,22 +171,10 @@ impl Shared {
         }
         Ok(Body::new(Limited::new(body, self.body_limit)))
     }
+}
 
-    /// The answer as the browser gets it; after 101 the two connections are joined.
-    fn incoming(
-        &self,
-        mut response: Response<Incoming>,
-        upgrade: Option<OnUpgrade>,
-        permit: Option<Permit>,
-    ) -> Response<Body> {
-        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let protocol = switches.then(|| response.headers().get(header::UPGRADE).cloned()).flatten();
-        headers::strip_hop_by_hop(response.headers_mut());
-        if let Some((browser, protocol)) = upgrade.zip(protocol) {
-            self.tunnels.join(browser, hyper::upgrade::on(&mut response), permit);
-            headers::ask_upgrade(response.headers_mut(), protocol);
-        }
-        *response.version_mut() = Version::HTTP_11;
-        response.map(Body::new)
-    }
+/// The protocol that an upstream has switched to.
+fn switched_to(response: &Response<Incoming>) -> Option<HeaderValue> {
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    switched.then(|| response.headers().get(header::UPGRADE).cloned()).flatten()
 }

@@ -2,12 +2,12 @@
 
 use crate::metrics::Raised;
 use axum::http::Request;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use patchbay_chassis::Tasks;
 use prometheus_client::metrics::gauge::Gauge;
-use std::{sync::Arc, time::Duration};
-use tokio::{io, sync::OwnedSemaphorePermit};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::{io, sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Bytes read at a time in each direction; what is larger takes several turns.
@@ -27,6 +27,14 @@ pub(super) fn permit<B>(request: &Request<B>) -> Option<Permit> {
     request.extensions().get().cloned()
 }
 
+/// The two ends of a tunnel to be.
+pub(super) struct Ends {
+    pub(super) service: &'static str,
+    pub(super) peer: IpAddr,
+    pub(super) browser: OnUpgrade,
+    pub(super) upstream: OnUpgrade,
+}
+
 /// All tunnels of the process.
 pub(super) struct Tunnels {
     tasks: Tasks,
@@ -41,11 +49,20 @@ impl Tunnels {
     }
 
     /// Joins two connections once both have switched.
-    pub(super) fn join(&self, browser: OnUpgrade, upstream: OnUpgrade, permit: Option<Permit>) {
+    pub(super) fn join(&self, ends: Ends, permit: Option<Permit>) {
         let (cut, raised, tracked) = (self.cut.child_token(), Raised::new(&self.gauge), self.open.token());
         self.tasks.spawn_light(async move {
+            let (service, peer, started) = (ends.service, ends.peer, Instant::now());
             // A tunnel that is cut loses what is on its way; its client reconnects and recovers.
-            cut.run_until_cancelled(pass(browser, upstream)).await;
+            let passed = cut.run_until_cancelled(pass(ends)).await;
+            let seconds = started.elapsed().as_secs_f64();
+            match passed {
+                Some(Ok((up, down))) => {
+                    tracing::info!(service, %peer, seconds, up, down, "a tunnel has ended");
+                }
+                Some(Err(error)) => tracing::info!(service, %peer, seconds, %error, "a tunnel has broken"),
+                None => tracing::info!(service, %peer, seconds, "a tunnel was cut"),
+            }
             drop((raised, tracked, permit));
         });
     }
@@ -59,17 +76,10 @@ impl Tunnels {
     }
 }
 
-async fn pass(browser: OnUpgrade, upstream: OnUpgrade) {
-    match tokio::try_join!(browser, upstream) {
-        Ok((browser, upstream)) => copy(browser, upstream).await,
-        Err(error) => tracing::debug!(%error, "a connection did not switch"),
-    }
-}
-
-async fn copy(browser: Upgraded, upstream: Upgraded) {
+/// Passes bytes both ways and counts them.
+async fn pass(ends: Ends) -> io::Result<(u64, u64)> {
+    let switched = tokio::try_join!(ends.browser, ends.upstream);
+    let (browser, upstream) = switched.map_err(io::Error::other)?;
     let (mut browser, mut upstream) = (TokioIo::new(browser), TokioIo::new(upstream));
-    match io::copy_bidirectional_with_sizes(&mut browser, &mut upstream, BUFFER, BUFFER).await {
-        Ok((up, down)) => tracing::info!(up, down, "a tunnel has ended"),
-        Err(error) => tracing::info!(%error, "a tunnel has broken"),
-    }
+    io::copy_bidirectional_with_sizes(&mut browser, &mut upstream, BUFFER, BUFFER).await
 }
