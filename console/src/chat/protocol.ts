@@ -47,10 +47,9 @@ export interface Connected {
   expires_in?: number
   ping_ms: number
   pong_ms: number
-  limits?: { frame: number; payload: number; rooms: number; history: number
+  limits?: { frame: number; payload: number; rooms: number; history: number }
   /** With it a guest comes back as who it was. */
   session?: string
-}
 }
 
 export interface Subscribed {
