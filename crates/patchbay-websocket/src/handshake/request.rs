@@ -1,5 +1,7 @@
 //! Reading a request head.
 
+use std::mem::MaybeUninit;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::{Header, Status};
@@ -43,9 +45,9 @@ pub struct Upgrade<'b> {
 impl<'b> Handshake<'b> {
     /// Judges what `bytes`, all that was read from the connection so far, begins with.
     pub fn parse(bytes: &'b [u8], limits: Limits) -> Self {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut request = httparse::Request::new(&mut headers);
-        let head_len = match request.parse(bytes) {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        let head_len = match request.parse_with_uninit_headers(bytes, &mut headers) {
             Ok(Status::Complete(len)) if len <= limits.head => len,
             Ok(Status::Partial) if bytes.len() < limits.head => return Self::NeedMore,
             Ok(_) | Err(httparse::Error::TooManyHeaders) => return Self::Bad(Refusal::HEAD_TOO_LARGE),
