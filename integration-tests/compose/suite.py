@@ -76,10 +76,15 @@ class Client:
         self.reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def open(cls, url, name, **options):
+    async def open(cls, url, name, authorization=None, **options):
         socket = await websockets.connect(url, subprotocols=["patchbay.v1.json"], open_timeout=10, **options)
         client = cls(socket)
-        client.hello = await client.call("connect", username=name)
+        who = {"token": authorization} if authorization else {"username": name}
+        try:
+            client.hello = await client.call("connect", **who)
+        except BaseException:
+            await client.close()
+            raise
         return client
 
     @property

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import ssl
 import subprocess
 import unittest
 
 import websockets
 
-from suite import ROOM, Client, address, compose, eventually, replica_of, run
+from suite import ROOM, Client, address, compose, eventually, replica_of, run, token
 
 URL = f"ws://{address(80)}/chat/ws"
 
@@ -85,6 +86,20 @@ class Chat(unittest.IsolatedAsyncioTestCase):
             await asyncio.to_thread(run, "docker", "start", container)
             restore = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
             await asyncio.to_thread(compose, *restore)
+
+    async def test_a_signed_in_page_gets_in_from_this_origin_alone(self):
+        host = f"localhost:{address(443).rpartition(':')[2]}"
+        unverified = ssl._create_unverified_context()
+        me = await asyncio.to_thread(token, "me", "chat:subscribe:room/*")
+        for origin, is_ours in ((f"https://{host}", True), ("https://elsewhere.example", False)):
+            arrival = Client.open(f"wss://{host}/chat/ws", "me", me, origin=origin, ssl=unverified)
+            if is_ours:
+                client = await arrival
+                self.assertEqual(client.hello["user"], "me")
+                await client.close()
+            else:
+                with self.assertRaises((AssertionError, ConnectionResetError)):
+                    await arrival
 
     async def test_the_classic_door_has_its_own_port(self):
         async with websockets.connect(f"ws://{address(8765)}/", open_timeout=10) as socket:
