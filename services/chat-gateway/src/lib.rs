@@ -47,9 +47,13 @@ impl Service for ChatGateway {
         tasks.spawn_critical("accept", listener::accept(gateway.clone(), socket));
         tasks.spawn_critical("sweep", sweeper::sweep(gateway.clone()));
         tasks.spawn_critical("control", control::obey(gateway.clone()));
-        let url = format!("ws://{}/ws", listen::reachable(address));
+        let reachable = listen::reachable(address);
+        let native = Listening { name: "chat", address, url: format!("ws://{reachable}/ws") };
+        let classic = gateway.classic_room.is_some();
+        let classic =
+            classic.then(|| Listening { name: "classic", address, url: format!("ws://{reachable}/") });
         Ok(Running {
-            listeners: vec![Listening { name: "chat", address, url }],
+            listeners: [Some(native), classic].into_iter().flatten().collect(),
             grpc: Some(GrpcServices {
                 routes: tonic::service::Routes::new(grpc::server(gateway.clone())),
                 methods: grpc::methods(),

@@ -141,7 +141,7 @@ impl Visit {
         profile: Arc<Profile>,
     ) -> Result<(), BackplaneError> {
         let (done, answered) = oneshot::channel();
-        let subscriber = self.subscriber(connection, profile);
+        let subscriber = Self::subscriber(connection, profile);
         let answer = Answer::Channel(done);
         let subscribe = Subscribe { room: self.room.clone(), subscriber, recover: None, answer };
         // A fresh connection is in no room.
@@ -153,7 +153,7 @@ impl Visit {
         }
     }
 
-    fn subscriber(&self, connection: &Arc<Connection>, profile: Arc<Profile>) -> Subscriber {
+    fn subscriber(connection: &Arc<Connection>, profile: Arc<Profile>) -> Subscriber {
         let listener = Listener::Classic { connection: connection.clone() };
         Subscriber { id: connection.id, profile: Some(profile), listener }
     }
@@ -250,7 +250,7 @@ impl Visit {
         let profile = Arc::new(Profile { client, user, name, avatar });
         connection.replace_person(Person { identity: person.identity.clone(), profile: profile.clone() });
         let command =
-            Command::Renamed { room: self.room.clone(), subscriber: self.subscriber(connection, profile) };
+            Command::Renamed { room: self.room.clone(), subscriber: Self::subscriber(connection, profile) };
         if gateway.rooms.try_send(&self.room, command).is_err() {
             say(connection, &Outbound::Error { message: AWAY });
         }

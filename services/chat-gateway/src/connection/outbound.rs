@@ -64,6 +64,8 @@ enum Phase {
 pub enum Progress {
     /// Go on reading.
     Open,
+    /// The close frame waits for the socket.
+    Closing,
     /// The close frame is out: read until the client closes.
     Closed,
     /// The socket failed: end.
@@ -149,7 +151,8 @@ impl Outbound {
         match queue.phase {
             Phase::Dead => Progress::Dead,
             Phase::Closing if queue.frames.is_empty() => Progress::Closed,
-            Phase::Open | Phase::Closing => Progress::Open,
+            Phase::Closing => Progress::Closing,
+            Phase::Open => Progress::Open,
         }
     }
 

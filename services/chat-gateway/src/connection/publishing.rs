@@ -149,7 +149,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn check_key<'k>(self, key: Option<&'k str>) -> Result<Option<&'k str>, CommandError> {
+    fn check_key(self, key: Option<&str>) -> Result<Option<&str>, CommandError> {
         let limit = self.gateway.config.limits.key;
         match key {
             Some(key) if key.is_empty() || key.len() > limit => {

@@ -28,6 +28,13 @@ use std::sync::Arc;
 /// What this server can do beyond the first version of the protocol; a client asks here before it uses something new.
 const CAPABILITIES: &[&str] = &["recover", "edit", "react", "receipts", "typing", "presence"];
 
+/// Result of `refresh`.
+#[derive(Serialize)]
+struct Refreshed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+}
+
 /// A native connection during one command.
 #[derive(Clone, Copy)]
 pub(super) struct Session<'a> {
@@ -44,14 +51,11 @@ impl Session<'_> {
         self.connection.with_rate(|bucket| bucket.take(rate, now)).map_err(CommandError::too_many)?;
         let Command { id, verb } = command;
         let Some(person) = self.connection.person() else {
-            return match verb {
-                Verb::Connect(connect) => self.connect(id.unwrap_or(0), &connect),
-                _ => {
-                    let error =
-                        CommandError::new(ErrorCode::Unauthorized, "the first command must be `connect`");
-                    Err(error.closing(Close::BadRequest))
-                }
-            };
+            if let Verb::Connect(connect) = verb {
+                return self.connect(id.unwrap_or(0), &connect);
+            }
+            let error = CommandError::new(ErrorCode::Unauthorized, "the first command must be `connect`");
+            return Err(error.closing(Close::BadRequest));
         };
         let id = id.unwrap_or(0);
         match verb {
@@ -163,11 +167,6 @@ impl Session<'_> {
                 ErrorCode::Unauthorized,
                 "the token is another user's: connect anew",
             ));
-        }
-        #[derive(Serialize)]
-        struct Refreshed {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            expires_in: Option<u64>,
         }
         let expires_in = self.expires_in(&identity);
         let person = Person { identity, profile: person.profile.clone() };

@@ -114,7 +114,11 @@ impl Future for ConnectionTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match (self.connection.outbound.poll(cx), &self.phase) {
             (Progress::Dead, _) | (Progress::Closed, Phase::Deaf) => return Poll::Ready(()),
-            (Progress::Open | Progress::Closed, _) => {}
+            // The queue may have closed by itself, because the client is too slow: it has no more time than others to go.
+            (Progress::Closing | Progress::Closed, _) if self.connection.stage() != Stage::Ending => {
+                self.connection.ending(self.gateway.seconds());
+            }
+            (Progress::Open | Progress::Closing | Progress::Closed, _) => {}
         }
         // What input leads to is written at once or, where it is held or the socket is full, at the next turn, for which
         // the queue has woken this task.

@@ -34,10 +34,29 @@ const PRESENCE_PAGE: usize = 200;
 /// Users whose marks are told.
 const MARKS: usize = 1000;
 /// How long marks are kept after the last one was raised.
-const MARKS_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+const MARKS_AGE: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Serialize)]
 struct Empty {}
+
+#[derive(Serialize)]
+struct Members {
+    members: Vec<signal::MemberShown>,
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    clients: usize,
+    users: usize,
+}
+
+/// The marks of one user, as they stand.
+#[derive(Serialize)]
+struct Stands {
+    delivered: u64,
+    read: u64,
+}
 
 impl Session<'_> {
     pub(super) fn subscribe(
@@ -116,11 +135,6 @@ impl Session<'_> {
         let place = self.begin()?;
         let members = self.gateway.context.backplane.members(&room_name(&room), limit);
         let gateway = self.gateway.clone();
-        #[derive(Serialize)]
-        struct Members {
-            members: Vec<signal::MemberShown>,
-            total: usize,
-        }
         self.gateway.context.tasks.spawn_light(async move {
             let outcome = members.await.map_err(CommandError::from).map(|found| Members {
                 members: found.members.iter().map(shown).collect(),
@@ -141,11 +155,6 @@ impl Session<'_> {
         let place = self.begin()?;
         let stats = self.gateway.context.backplane.stats(&room_name(&room));
         let gateway = self.gateway.clone();
-        #[derive(Serialize)]
-        struct Stats {
-            clients: usize,
-            users: usize,
-        }
         self.gateway.context.tasks.spawn_light(async move {
             let outcome = stats.await.map_err(CommandError::from);
             answer(&gateway, &place, id, outcome.map(|s| Stats { clients: s.clients, users: s.users }));
@@ -194,11 +203,6 @@ impl Session<'_> {
                 }
                 Ok::<_, CommandError>(receipt)
             };
-            #[derive(Serialize)]
-            struct Stands {
-                delivered: u64,
-                read: u64,
-            }
             let outcome = outcome.await.map(|r| Stands { delivered: r.delivered, read: r.read });
             answer(&gateway, &place, id, outcome);
         });

@@ -1,4 +1,4 @@
-//! The methods of ChatAdmin.
+//! The methods of `ChatAdmin`.
 
 use super::{error::AdminError, watch};
 use crate::{
@@ -64,7 +64,7 @@ impl ChatAdmin for Admin {
         if !appended.duplicate {
             self.gateway.metrics.published.inc();
         }
-        let position = Some(position(appended.position));
+        let position = Some(position(&appended.position));
         Ok(Response::new(pb::PublishResponse { position, duplicate: appended.duplicate }))
     }
 
@@ -152,7 +152,7 @@ impl ChatAdmin for Admin {
         }
         Ok(Response::new(pb::HistoryResponse {
             publications: page.entries.iter().filter_map(publication).collect(),
-            top: Some(position(page.top)),
+            top: Some(position(&page.top)),
             more: page.more,
         }))
     }
@@ -273,7 +273,7 @@ fn sender(identity: &Identity, from: Option<pb::Sender>) -> Profile {
     Profile { client: from.client.into(), user: user.into(), name: name.into(), avatar: from.avatar.into() }
 }
 
-fn position(position: Position) -> pb::StreamPosition {
+fn position(position: &Position) -> pb::StreamPosition {
     pb::StreamPosition { epoch: position.epoch.0.to_string(), offset: position.offset }
 }
 

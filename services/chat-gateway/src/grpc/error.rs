@@ -1,4 +1,4 @@
-//! Errors of ChatAdmin, and what they are on the wire.
+//! Errors of `ChatAdmin`, and what they are on the wire.
 
 use patchbay_backplane::BackplaneError;
 use patchbay_chassis::{ErrorCode, ServiceError, error::to_status};

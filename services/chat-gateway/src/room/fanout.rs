@@ -175,7 +175,7 @@ fn write_native(out: &mut Vec<u8>, room: &RoomId, item: &Item, wish: Wish) -> bo
         Item::Signal(Signal::Check) => return false,
         Item::Signal(_) if wish == Wish::NoPresence => return false,
         Item::Signal(Signal::Join(body) | Signal::Profile(body)) => {
-            reply::push(out, room, "join", &body.member)
+            reply::push(out, room, "join", &body.member);
         }
         Item::Signal(Signal::Leave(body)) => reply::push(out, room, "leave", &body.member),
     }

@@ -104,7 +104,6 @@ impl Rooms {
     }
 
     /// Hands a command over, unless the shard is too busy.
-    #[expect(clippy::result_large_err, reason = "the command is given back to be answered")]
     pub fn try_send(&self, room: &RoomId, command: Command) -> Result<(), Command> {
         self.shard(room).try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => command,

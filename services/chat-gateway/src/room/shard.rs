@@ -184,7 +184,9 @@ impl Shard {
                 }
             }
             Done::Checked(ids, Err(error)) => {
-                ids.iter().for_each(|id| self.checked(id));
+                for id in &ids {
+                    self.checked(id);
+                }
                 tracing::debug!(%error, "could not compare positions");
                 self.check_soon();
             }
