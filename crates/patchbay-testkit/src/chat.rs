@@ -5,12 +5,16 @@ use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
         Message,
         client::IntoClientRequest,
+        handshake::client::Request,
         http::HeaderValue,
         protocol::{CloseFrame, WebSocketConfig},
     },
@@ -53,7 +57,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens `ws://<host>:<port><path>`, naming a subprotocol and an origin where they are given.
+    /// Opens `ws://<address>:<port><path>`, naming a subprotocol and an origin where they are given.
     pub async fn open(url: &str, subprotocol: Option<&'static str>, origin: Option<&str>) -> Result<Self> {
         let mut request = url.into_client_request()?;
         if let Some(name) = subprotocol {
@@ -62,10 +66,21 @@ impl Lines {
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse()?);
         }
-        let authority = request.uri().authority().context("the address has no host")?.to_string();
+        Self::handshake(request, TcpSocket::new_v4()?).await
+    }
+
+    /// Opens a connection for which this system keeps only this many bytes that are not read yet.
+    pub async fn open_narrow(url: &str, receive_buffer: u32) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(receive_buffer)?;
+        Self::handshake(url.into_client_request()?, socket).await
+    }
+
+    async fn handshake(request: Request, socket: TcpSocket) -> Result<Self> {
+        let address = request.uri().authority().context("the address has no host")?.as_str().parse()?;
         let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
         let open = async {
-            let stream = TcpStream::connect(&authority).await?;
+            let stream = socket.connect(address).await?;
             stream.set_nodelay(true)?;
             Ok::<_, anyhow::Error>(client_async_with_config(request, stream, Some(config)).await?.0)
         };

@@ -287,7 +287,7 @@ mod tests {
     /// Drives the queue as the connection's task does, until it is closed or dead.
     async fn drive(outbound: Arc<Outbound>) -> Progress {
         poll_fn(|cx| match outbound.poll(cx) {
-            Progress::Open => Poll::Pending,
+            Progress::Open | Progress::Closing => Poll::Pending,
             end => Poll::Ready(end),
         })
         .await
