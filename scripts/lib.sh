@@ -90,6 +90,16 @@ need_node() {
   ln -sf "$VENV"/bin/{node,npm,npx} "$TOOLS/bin/"
 }
 
+# build_binaries debug|release. For debug all of the workspace at once, tests too, with the features that clippy and cargo test use: cargo
+# gives a package that is built alone fewer, and would compile what it depends on a second time.
+build_binaries() {
+  case $1 in
+    debug) cargo build --workspace --all-targets --locked --quiet ;;
+    release) cargo build --release --locked --quiet --bin chat-gateway --bin console --bin patchbay ;;
+    *) die "binaries are debug or release, not $1" ;;
+  esac
+}
+
 # step NAME COMMAND...: runs the command and says how long it took; a failure ends the script, saying which step it was.
 step() {
   STEP=$1
