@@ -129,3 +129,33 @@ async fn a_killed_process_keeps_what_it_acknowledged() -> TestResult {
     assert_eq!((&answer["recovered"], &answer["offset"]), (&json!(true), &json!(20)));
     Ok(())
 }
+
+/// The reference lists every metric that the process shows, and none that it does not.
+#[tokio::test]
+async fn the_metrics_reference_is_what_is_shown() -> TestResult {
+    let suite = Suite::new()?;
+    let _process = suite.start().await?;
+    let shown = http::get(suite.ops, "/metrics", &[]).await?.body;
+    let types = shown.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let types = types.filter_map(|line| line.split_once(' '));
+    let help = |name: &str| {
+        let prefix = format!("# HELP {name} ");
+        shown
+            .lines()
+            .find_map(|line| line.strip_prefix(prefix.as_str()))
+            .unwrap_or_default()
+            .trim_end_matches('.')
+    };
+    let mut rows: Vec<String> = types
+        .map(|(name, kind)| {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            format!("| `{name}{suffix}` | {kind} | {} |", help(name))
+        })
+        .collect();
+    rows.sort();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/metrics.md");
+    let page = std::fs::read_to_string(path)?;
+    let listed: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(listed, rows, "docs/reference/metrics.md should have:\n{}", rows.join("\n"));
+    Ok(())
+}
