@@ -7,7 +7,10 @@ use patchbay_testkit::{
     ports::free_address,
     process::{Launch, Process},
 };
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// What guests may do in these tests.
 pub const GUEST_SCOPES: &str =
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub grpc: SocketAddr,
     /// Operations.
     pub ops: SocketAddr,
+    folder: PathBuf,
+    settings: Settings,
 }
 
 impl Gateway {
@@ -61,14 +66,14 @@ impl Gateway {
             .set("grpc.listen", &grpc)
             .set("ops.listen", &ops)
             .set("auth.jwks_file", &keys.jwks().display());
-        let launch = settings
-            .0
-            .into_iter()
-            .fold(Launch::binary("chat-gateway", name, folder)?, |launch, (key, value)| {
-                launch.env(key, value)
-            });
-        let process = launch.start_ready(ops).await?;
-        Ok(Self { name: name.to_owned(), process, http, grpc, ops })
+        let process = launch(folder, name, &settings, ops).await?;
+        Ok(Self { name: name.to_owned(), process, http, grpc, ops, folder: folder.to_owned(), settings })
+    }
+
+    /// Starts it again, on the same ports, after its process has ended.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.folder, &self.name, &self.settings, self.ops).await?;
+        Ok(())
     }
 
     /// Address of the native door.
@@ -85,4 +90,9 @@ impl Gateway {
     pub async fn guest(&self, username: &str) -> Result<ChatClient> {
         ChatClient::guest(&self.url(), username).await
     }
+}
+
+async fn launch(folder: &Path, name: &str, settings: &Settings, ops: SocketAddr) -> Result<Process> {
+    let launch = Launch::binary("chat-gateway", name, folder)?;
+    settings.0.iter().fold(launch, |launch, (key, value)| launch.env(key, value)).start_ready(ops).await
 }

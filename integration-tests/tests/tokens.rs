@@ -181,6 +181,42 @@ async fn guests_do_what_is_listed_and_nothing_else() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_guest_who_comes_back_is_who_it_was() -> TestResult {
+    let door = door(Settings::open()).await?;
+    let publish = json!({"channel": "r", "data": "once", "key": "k"});
+    let mut first = door.gateway.guest("Ada").await?;
+    first.call("subscribe", json!({"channel": "r"})).await?;
+    let answer = first.call("publish", publish.clone()).await?;
+    let (user, session) = (first.welcome["user"].clone(), first.welcome["session"].clone());
+    first.close().await;
+
+    let mut again = ChatClient::connect(&door.gateway.url(), json!({"session": session})).await?;
+    assert_eq!(again.welcome["user"], user);
+    again.call("subscribe", json!({"channel": "r"})).await?;
+    let repeated = again.call("publish", publish.clone()).await?;
+    assert_eq!((&repeated["offset"], &repeated["duplicate"]), (&answer["offset"], &json!(true)));
+    again.call("edit", json!({"channel": "r", "ref": 1, "data": "changed"})).await?;
+
+    for forged in
+        [json!("nonsense"), json!(user), json!(format!("{}x", session.as_str().unwrap_or_default()))]
+    {
+        let thief = Lines::open(&door.gateway.url(), None, None).await?;
+        let welcome = let_in(thief, json!({"session": forged})).await?;
+        assert_ne!(welcome["user"], user, "a session cannot be made up");
+    }
+    Ok(())
+}
+
+/// What `connect` answers; null where it is refused.
+async fn let_in(mut lines: Lines, fields: Value) -> Result<Value> {
+    let command = json!({"id": 1, "connect": fields}).to_string();
+    lines.send(command).await.map_err(|closed| anyhow::anyhow!("{closed:?}"))?;
+    let line = timeout(PATIENCE, lines.next()).await?.unwrap_or_default();
+    let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+    Ok(answer["result"].clone())
+}
+
+#[tokio::test]
 async fn without_guests_the_classic_door_is_shut() -> TestResult {
     let door = door(closed()).await?;
     assert!(Lines::open(&door.gateway.classic_url(), None, None).await.is_err());
