@@ -13,10 +13,14 @@ const RUN_MS = 5 * 60_000
 export function lines(room: Pick<Room, 'messages' | 'firstUnread'>): Line[] {
   const out: Line[] = []
   let before: Message | undefined
+  let day: Day | undefined
   for (const message of room.messages) {
-    const newDay = !before || dayOf(before.ts) !== dayOf(message.ts)
+    const newDay = !day || message.ts < day.from || message.ts >= day.to
     const unreadHere = message.offset === room.firstUnread
-    if (newDay) out.push({ kind: 'day', key: `day-${message.offset}`, ts: message.ts })
+    if (newDay) {
+      day = dayAround(message.ts)
+      out.push({ kind: 'day', key: `day-${message.offset}`, ts: message.ts })
+    }
     if (unreadHere) out.push({ kind: 'unread', key: 'unread' })
     const continued = !newDay && !unreadHere && before !== undefined && inOneRun(before, message)
     out.push({ kind: 'message', key: `message-${message.offset}`, message, continued })
@@ -25,11 +29,19 @@ export function lines(room: Pick<Room, 'messages' | 'firstUnread'>): Line[] {
   return out
 }
 
+interface Day {
+  from: number
+  to: number
+}
+
 function inOneRun(before: Message, message: Message): boolean {
   const sameSender = before.from.user === message.from.user && before.from.name === message.from.name
   return sameSender && message.ts - before.ts < RUN_MS && message.replyTo === undefined
 }
 
-function dayOf(ms: number): number {
-  return new Date(ms).setHours(0, 0, 0, 0)
+/** The local day that a moment is in; not all days have 24 hours. */
+function dayAround(ms: number): Day {
+  const day = new Date(ms)
+  const from = day.setHours(0, 0, 0, 0)
+  return { from, to: day.setDate(day.getDate() + 1) }
 }

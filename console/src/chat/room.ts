@@ -75,7 +75,7 @@ export interface Room {
 export type Applied = 'old' | 'message' | 'change'
 
 /** Messages kept on the page; older ones are let go and can be fetched again. */
-export const MOST_LOADED = 1500
+export const MOST_LOADED = 1000
 
 /** Messages whose changes are remembered, loaded or not. */
 const MOST_CHANGED = 5_000
@@ -260,7 +260,10 @@ function refresh(room: Room, offset: number): void {
   room.messages[lowerBound(room.messages, offset)] = fold(posted, room.changes.get(offset) ?? [])
 }
 
-/** Applies changes, oldest first, to a message as it was posted. */
+/**
+ * Applies changes, oldest first, to a message as it was posted. The result is frozen: a change makes a new one, and the
+ * page need not watch the fields of a thousand messages.
+ */
 function fold(posted: Publication, changes: Publication[]): Message {
   const message: Message = {
     offset: posted.offset,
@@ -275,7 +278,7 @@ function fold(posted: Publication, changes: Publication[]): Message {
   }
   for (const change of changes) applyChange(message, change)
   if (message.deleted) Object.assign(message, { text: '', reactions: [] })
-  return message
+  return Object.freeze(message)
 }
 
 function applyChange(message: Message, change: Publication): void {

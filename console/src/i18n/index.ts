@@ -1,6 +1,6 @@
 /** Words of the console in the language that is chosen, or that the browser asks for. */
 
-import { ref, watchEffect } from 'vue'
+import { computed, ref, watchEffect } from 'vue'
 import { en } from './en'
 import { zh } from './zh'
 
@@ -41,7 +41,7 @@ export function t(key: Key, params: Params = {}): string {
 
 /** Words for a number of things; `{n}` is the number. */
 export function tn(key: CountedKey, n: number, params: Params = {}): string {
-  const form = new Intl.PluralRules(TAGS[locale.value]).select(n) === 'one' ? 'one' : 'other'
+  const form = formats.value.plural.select(n) === 'one' ? 'one' : 'other'
   return t(`${key}.${form}` as Key, { n: formatNumber(n), ...params })
 }
 
@@ -50,16 +50,29 @@ export function tOr(key: string, fallback: string): string {
   return key in en ? t(key as Key) : fallback
 }
 
-export function formatNumber(value: number, digits = 0): string {
-  return new Intl.NumberFormat(TAGS[locale.value], { maximumFractionDigits: digits }).format(value)
+/** Making a format costs far more than using it, and a log of messages uses them a thousand times. */
+const formats = computed(() => {
+  const tag = TAGS[locale.value]
+  return {
+    plural: new Intl.PluralRules(tag),
+    whole: new Intl.NumberFormat(tag, { maximumFractionDigits: 0 }),
+    tenths: new Intl.NumberFormat(tag, { maximumFractionDigits: 1 }),
+    time: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' }),
+    dateTime: new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' }),
+    date: new Intl.DateTimeFormat(tag, { dateStyle: 'full' }),
+  }
+})
+
+export function formatNumber(value: number, precision: 'whole' | 'tenths' = 'whole'): string {
+  return formats.value[precision].format(value)
 }
 
 export function formatTime(ms: number): string {
-  return new Intl.DateTimeFormat(TAGS[locale.value], { hour: '2-digit', minute: '2-digit' }).format(ms)
+  return formats.value.time.format(ms)
 }
 
 export function formatDateTime(ms: number): string {
-  return new Intl.DateTimeFormat(TAGS[locale.value], { dateStyle: 'medium', timeStyle: 'medium' }).format(ms)
+  return formats.value.dateTime.format(ms)
 }
 
 /** A day as people say it: today, yesterday, or its date. */
@@ -67,7 +80,7 @@ export function formatDay(ms: number, now: number): string {
   const days = Math.round((startOfDay(now) - startOfDay(ms)) / 86_400_000)
   if (days === 0) return t('time.today')
   if (days === 1) return t('time.yesterday')
-  return new Intl.DateTimeFormat(TAGS[locale.value], { dateStyle: 'full' }).format(ms)
+  return formats.value.date.format(ms)
 }
 
 /** A duration in its two largest units, such as `3 h 12 min`. */
