@@ -5,7 +5,7 @@ use anyhow::Result;
 use integration_tests::{
     fleet::{DataLoss, Size},
     gateway::Settings,
-    report::report,
+    report::{measured, report},
     verdict::TestResult,
     world::World,
 };
@@ -62,7 +62,8 @@ async fn nothing_is_lost_or_repeated_whatever_happens() -> TestResult {
     report(&format!("chaos: {}", told.join(", ")));
     let healed = fleet.wait_flowing("messages flow in the end", Duration::from_secs(15)).await?;
     fleet.wait_live("all clients are back", Duration::from_secs(15)).await?;
-    world.wait_present(0, &fleet, Duration::from_secs(45)).await?;
+    let present = world.wait_present(0, &fleet, Duration::from_secs(45)).await?;
+    measured("chaos", "presence is whole", present, Duration::from_secs(15));
     let outcome = fleet.finish(&world.gateways[0].url()).await?;
     let acks: usize = outcome.acks.values().map(Vec::len).sum();
     report(&format!(

@@ -88,7 +88,7 @@ async fn a_replica_is_killed_and_rooms_keep_little() -> TestResult {
     outcome.check_views()?;
     outcome.check_agreement()?;
     outcome.check_lost(KEPT)?;
-    assert!(outcome.lost() > 0 && outcome.recovered() > 0, "some come back in time, and some do not");
+    assert!(outcome.lost() > 0, "more passes before the last one is back than such a room keeps");
     Ok(())
 }
 
