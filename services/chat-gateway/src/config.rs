@@ -224,7 +224,7 @@ pub struct Fanout {
 
 impl Default for Fanout {
     fn default() -> Self {
-        Self { shards: 0, duty_percent: 25, max_wait: Span::millis(25) }
+        Self { shards: 0, duty_percent: 25, max_wait: Span::millis(20) }
     }
 }
 
