@@ -126,9 +126,13 @@ pub trait Counters: Send + Sync {
     fn add(&self, counter: &Name, amount: u64, window: Duration) -> Answer<u64>;
 }
 
+/// Fields of one map of marks, at most: whoever can make up names could fill it otherwise.
+pub const MAX_MARKS: usize = 20_000;
+
 /// Maps of numbers that only rise, such as read receipts.
 pub trait Marks: Send + Sync {
-    /// Raises a field, unless it is already as high; returns what stands there afterwards.
+    /// Raises a field, unless it is already as high; returns what stands there afterwards. A map that holds
+    /// [`MAX_MARKS`] fields takes no new one: 0 stands there.
     fn raise(&self, map: &Name, field: &str, value: u64, ttl: Duration) -> Answer<Raised>;
 
     /// Returns fields and values ordered by field, `limit` at most.

@@ -59,6 +59,7 @@ conformance! {
         a_rewritten_value_has_a_new_version,
         counters_add_up_within_a_window,
         marks_only_rise,
+        a_full_map_of_marks_takes_no_new_field,
         marks_expire_and_are_ordered,
     ];
     leases: [

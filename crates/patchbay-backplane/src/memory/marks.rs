@@ -4,7 +4,7 @@ use super::{
     Inner, MemoryBackplane, failed, ready,
     store::{MarkRow, Write},
 };
-use crate::{Answer, Marks, Name, Raised, clock::millis};
+use crate::{Answer, MAX_MARKS, Marks, Name, Raised, clock::millis};
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -30,8 +30,11 @@ impl Marks for MemoryBackplane {
             let fields = std::mem::take(&mut found.fields).into_keys().collect();
             self.0.journal.write_behind(|| Write::DeleteMarks { map: map.clone(), fields });
         }
-        found.expires = now + millis(ttl);
         let before = found.fields.get(field).copied();
+        if before.is_none() && found.fields.len() >= MAX_MARKS {
+            return ready(Raised { value: 0, raised: false });
+        }
+        found.expires = now + millis(ttl);
         let raised = before.is_none_or(|before| before < value);
         let value = if raised { value } else { before.unwrap_or_default() };
         if raised {

@@ -6,7 +6,8 @@ use super::{
     keys::{self, Ending},
 };
 use crate::{
-    Answer, BackplaneError, Counters, KeyValue, Marks, Name, Raised, Version, Versioned, clock::millis,
+    Answer, BackplaneError, Counters, KeyValue, MAX_MARKS, Marks, Name, Raised, Version, Versioned,
+    clock::millis,
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -77,7 +78,8 @@ impl Marks for RedisBackplane {
             .key(keys::key(map, Ending::Marks))
             .arg(field)
             .arg(value)
-            .arg(millis(ttl).max(1));
+            .arg(millis(ttl).max(1))
+            .arg(MAX_MARKS as u64);
         self.link.call(command, |reply| {
             let (value, raised): (u64, u8) = parse(reply)?;
             Ok(Raised { value, raised: raised == 1 })

@@ -3,7 +3,7 @@
 use super::{SOON, Subject, name};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use patchbay_backplane::Raised;
+use patchbay_backplane::{MAX_MARKS, Raised};
 use patchbay_testkit::wait::{wait_for, wait_until};
 use std::time::Duration;
 
@@ -81,6 +81,21 @@ pub(crate) async fn marks_only_rise(subject: &Subject) -> Result<()> {
     ensure!(subject.one.raise(&map, "bob", low, SOON).await?.raised);
     ensure!(subject.one.raise(&map, "bob", high, SOON).await? == Raised { value: high, raised: true });
     ensure!(!subject.one.raise(&map, "bob", low, SOON).await?.raised);
+    Ok(())
+}
+
+pub(crate) async fn a_full_map_of_marks_takes_no_new_field(subject: &Subject) -> Result<()> {
+    const LONG: Duration = Duration::from_mins(10);
+    let map = name("full");
+    let fields: Vec<String> = (0..MAX_MARKS).map(|number| number.to_string()).collect();
+    for chunk in fields.chunks(1000) {
+        let raises: Vec<_> = chunk.iter().map(|field| subject.one.raise(&map, field, 1, LONG)).collect();
+        for raise in raises {
+            ensure!(raise.await?.raised);
+        }
+    }
+    ensure!(subject.one.raise(&map, "one more", 7, LONG).await? == Raised { value: 0, raised: false });
+    ensure!(subject.one.raise(&map, "7", 7, LONG).await? == Raised { value: 7, raised: true });
     Ok(())
 }
 
