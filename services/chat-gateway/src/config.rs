@@ -65,6 +65,8 @@ pub struct Connections {
     pub queue: ByteSize,
     /// How long a closing connection may take.
     pub close_timeout: Span,
+    /// How long it may take when the client was too slow: it has to read what is on its way before it learns why.
+    pub slow_close_timeout: Span,
 }
 
 impl Default for Connections {
@@ -78,6 +80,7 @@ impl Default for Connections {
             pong_timeout: Span::seconds(10),
             queue: ByteSize::mib(1),
             close_timeout: Span::seconds(5),
+            slow_close_timeout: Span::seconds(60),
         }
     }
 }
@@ -224,7 +227,7 @@ pub struct Fanout {
 
 impl Default for Fanout {
     fn default() -> Self {
-        Self { shards: 0, duty_percent: 25, max_wait: Span::millis(20) }
+        Self { shards: 0, duty_percent: 25, max_wait: Span::millis(40) }
     }
 }
 

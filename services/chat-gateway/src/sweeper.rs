@@ -65,9 +65,11 @@ fn is_due(gateway: &Gateway, connection: &Connection, now: u32, unix_seconds: u6
     let limits = &gateway.config.connections;
     match connection.stage() {
         Stage::Greeting => is_over(connection.opened(), now, limits.greeting_timeout.duration()),
-        Stage::Ending => connection
-            .waiting_since()
-            .is_some_and(|since| is_over(since, now, limits.close_timeout.duration())),
+        Stage::Ending => {
+            let was_slow = connection.outbound.was_slow();
+            let limit = if was_slow { limits.slow_close_timeout } else { limits.close_timeout };
+            connection.waiting_since().is_some_and(|since| is_over(since, now, limit.duration()))
+        }
         Stage::Native | Stage::Classic => {
             is_expired(connection, unix_seconds)
                 || match connection.waiting_since() {
