@@ -66,8 +66,9 @@ fn is_due(gateway: &Gateway, connection: &Connection, now: u32, unix_seconds: u6
     match connection.stage() {
         Stage::Greeting => is_over(connection.opened(), now, limits.greeting_timeout.duration()),
         Stage::Ending => {
-            let was_slow = connection.outbound.was_slow();
-            let limit = if was_slow { limits.slow_close_timeout } else { limits.close_timeout };
+            // A slow client's close frame stands behind what it has not read yet.
+            let reads_slowly = connection.outbound.was_slow() && connection.outbound.is_pressed();
+            let limit = if reads_slowly { limits.slow_close_timeout } else { limits.close_timeout };
             connection.waiting_since().is_some_and(|since| is_over(since, now, limit.duration()))
         }
         Stage::Native | Stage::Classic => {
