@@ -7,7 +7,7 @@ use integration_tests::{
     verdict::TestResult,
     world::World,
 };
-use patchbay_proto::chat::v1::{HistoryRemoveRequest, PublishRequest};
+use patchbay_proto::chat::v1::{HistoryRemoveRequest, PresenceStatsRequest, PublishRequest, RoomsRequest};
 use patchbay_testkit::{
     chat::{ChatClient, Lines, PATIENCE},
     http,
@@ -193,5 +193,32 @@ async fn without_redis_a_gateway_says_so_serves_what_it_can_and_heals() -> TestR
         http::get(ops, "/readyz", &[]).await.is_ok_and(|answer| !answer.body.contains("degraded"))
     })
     .await?;
+    Ok(())
+}
+
+/// Whoever goes while the classic door still welcomes it is not listed as present for ever.
+#[tokio::test]
+async fn a_classic_client_that_goes_at_once_leaves_nobody_behind() -> TestResult {
+    let world = World::start(1, Persistence::None, Settings::open()).await?;
+    let gateway = &world.gateways[0];
+    for _ in 0..50 {
+        let mut socket = tokio::net::TcpStream::connect(gateway.http).await?;
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut socket, request.as_bytes()).await?;
+    }
+    let mut admin = world.admin(0).await?;
+    wait_until("nobody is left", PATIENCE, async || {
+        let request = PresenceStatsRequest { room: "lobby".to_owned() };
+        let stats = admin.clone().presence_stats(request).await;
+        let closed = figure(gateway, "connections").await.is_ok_and(|open| open == 0);
+        closed && stats.is_ok_and(|stats| stats.into_inner().clients == 0)
+    })
+    .await?;
+    admin
+        .publish(PublishRequest { room: "lobby".into(), data_json: "1".into(), ..Default::default() })
+        .await?;
+    let rooms = admin.rooms(RoomsRequest::default()).await?.into_inner().rooms;
+    assert!(rooms.iter().all(|room| room.clients == 0), "{rooms:?}");
     Ok(())
 }

@@ -126,7 +126,11 @@ impl Visit {
         connection
             .introduce(Person { identity: self.identity.clone(), profile: profile.clone() }, Stage::Classic);
         gateway.metrics.connected.inc();
-        self.listen(gateway, connection, profile).await?;
+        if let Err(error) = self.listen(gateway, connection, profile.clone()).await {
+            // Gone while it was being welcomed: nobody else takes it off the list.
+            backplane.leave(&group, &profile.client).await?;
+            return Err(error);
+        }
         let mut early = self.early.lock();
         for inbound in early.take().unwrap_or_default() {
             self.act(gateway, connection, inbound);

@@ -156,10 +156,14 @@ impl Connection {
         self.waiting_since.store(now.max(1), Ordering::Relaxed);
     }
 
-    /// Notes who it is.
+    /// Notes who it is. A connection that has ended meanwhile stays ended.
     pub fn introduce(&self, person: Person, stage: Stage) {
         self.state.lock().person = Some(person);
-        self.stage.store(stage as u8, Ordering::Relaxed);
+        let greeting = Stage::Greeting as u8;
+        let moved = self.stage.compare_exchange(greeting, stage as u8, Ordering::Relaxed, Ordering::Relaxed);
+        if moved.is_err() {
+            tracing::debug!(client.address = %self.address(), "gone before it was introduced");
+        }
     }
 
     /// Replaces the identity after a refresh, or the profile after a change of name.

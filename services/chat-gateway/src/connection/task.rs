@@ -10,7 +10,7 @@ use super::{
     native::Native,
     outbound::{Outbound, Progress},
 };
-use crate::{gateway::Gateway, room::Command};
+use crate::gateway::Gateway;
 use std::{
     cell::RefCell,
     net::IpAddr,
@@ -136,22 +136,15 @@ impl Drop for ConnectionTask {
     fn drop(&mut self) {
         let connection = &self.connection;
         let gateway = self.gateway.clone();
-        let stage = connection.stage();
         connection.ending(gateway.seconds());
         gateway.connections.remove(connection.id);
         gateway.metrics.connections.dec();
-        if !matches!(self.phase, Phase::Hello(_)) || stage != Stage::Greeting {
-            super::hello::release(&gateway, connection);
-        }
+        super::hello::release(&gateway, connection);
         if connection.outbound.was_slow() {
             gateway.metrics.slow.inc();
         }
         for room in connection.rooms() {
-            let command = Command::Leave { room: room.clone(), connection: connection.id };
-            if let Err(command) = gateway.rooms.try_send(&room, command) {
-                let (tasks, gateway) = (gateway.context.tasks.clone(), gateway.clone());
-                tasks.spawn_light(async move { gateway.rooms.send(&room, command).await });
-            }
+            super::session::leave(&gateway, connection, &room);
         }
         tracing::info!(
             client.address = %connection.address(),

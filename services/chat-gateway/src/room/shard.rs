@@ -8,6 +8,7 @@ use super::{
     subscribing,
 };
 use crate::{
+    connection::handle::Stage,
     gateway::Gateway,
     protocol::ids::{ConnectionId, RoomId},
 };
@@ -200,8 +201,8 @@ impl Shard {
             let ids = self.rooms.values().filter(|room| room.timeline.is_some()).map(|room| room.id.clone());
             self.check(ids.collect());
         }
-        let empty = |room: &&Room| room.idle_since.is_some_and(|since| now.duration_since(since) > LINGER);
-        let idle: Vec<RoomId> = self.rooms.values().filter(empty).map(|room| room.id.clone()).collect();
+        let idle = self.rooms.values_mut().filter_map(|room| Some((room.idle_for(now)?, &room.id)));
+        let idle: Vec<RoomId> = idle.filter(|(time, _)| *time > LINGER).map(|(_, id)| id.clone()).collect();
         for id in idle {
             self.close(&id);
         }
@@ -332,9 +333,6 @@ impl Shard {
         room.waiting.retain(|waiting| waiting.subscribe.subscriber.id != connection);
         let Some(subscriber) = room.remove(connection) else { return };
         self.announcements.left(room, &subscriber);
-        if room.subscribers().is_empty() {
-            room.idle_since = Some(Instant::now());
-        }
     }
 
     fn close(&mut self, id: &RoomId) {
@@ -393,9 +391,12 @@ impl Shard {
     }
 
     fn subscribe(&mut self, subscribe: Subscribe) {
+        // A connection that has ended meanwhile leaves no room that it was not in: nobody would take it out again.
+        if subscribe.subscriber.connection().is_some_and(|connection| connection.stage() == Stage::Ending) {
+            return subscribing::refuse(subscribe);
+        }
         let id = subscribe.room.clone();
         let room = self.open(&id);
-        room.idle_since = None;
         room.waiting.push(Waiting { subscribe, after_read: room.reads });
         self.serve_waiting(&id, None);
     }

@@ -16,7 +16,11 @@ use crate::{
 };
 use bytes::Bytes;
 use patchbay_backplane::{Message, Name, Page, Position};
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// Messages that may wait while a room opens or a gap is filled; beyond, the room starts anew.
@@ -108,8 +112,8 @@ pub struct Room {
     pub checking: bool,
     /// Entries are missing, and a read must bring them.
     pub has_gap: bool,
-    /// Since when nobody listens.
-    pub idle_since: Option<Instant>,
+    /// Since when nobody listens, as far as that has been looked at.
+    idle_since: Option<Instant>,
     early: Vec<Message>,
 }
 
@@ -290,13 +294,26 @@ impl Room {
         Recovery::Whole(entries)
     }
 
-    /// Tells everybody what is pending, at once; returns how much was told.
-    pub fn tell_pending(&mut self) -> usize {
+    /// Tells everybody what is pending, at once.
+    pub fn tell_pending(&mut self) {
         let items = std::mem::take(&mut self.pending);
         let mut batch = Batch::new(&self.id, &items);
-        let told = self.subscribers.values().map(|subscriber| batch.tell(subscriber)).sum();
+        for subscriber in self.subscribers.values() {
+            batch.tell(subscriber);
+        }
+        for watcher in batch.overrun() {
+            self.remove(watcher);
+        }
         self.settle();
-        told
+    }
+
+    /// Notes since when nobody listens or is about to; returns how long that has been.
+    pub fn idle_for(&mut self, now: Instant) -> Option<Duration> {
+        if self.subscribers.is_empty() && self.waiting.is_empty() {
+            return Some(now.duration_since(*self.idle_since.get_or_insert(now)));
+        }
+        self.idle_since = None;
+        None
     }
 
     /// Notes that everybody has been told what was pending.
