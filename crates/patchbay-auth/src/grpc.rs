@@ -32,6 +32,8 @@ pub enum Requirement {
         /// Action word.
         action: &'static str,
     },
+    /// One of these scopes, each a service and an action, on whatever resource.
+    AnyScope(&'static [(&'static str, &'static str)]),
 }
 
 /// Which method asks what. A method that is not listed is refused.
@@ -149,6 +151,11 @@ impl Gate {
             None => Err(Refusal::Unlisted),
             Some(Requirement::Scope { service, action }) if !identity.allows_somewhere(service, action) => {
                 Err(Refusal::Scope(service, action))
+            }
+            Some(Requirement::AnyScope(scopes)) => {
+                let has_one = scopes.iter().any(|(service, action)| identity.allows_somewhere(service, action));
+                let first = scopes.first().copied().unwrap_or_default();
+                if has_one { Ok(Some(identity)) } else { Err(Refusal::Scope(first.0, first.1)) }
             }
             Some(_) => Ok(Some(identity)),
         }

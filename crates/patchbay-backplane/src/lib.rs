@@ -1,4 +1,4 @@
-//! How replicas act as one: publish/subscribe, streams, key-value, presence, leases, counters, marks and the
+//! How replicas act as one: publish/subscribe, streams, key-value, records, presence, leases, counters, marks and the
 //! node registry, as narrow traits with two implementations behind one conformance suite.
 //!
 //! [`memory`] serves one process and keeps what must survive a restart in a redb file; [`redis`] serves many.
@@ -31,7 +31,9 @@ pub type Answer<T> = BoxFuture<'static, Result<T, BackplaneError>>;
 pub type SharedBackplane = Arc<dyn Backplane>;
 
 /// All the traits together.
-pub trait Backplane: PubSub + Streams + KeyValue + Presence + Leases + Counters + Marks + Nodes {
+pub trait Backplane:
+    PubSub + Streams + KeyValue + Records + Presence + Leases + Counters + Marks + Nodes
+{
     /// Returns `memory` or `redis`.
     fn kind(&self) -> &'static str;
 
@@ -87,6 +89,26 @@ pub trait KeyValue: Send + Sync {
 
     /// Deletes, and tells whether there was anything.
     fn delete(&self, key: &Name) -> Answer<bool>;
+}
+
+/// Tables of rows that must not be lost: changed together or not at all, read in order.
+///
+/// What is answered is on the disk: a read never shows what a crash could still take back, and a Redis that
+/// answers before its disk does (`appendfsync` other than `always`) is refused with [`BackplaneError::Refused`].
+pub trait Records: Send + Sync {
+    /// Applies all changes in one step, or none: then the index of the first one whose expectation does not hold is
+    /// told. All tables must have the same service and id (only the kind may differ), because Redis holds them in
+    /// one slot. Afterwards each changed table's name is a channel on which a [`RecordsChanged`] is published.
+    fn commit(&self, changes: Vec<Change>) -> Answer<Committed>;
+
+    /// Reads rows, in the order asked.
+    fn records(&self, table: &Name, keys: Vec<String>) -> Answer<Vec<Option<Record>>>;
+
+    /// Reads a page of the rows whose key starts with a prefix, ordered by key, byte by byte.
+    fn scan(&self, table: &Name, scan: Scan) -> Answer<RecordPage>;
+
+    /// Returns the table's revision: it rises with every commit that changed it. 0 is a table nobody wrote to.
+    fn revision(&self, table: &Name) -> Answer<u64>;
 }
 
 /// Who is in a group. Members belong to a node and go with it, or when nobody renews them.

@@ -114,6 +114,104 @@ pub struct Versioned {
     pub version: Version,
 }
 
+/// One change of a row, part of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Table.
+    pub table: Name,
+    /// Row.
+    pub key: String,
+    /// What must stand there.
+    pub expect: Expect,
+    /// What shall stand there; `None` deletes.
+    pub value: Option<Bytes>,
+}
+
+/// What must stand in a row for a commit to be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever.
+    Anything,
+    /// Nothing.
+    Absent,
+    /// What was read at this [`Record::revision`].
+    Revision(u64),
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It was applied; every row that it wrote has this revision.
+    Done {
+        /// See [`Record::revision`].
+        revision: u64,
+    },
+    /// Nothing was changed.
+    Conflict {
+        /// The first change whose expectation does not hold.
+        index: usize,
+    },
+}
+
+/// A row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its key.
+    pub key: String,
+    /// Content.
+    pub value: Bytes,
+    /// What to expect in a commit; a row that is deleted and made again never has an old one.
+    pub revision: u64,
+}
+
+/// Which rows to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// What their keys start with; empty for all.
+    pub prefix: String,
+    /// Key after which the page begins, in the order's direction; `None` begins at the end of the order.
+    pub after: Option<String>,
+    /// Which way it goes.
+    pub order: Order,
+    /// Rows at most.
+    pub limit: usize,
+}
+
+/// Direction of a scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first.
+    #[default]
+    Ascending,
+    /// Greatest key first.
+    Descending,
+}
+
+/// A page of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordPage {
+    /// The rows, in the order asked.
+    pub records: Vec<Record>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// What is published when a table has changed, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RecordsChanged {
+    /// The table's revision since then.
+    pub revision: u64,
+    /// Rows that were written or deleted.
+    pub keys: Vec<String>,
+}
+
+impl RecordsChanged {
+    /// Reads a published payload.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok()
+    }
+}
+
 /// A replica's instance id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub Arc<str>);

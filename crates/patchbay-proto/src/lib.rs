@@ -23,5 +23,13 @@ pub mod console {
     }
 }
 
+/// Package `patchbay.crypto.v1`. Its messages print as their names alone.
+pub mod crypto {
+    pub mod v1 {
+        tonic::include_proto!("patchbay.crypto.v1");
+        include!(concat!(env!("OUT_DIR"), "/secretive.rs"));
+    }
+}
+
 /// Encoded `FileDescriptorSet` of every package, for gRPC reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.binpb"));

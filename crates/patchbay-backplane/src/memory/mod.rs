@@ -9,6 +9,7 @@ mod marks;
 mod nodes;
 mod presence;
 mod pubsub;
+mod records;
 mod store;
 mod streams;
 mod sweep;
@@ -36,6 +37,7 @@ struct Inner {
     _health_sender: watch::Sender<Health>,
     streams: Mutex<HashMap<String, streams::Stream>>,
     values: Mutex<values::Values>,
+    tables: Mutex<records::Tables>,
     marks: Mutex<HashMap<String, marks::MarkMap>>,
     leases: Mutex<leases::LeaseTable>,
     counters: Mutex<HashMap<Name, counters::Window>>,
@@ -81,6 +83,7 @@ impl MemoryBackplane {
             _health_sender: health,
             streams: Mutex::new(streams::restore(contents.streams, contents.entries, contents.keys)),
             values: Mutex::new(values::Values::restore(contents.values)),
+            tables: Mutex::default(),
             marks: Mutex::new(marks::restore(contents.marks)),
             leases: Mutex::new(leases::LeaseTable::restore(contents.fence)),
             counters: Mutex::default(),

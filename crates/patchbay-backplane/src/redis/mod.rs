@@ -13,6 +13,7 @@ mod link;
 mod nodes;
 mod presence;
 mod pubsub;
+mod records;
 mod session;
 mod streams;
 mod values;

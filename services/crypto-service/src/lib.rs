@@ -1,0 +1,71 @@
+//! crypto-service: identity for the suite, and keys that applications use without ever seeing them.
+//!
+//! `patchbay-crypto` has the primitives and does no I/O; `keyring`, `accounts` and `tokens` decide; `store` keeps their rows, together with
+//! the audit record of every change; `grpc` is the interface, and `rest` and `vault` are other words for the same calls. This file
+//! puts them together.
+
+pub mod accounts;
+mod audit;
+pub mod caller;
+pub mod config;
+pub mod core;
+pub mod error;
+mod grpc;
+pub mod keyring;
+pub mod metrics;
+pub mod pool;
+mod rest;
+pub mod root_key;
+mod secrecy;
+pub mod store;
+pub mod tokens;
+mod vault;
+
+use config::CryptoConfig;
+use core::Core;
+use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
+use std::sync::Arc;
+
+pub use grpc::{Door, METHODS, Method};
+
+/// The service.
+pub struct CryptoService;
+
+impl Service for CryptoService {
+    const NAME: &'static str = "crypto-service";
+    const GRPC_PORT: u16 = 9107;
+    const OPS_PORT: u16 = 9207;
+    type Config = CryptoConfig;
+
+    async fn start(config: CryptoConfig, context: Context) -> Result<Running, StartError> {
+        secrecy::forbid_dumps();
+        let socket = listen::bind("http", config.listen.http).await?;
+        let address =
+            socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
+        let core = Core::open(config, context).await?;
+        let routes = grpc::routes(&core);
+        rest::serve(&core, socket, &routes);
+        let mut listeners = vec![Listening {
+            name: "http",
+            address,
+            url: format!("http://{}", listen::reachable(address)),
+        }];
+        let setup = accounts::setup_link(&core).await.map_err(|error| StartError::failed("prepare the first setup", error))?;
+        listeners.extend(setup.map(|url| Listening { name: "setup", address, url }));
+        core.spawn_tasks();
+        Ok(Running {
+            listeners,
+            grpc: Some(GrpcServices {
+                routes,
+                methods: grpc::methods(),
+                descriptors: patchbay_proto::DESCRIPTOR_SET,
+            }),
+            drain: None,
+            figures: Some({
+                let core = Arc::clone(&core);
+                Arc::new(move || core.metrics.figures())
+            }),
+            on_reaped: None,
+        })
+    }
+}

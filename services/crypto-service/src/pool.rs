@@ -1,0 +1,203 @@
+//! Slow computations on threads of their own: RSA on one set, password hashes on another with a low priority and a
+//! budget of memory, so that neither delays what is quick.
+
+use crate::{config, error::Error};
+use rustix::{process::setpriority_process, thread::gettid};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Niceness of the threads that hash passwords: they get what is left, and one user's wait for a second sign-in is nothing
+/// against everybody's wait for a decryption.
+const HASH_NICENESS: i32 = 15;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    sign: Lane,
+    hash: Lane,
+    /// One permit for each KiB.
+    memory: Arc<Semaphore>,
+    memory_kib: u32,
+}
+
+/// Threads that share a queue.
+#[derive(Clone)]
+struct Lane {
+    // Bounded; what does not fit is refused with BUSY.
+    jobs: mpsc::Sender<Job>,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Pool {
+    /// Starts the threads; they end with the last clone of the pool.
+    pub fn start(config: &config::Pool) -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let (sign, hash) = match config.threads {
+            0 => (processors, processors.saturating_sub(1).max(1)),
+            threads => (threads, threads),
+        };
+        let memory_kib = u32::try_from(config.memory.0 / 1024).unwrap_or(u32::MAX);
+        Self {
+            sign: Lane::start("rsa", sign, config.queue, 0),
+            hash: Lane::start("passwords", hash, config.queue, HASH_NICENESS),
+            memory: Arc::new(Semaphore::new(memory_kib as usize)),
+            memory_kib,
+        }
+    }
+
+    /// Computes with a private key.
+    pub async fn sign<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.sign.run(job).await
+    }
+
+    /// Computes a password hash that needs this much memory.
+    pub async fn hash<T: Send + 'static>(
+        &self,
+        memory_bytes: u64,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let kib = u32::try_from(memory_bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.memory_kib);
+        self.hash.check_room()?;
+        let budget = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Error::Busy)?;
+        self.hash
+            .run(move || {
+                let done = job();
+                drop(budget);
+                done
+            })
+            .await
+    }
+
+    /// Jobs that wait.
+    pub fn waiting(&self) -> u64 {
+        self.sign.waiting.load(Ordering::Relaxed) + self.hash.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Lane {
+    fn start(name: &str, threads: usize, queue: usize, niceness: i32) -> Self {
+        let (jobs, taken) = mpsc::channel::<Job>(queue);
+        let taken = Arc::new(parking_lot::Mutex::new(taken));
+        for index in 0..threads {
+            let taken = Arc::clone(&taken);
+            let work = move || {
+                // A thread that keeps its priority works all the same.
+                drop(setpriority_process(Some(gettid()), niceness));
+                loop {
+                    // The lock is held while waiting: one thread waits for the next job, the others for the lock.
+                    let job = taken.lock().blocking_recv();
+                    let Some(job) = job else { return };
+                    job();
+                }
+            };
+            let spawned = thread::Builder::new().name(format!("{name}-{index}")).spawn(work);
+            if let Err(error) = spawned {
+                tracing::error!(%error, name, "could not start a thread");
+            }
+        }
+        Self { jobs, waiting: Arc::default() }
+    }
+
+    fn check_room(&self) -> Result<(), Error> {
+        if self.jobs.capacity() == 0 { Err(Error::Busy) } else { Ok(()) }
+    }
+
+    /// A job whose caller has gone is not computed; one that panics is an internal error and costs no thread.
+    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Arc::clone(&self.waiting);
+        waiting.fetch_add(1, Ordering::Relaxed);
+        let guarded: Job = Box::new(move || {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            if answer.is_closed() {
+                return;
+            }
+            if let Ok(done) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)) {
+                // The caller may have gone meanwhile.
+                drop(answer.send(done));
+            }
+        });
+        if self.jobs.try_send(guarded).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::Busy);
+        }
+        answered.await.map_err(|_| Error::internal("a computation panicked"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patchbay_chassis::ByteSize;
+    use std::sync::atomic::AtomicUsize;
+
+    fn pool(queue: usize) -> Pool {
+        Pool::start(&config::Pool { threads: 1, memory: ByteSize::kib(64), queue })
+    }
+
+    #[tokio::test]
+    async fn computes_and_survives_a_panic() {
+        let pool = pool(8);
+        assert!(matches!(pool.sign(|| panic!("on purpose")).await, Err::<(), _>(Error::Internal(_))));
+        assert_eq!(pool.sign(|| 7).await.unwrap(), 7);
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn refuses_what_does_not_fit_in_the_queue() {
+        let pool = pool(1);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let blocked = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                pool.sign(move || {
+                    drop(begun.send(()));
+                    drop(held.recv());
+                })
+                .await
+            }
+        });
+        has_begun.await.unwrap();
+        let queued = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.sign(|| ()).await }
+        });
+        while pool.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(pool.sign(|| ()).await, Err(Error::Busy)));
+        drop(release);
+        blocked.await.unwrap().unwrap();
+        queued.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn password_hashes_share_a_budget_of_memory() {
+        let pool = Pool::start(&config::Pool { threads: 4, memory: ByteSize::kib(64), queue: 64 });
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let jobs = (0..16).map(|_| {
+            let (pool, now, most) = (pool.clone(), now.clone(), most.clone());
+            tokio::spawn(async move {
+                pool.hash(32 * 1024, move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::yield_now();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                })
+                .await
+            })
+        });
+        for job in jobs.collect::<Vec<_>>() {
+            job.await.unwrap().unwrap();
+        }
+        assert!(most.load(Ordering::SeqCst) <= 2, "64 KiB hold two jobs of 32 KiB");
+    }
+}
