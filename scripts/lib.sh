@@ -95,7 +95,7 @@ need_node() {
 build_binaries() {
   case $1 in
     debug) cargo build --workspace --all-targets --locked --quiet ;;
-    release) cargo build --release --locked --quiet --bin chat-gateway --bin console --bin patchbay ;;
+    release) cargo build --release --locked --quiet --bin chat-gateway --bin console --bin crypto-service --bin patchbay ;;
     *) die "binaries are debug or release, not $1" ;;
   esac
 }

@@ -22,7 +22,7 @@ class Containers(unittest.TestCase):
                 self.assertGreater(host["Memory"], 0)
 
     def test_root_file_systems_are_read_only(self):
-        for service in ("chat-gateway", "console", "edge", "redis"):
+        for service in ("chat-gateway", "console", "crypto-service", "edge", "redis"):
             with self.subTest(service):
                 touch = [*COMPOSE, "exec", "--no-TTY", service, "touch", "/usr/local/written"]
                 written = subprocess.run(touch, capture_output=True, text=True, timeout=30)
@@ -32,6 +32,14 @@ class Containers(unittest.TestCase):
     def test_a_service_reads_its_own_key_alone(self):
         listed = compose("exec", "--no-TTY", "chat-gateway", "find", "/run/patchbay", "-name", "*.pem")
         self.assertEqual(listed, "/run/patchbay/chat-gateway/service.pem")
+
+    def test_the_root_key_and_the_issuers_key_are_read_by_crypto_service_alone(self):
+        for service in ("chat-gateway", "console"):
+            with self.subTest(service):
+                self.assertNotIn("root.key", compose("exec", "--no-TTY", service, "find", "/run/patchbay"))
+        listed = compose("exec", "--no-TTY", "crypto-service", "find", "/run/patchbay", "-type", "f").split()
+        self.assertIn("/run/patchbay/crypto-service/root.key", listed)
+        self.assertIn("/run/patchbay/issuer/token-signing.pem", listed)
 
     def test_only_the_edge_is_reached_from_outside(self):
         for container in containers():
