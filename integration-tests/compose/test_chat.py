@@ -84,7 +84,7 @@ class Chat(unittest.IsolatedAsyncioTestCase):
         finally:
             await docker.wait()
             await asyncio.to_thread(run, "docker", "start", container)
-            restore = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3")
+            restore = ("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3", "--scale", "crypto-service=2")
             await asyncio.to_thread(compose, *restore)
 
     async def test_a_signed_in_page_gets_in_from_this_origin_alone(self):

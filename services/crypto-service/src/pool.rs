@@ -33,6 +33,7 @@ pub struct Pool {
 struct Lane {
     // Bounded; what does not fit is refused with BUSY.
     jobs: mpsc::Sender<Job>,
+    threads: usize,
     waiting: Arc<AtomicU64>,
 }
 
@@ -76,6 +77,11 @@ impl Pool {
             .await
     }
 
+    /// Threads that compute with private keys.
+    pub fn sign_threads(&self) -> usize {
+        self.sign.threads
+    }
+
     /// Jobs that wait.
     pub fn waiting(&self) -> u64 {
         self.sign.waiting.load(Ordering::Relaxed) + self.hash.waiting.load(Ordering::Relaxed)
@@ -90,7 +96,8 @@ impl Lane {
             let taken = Arc::clone(&taken);
             let work = move || {
                 // A thread that keeps its priority works all the same.
-                drop(setpriority_process(Some(gettid()), niceness));
+                let lowered = setpriority_process(Some(gettid()), niceness);
+                debug_assert!(lowered.is_ok(), "niceness can always be raised");
                 loop {
                     // The lock is held while waiting: one thread waits for the next job, the others for the lock.
                     let job = taken.lock().blocking_recv();
@@ -103,7 +110,7 @@ impl Lane {
                 tracing::error!(%error, name, "could not start a thread");
             }
         }
-        Self { jobs, waiting: Arc::default() }
+        Self { jobs, threads, waiting: Arc::default() }
     }
 
     fn check_room(&self) -> Result<(), Error> {

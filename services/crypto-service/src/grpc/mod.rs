@@ -1,7 +1,8 @@
 //! gRPC: the interface of the service, and the table of who may call what.
 
-use crate::core::Core;
+use crate::{core::Core, error::Error};
 use patchbay_auth::{MethodScopes, Requirement};
+use patchbay_proto::crypto::v1 as pb;
 use std::sync::Arc;
 use tonic::service::Routes;
 
@@ -16,6 +17,18 @@ pub(crate) fn routes(_core: &Arc<Core>) -> Routes {
 /// What the layer before all methods asks; where a scope names a resource, the method checks that.
 pub(crate) fn methods() -> MethodScopes {
     METHODS.iter().fold(MethodScopes::new(DOMAIN), |methods, method| methods.method(method.path, method.requirement))
+}
+
+/// What is wrong with one item of a batch, in the words of a whole call's error. Causes of internal ones are logged, not told.
+pub(crate) fn item_error(error: &Error) -> pb::ItemError {
+    let message = match error {
+        Error::Internal(cause) => {
+            tracing::error!(%cause, "an item of a batch failed");
+            "internal error".to_owned()
+        }
+        error => error.to_string(),
+    };
+    pb::ItemError { reason: error.reason().to_owned(), message }
 }
 
 /// One method and its door.
