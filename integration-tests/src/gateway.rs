@@ -39,6 +39,11 @@ impl Settings {
         self.0.push((variable, value.to_string()));
         self
     }
+
+    /// Gives all of them to a process.
+    pub fn apply(&self, launch: Launch) -> Launch {
+        self.0.iter().fold(launch, |launch, (key, value)| launch.env(key, value))
+    }
 }
 
 /// A running gateway.
@@ -94,5 +99,5 @@ impl Gateway {
 
 async fn launch(folder: &Path, name: &str, settings: &Settings, ops: SocketAddr) -> Result<Process> {
     let launch = Launch::binary("chat-gateway", name, folder)?;
-    settings.0.iter().fold(launch, |launch, (key, value)| launch.env(key, value)).start_ready(ops).await
+    settings.apply(launch).start_ready(ops).await
 }
