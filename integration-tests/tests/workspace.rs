@@ -46,7 +46,7 @@ fn a_service_never_depends_on_another() -> TestResult {
 fn the_libraries_depend_downwards() -> TestResult {
     let metadata = metadata()?;
     for (library, forbidden) in [
-        ("patchbay-auth", &["patchbay-chassis", "patchbay-backplane", "patchbay-proto"][..]),
+        ("patchbay-auth", &["patchbay-chassis", "patchbay-proto"][..]),
         ("patchbay-backplane", &["patchbay-chassis", "patchbay-auth", "patchbay-proto"]),
         ("patchbay-websocket", &["patchbay-chassis", "patchbay-auth", "patchbay-backplane", "tokio"]),
         ("patchbay-chassis", &["patchbay-proto", "patchbay-websocket"]),

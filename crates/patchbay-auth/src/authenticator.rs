@@ -1,9 +1,13 @@
-//! Verifies tokens against the key set, which is read again when its file changes.
+//! Verifies tokens against the keys that are believed: those of the key set's file, which is read again when it
+//! changes, and those that one of them has signed. What was revoked is refused.
 
 use crate::{
-    AuthConfig, Identity, Jwks, JwksError, TokenError,
+    AuthConfig, Identity, Jwks, JwksError, KeySetChange, Revocation, TokenError,
     cache::{TokenCache, TokenHash},
     jwks::{KeySet, key_set},
+    key_ring::KeyRing,
+    key_set_token,
+    revocation::Revocations,
     token::{self, LEEWAY},
 };
 use parking_lot::{Mutex, RwLock};
@@ -16,6 +20,7 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::watch;
 
 /// How often the key set's file is looked at, in seconds: a key taken out of it stops working this soon, and a
 /// flood of unknown key ids costs no more than this.
@@ -39,7 +44,9 @@ pub struct Authenticator {
     file: Option<KeyFile>,
     own_keys: Jwks,
     now: NowSeconds,
-    keys: RwLock<KeySet>,
+    keys: RwLock<KeyRing>,
+    revoked: RwLock<Revocations>,
+    revocations: watch::Sender<u64>,
     // A std-like mutex is right here: held for a map look-up, never across an await.
     cache: Mutex<TokenCache>,
 }
@@ -58,7 +65,9 @@ impl Authenticator {
         Ok(Self {
             max_ttl: config.max_ttl,
             guest: config.guest.enabled.then(|| Arc::new(Identity::guest(&config.guest.scopes))),
-            keys: RwLock::new(all_keys(&own_keys, from_file)?),
+            keys: RwLock::new(KeyRing::new(all_keys(&own_keys, from_file)?)),
+            revoked: RwLock::default(),
+            revocations: watch::Sender::new(0),
             file,
             own_keys,
             now,
@@ -72,13 +81,51 @@ impl Authenticator {
         self.reload_if_changed(now);
         let hash = TokenHash::of(token);
         if let Some(identity) = self.cache.lock().get(&hash) {
-            return if is_over(&identity, now) { Err(TokenError::Expired) } else { Ok(identity) };
+            return if is_over(&identity, now) {
+                Err(TokenError::Expired)
+            } else {
+                self.unless_revoked(identity)
+            };
         }
         // Held until the cache is written, so that a key set read meanwhile cannot clear the cache first.
         let keys = self.keys.read();
-        let identity = Arc::new(token::verify(token, &keys, now, self.max_ttl)?);
+        let identity = Arc::new(token::verify(token, keys.all(), now, self.max_ttl)?);
         self.cache.lock().insert(hash, identity.clone());
-        Ok(identity)
+        drop(keys);
+        self.unless_revoked(identity)
+    }
+
+    /// Believes the keys of a set that an anchor has signed, in the place of those of the set before, which stop
+    /// working at once. Anchors keep working.
+    pub fn accept_key_set(&self, token: &str) -> Result<KeySetChange, TokenError> {
+        let mut keys = self.keys.write();
+        let published = key_set_token::verify(token, keys.anchors(), (self.now)())?;
+        let change = keys.publish(published)?;
+        if change != KeySetChange::Unchanged {
+            self.cache.lock().clear();
+        }
+        Ok(change)
+    }
+
+    /// Refuses tokens from now on.
+    pub fn revoke(&self, revocation: Revocation) {
+        if self.revoked.write().add(revocation, (self.now)()) {
+            self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Tells whether a token that was good has been revoked since.
+    pub fn is_revoked(&self, identity: &Identity) -> bool {
+        self.revoked.read().hit(identity)
+    }
+
+    /// Changes with every revocation: whoever holds connections looks again then whether [`Self::is_revoked`].
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
+    }
+
+    fn unless_revoked(&self, identity: Arc<Identity>) -> Result<Arc<Identity>, TokenError> {
+        if self.is_revoked(&identity) { Err(TokenError::Revoked) } else { Ok(identity) }
     }
 
     /// Returns who somebody without a token is; `None` when guests are not let in.
@@ -95,9 +142,9 @@ impl Authenticator {
         match file.read().and_then(|jwks| all_keys(&self.own_keys, jwks)) {
             Ok(fresh) => {
                 let mut keys = self.keys.write();
-                *keys = fresh;
+                keys.replace_anchors(fresh);
                 self.cache.lock().clear();
-                tracing::info!(keys = keys.len(), "key set read again");
+                tracing::info!(keys = keys.anchors().len(), "key set read again");
             }
             Err(error) => tracing::warn!(error = %error, "key set cannot be read again, the old one stays"),
         }
@@ -118,8 +165,14 @@ fn all_keys(own: &Jwks, mut from_file: Jwks) -> Result<KeySet, JwksError> {
     clippy::disallowed_methods,
     reason = "the chassis gives its own clock; binaries without it need this one"
 )]
+pub(crate) fn system_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The same in seconds.
 pub(crate) fn system_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    system_millis() / 1000
 }
 
 /// A key set's file and what was last seen of it.

@@ -153,7 +153,8 @@ impl Gate {
                 Err(Refusal::Scope(service, action))
             }
             Some(Requirement::AnyScope(scopes)) => {
-                let has_one = scopes.iter().any(|(service, action)| identity.allows_somewhere(service, action));
+                let has_one =
+                    scopes.iter().any(|(service, action)| identity.allows_somewhere(service, action));
                 let first = scopes.first().copied().unwrap_or_default();
                 if has_one { Ok(Some(identity)) } else { Err(Refusal::Scope(first.0, first.1)) }
             }

@@ -27,6 +27,13 @@ pub struct Identity {
     pub scopes: Arc<[Scope]>,
     /// When this ends, in Unix seconds; guests have no end.
     pub expires_at: Option<u64>,
+    /// Id of the token, by which it can be revoked; tokens of other issuers' tools may have none.
+    pub token_id: Option<Arc<str>>,
+    /// Session that the token belongs to, by which all tokens of a session can be revoked.
+    pub session: Option<Arc<str>>,
+    /// When the token was issued, in Unix milliseconds; a token that tells only seconds counts from their beginning.
+    /// 0 for guests.
+    pub issued_at_ms: u64,
     /// What kind of caller it is.
     pub kind: IdentityKind,
 }
@@ -40,6 +47,9 @@ impl Identity {
             avatar: None,
             scopes: scopes.into(),
             expires_at: None,
+            token_id: None,
+            session: None,
+            issued_at_ms: 0,
             kind: IdentityKind::Guest,
         }
     }

@@ -1,5 +1,6 @@
 //! Public keys as a JSON Web Key Set (RFC 7517, RFC 8037): Ed25519 only.
 
+use crate::Scope;
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -35,6 +36,9 @@ pub struct Jwk {
     /// that one service's secret does not make it everybody. Ours; other readers ignore it.
     #[serde(default, rename = "patchbay_sub", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// All that a token signed with a key that has a `patchbay_sub` may allow; none where this is absent.
+    #[serde(default, rename = "patchbay_scopes", skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<Scope>>,
 }
 
 /// A set of public keys.
@@ -96,6 +100,15 @@ impl Jwks {
         self.keys.extend(other.keys);
     }
 
+    /// Says what tokens signed with the services' keys in it may allow; keys without a subject stay as they are.
+    #[must_use]
+    pub fn allowing(mut self, scopes: &[Scope]) -> Self {
+        for key in self.keys.iter_mut().filter(|key| key.subject.is_some()) {
+            key.scopes = Some(scopes.to_vec());
+        }
+        self
+    }
+
     /// Writes a file in one step, so that a reader never sees half of it.
     pub fn write(&self, path: &Path) -> Result<(), JwksError> {
         let write_failed = |source: io::Error| JwksError::Write { path: path.to_owned(), source };
@@ -106,11 +119,22 @@ impl Jwks {
     }
 }
 
+/// For what a key's signature is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Anything: everybody's tokens, and key sets.
+    Anchor,
+    /// Everybody's tokens but those of services: it came in a key set that an anchor had signed.
+    Published,
+    /// Tokens of one service, with these scopes at most.
+    Service { subject: String, scopes: Vec<Scope> },
+}
+
 /// A key ready to verify with.
 #[derive(Clone)]
 pub(crate) struct VerifyingKey {
     pub(crate) key: DecodingKey,
-    pub(crate) subject: Option<String>,
+    pub(crate) trust: Trust,
 }
 
 /// Keys by id.
@@ -130,7 +154,13 @@ pub(crate) fn key_set(jwks: &Jwks) -> Result<KeySet, JwksError> {
         if key.try_get_as_bytes().map_or(0, <[u8]>::len) != 32 {
             return Err(JwksError::Key(kid.clone()));
         }
-        set.insert(kid.clone(), VerifyingKey { key, subject: jwk.subject.clone() });
+        let trust = match &jwk.subject {
+            None => Trust::Anchor,
+            Some(subject) => {
+                Trust::Service { subject: subject.clone(), scopes: jwk.scopes.clone().unwrap_or_default() }
+            }
+        };
+        set.insert(kid.clone(), VerifyingKey { key, trust });
     }
     Ok(set)
 }

@@ -1,7 +1,8 @@
 //! Who is calling, and what may they do: tokens, scopes, the guest policy and service identities.
 //!
-//! Every service verifies tokens locally with an [`Authenticator`]; nothing here talks to the network. Tokens are
-//! JWTs signed with Ed25519 and nothing else. A [`Signer`] mints them: for people on behalf of the operator, and
+//! Every service verifies tokens locally with an [`Authenticator`], which talks to nobody. Tokens are
+//! JWTs signed with Ed25519 and nothing else. The keys of `auth.jwks_file` are its anchors; [`follow`] keeps it told,
+//! over the backplane, of the keys that an anchor has signed and of what was revoked. A [`Signer`] mints them: for people on behalf of the operator, and
 //! through [`ServiceTokens`] for the calls that services make to each other. [`GrpcAuthLayer`] stands before
 //! every gRPC server.
 //!
@@ -10,9 +11,13 @@
 mod authenticator;
 mod cache;
 mod config;
+mod follow;
 mod grpc;
 mod identity;
 mod jwks;
+mod key_ring;
+mod key_set_token;
+mod revocation;
 mod scope;
 mod service_tokens;
 mod signer;
@@ -21,12 +26,15 @@ mod topic_filter;
 
 pub use authenticator::{AuthError, Authenticator, NowSeconds};
 pub use config::{AuthConfig, GuestConfig};
+pub use follow::{announce_key_set, announce_revocation, follow};
 pub use grpc::{GrpcAuth, GrpcAuthLayer, MethodScopes, Requirement};
 pub use identity::{Identity, IdentityKind};
 pub use jwks::{Jwk, Jwks, JwksError};
+pub use key_set_token::KeySetChange;
+pub use revocation::{Revocation, Revoked};
 pub use scope::{Scope, ScopeError};
-pub use service_tokens::ServiceTokens;
-pub use signer::{Claims, KeyOwner, Signer, SignerError};
+pub use service_tokens::{ServiceKeyError, ServiceTokens};
+pub use signer::{Claims, KeyOwner, Minted, Signer, SignerError};
 pub use token::TokenError;
 
 /// Issuer and audience of every token.

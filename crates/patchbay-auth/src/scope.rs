@@ -45,6 +45,19 @@ impl Scope {
         }
     }
 
+    /// Tells whether everything that `other` allows is allowed by this scope too: whoever grants a scope must hold one
+    /// that covers it.
+    ///
+    /// Matching the other's pattern as if it were a resource, its stars as plain characters, is enough: only a star
+    /// of ours can stand for a star of theirs, and it stands for whatever theirs does. Some pairs that do cover are
+    /// not recognized (`*a*` and `**a`), never one that does not.
+    pub fn covers(&self, other: &Self) -> bool {
+        match other {
+            Self::Admin => *self == Self::Admin,
+            Self::Action { service, action, resource } => self.allows(service, action, resource),
+        }
+    }
+
     /// Tells whether this scope allows the action on any resource at all.
     pub fn allows_somewhere(&self, service: &str, action: &str) -> bool {
         match self {

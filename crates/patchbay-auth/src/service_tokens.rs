@@ -1,8 +1,11 @@
 //! Puts a service's own token on every gRPC call that it makes.
 
-use crate::{Claims, SERVICE_SUBJECT_PREFIX, Scope, Signer, SignerError, authenticator::system_seconds};
+use crate::{
+    Claims, Jwks, KeyOwner, SERVICE_SUBJECT_PREFIX, Scope, ScopeError, Signer, SignerError,
+    authenticator::system_millis,
+};
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -33,7 +36,39 @@ struct Current {
     renew_at: u64,
 }
 
+/// Why a service has no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceKeyError {
+    /// Its key cannot be had.
+    #[error(transparent)]
+    Key(#[from] SignerError),
+    /// What it needs of the others is no scope.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+}
+
 impl ServiceTokens {
+    /// Opens a service's key, or makes one in memory that only this process believes: then its public half, limited to
+    /// what the service needs of the others, is the key set that comes with it. That of a file stands in
+    /// `auth.jwks_file`, and the key set is empty.
+    pub fn open(
+        service: &str,
+        calls: &[&str],
+        key_file: Option<&Path>,
+    ) -> Result<(Self, Jwks), ServiceKeyError> {
+        let scopes = calls.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
+        let owner = KeyOwner::Service(service.to_owned());
+        let (signer, own_key) = match key_file {
+            Some(path) => (Signer::load(path, owner)?, Jwks::default()),
+            None => {
+                let signer = Signer::generate(owner)?;
+                let jwks = signer.jwks().allowing(&scopes);
+                (signer, jwks)
+            }
+        };
+        Ok((Self::new(signer, service, scopes), own_key))
+    }
+
     /// Signs as `svc:<service>`, with what the service needs of the others.
     pub fn new(signer: Signer, service: &str, scopes: Vec<Scope>) -> Self {
         let subject = format!("{SERVICE_SUBJECT_PREFIX}{service}");
@@ -47,21 +82,22 @@ impl ServiceTokens {
 
     /// Returns the value of the `authorization` header, from the cache while it is fresh.
     pub fn header(&self) -> Result<MetadataValue<Ascii>, SignerError> {
-        let now = system_seconds();
+        let now_ms = system_millis();
+        let now = now_ms / 1000;
         let mut current = self.inner.current.lock();
         if let Some(fresh) = current.as_ref().filter(|c| now < c.renew_at) {
             return Ok(fresh.header.clone());
         }
-        let header = self.inner.sign(now)?;
+        let header = self.inner.sign(now_ms)?;
         *current = Some(Current { header: header.clone(), renew_at: now + USE_SECONDS });
         Ok(header)
     }
 }
 
 impl Inner {
-    fn sign(&self, now: u64) -> Result<MetadataValue<Ascii>, SignerError> {
+    fn sign(&self, now_ms: u64) -> Result<MetadataValue<Ascii>, SignerError> {
         let claims = Claims { ttl: TTL, ..Claims::new(self.subject.clone(), self.scopes.clone()) };
-        let token = self.signer.mint_within(claims, TTL, now)?;
+        let token = self.signer.mint_at(claims, now_ms)?.token;
         let mut header: MetadataValue<Ascii> = format!("Bearer {token}")
             .parse()
             .map_err(|_| SignerError::Claims("the token is no header value"))?;
@@ -84,14 +120,21 @@ impl Interceptor for ServiceTokens {
 #[cfg(test)]
 mod tests {
     use super::ServiceTokens;
-    use crate::{AuthConfig, Authenticator, IdentityKind, KeyOwner, Signer, TokenError};
+    use crate::{
+        AuthConfig, Authenticator, IdentityKind, Jwks, KeyOwner, Signer, TokenError,
+        authenticator::system_seconds,
+    };
     use std::sync::Arc;
+
+    fn believed(signer: &Signer) -> Jwks {
+        signer.jwks().allowing(&["chat:admin:*".parse().unwrap()])
+    }
 
     #[test]
     fn a_service_signs_for_itself_and_reuses_its_token() {
         let signer = Signer::generate(KeyOwner::Service("console".to_owned())).unwrap();
         let authenticator =
-            Authenticator::with_keys(&AuthConfig::default(), signer.jwks(), Arc::new(super::system_seconds))
+            Authenticator::with_keys(&AuthConfig::default(), believed(&signer), Arc::new(system_seconds))
                 .unwrap();
         let tokens = ServiceTokens::new(signer, "console", vec!["chat:admin:*".parse().unwrap()]);
         let header = tokens.header().unwrap();
@@ -107,7 +150,7 @@ mod tests {
     fn a_service_cannot_sign_for_another() {
         let signer = Signer::generate(KeyOwner::Service("console".to_owned())).unwrap();
         let authenticator =
-            Authenticator::with_keys(&AuthConfig::default(), signer.jwks(), Arc::new(super::system_seconds))
+            Authenticator::with_keys(&AuthConfig::default(), believed(&signer), Arc::new(system_seconds))
                 .unwrap();
         let tokens = ServiceTokens::new(signer, "chat-gateway", vec![]);
         let header = tokens.header().unwrap();

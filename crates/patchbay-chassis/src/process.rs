@@ -16,14 +16,14 @@ use crate::{
     tasks::{Failure, Tasks, failures},
     telemetry::LogControl,
 };
-use patchbay_auth::{AuthConfig, Authenticator, Jwks, KeyOwner, Scope, ServiceTokens, Signer};
+use patchbay_auth::{AuthConfig, Authenticator, Jwks, ServiceTokens};
 use patchbay_backplane::{Health, SharedBackplane};
 use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, OnceLock},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::{
     net::TcpListener,
@@ -214,6 +214,11 @@ impl Process {
         tasks.spawn("backplane-health", async move {
             stop.run_until_cancelled(report_backplane(health, component)).await;
         });
+        let following = patchbay_auth::follow(Arc::clone(&auth), backplane).await;
+        let stop = last.token.clone();
+        tasks.spawn("identity", async move {
+            stop.run_until_cancelled(following).await;
+        });
         process.listens(name, "ops", "http", &listener)?;
         let ops = Ops { name, services, readiness, metrics, auth, log, configuration: shown };
         tasks.spawn_critical("ops", ops::serve(listener, ops, last.token));
@@ -327,18 +332,10 @@ fn identify(services: Vec<Prepared>, auth: &AuthConfig) -> Result<(Identified, J
     let mut own_keys = Jwks::default();
     let mut identified = Vec::with_capacity(services.len());
     for service in services {
-        let owner = KeyOwner::Service(service.name.to_owned());
-        let signer = match &auth.service_key_file {
-            Some(path) => Signer::load(path, owner),
-            None => Signer::generate(owner),
-        };
-        let signer = signer.map_err(|error| StartError::failed("get the service's key", error))?;
-        if auth.service_key_file.is_none() {
-            own_keys.merge(signer.jwks());
-        }
-        let scopes: Result<Vec<Scope>, _> = service.calls.iter().map(|scope| scope.parse()).collect();
-        let scopes = scopes.map_err(|error| StartError::failed("read the scopes it calls with", error))?;
-        let tokens = ServiceTokens::new(signer, service.name, scopes);
+        let identity = ServiceTokens::open(service.name, service.calls, auth.service_key_file.as_deref());
+        let (tokens, key) =
+            identity.map_err(|error| StartError::failed("get the service's identity", error))?;
+        own_keys.merge(key);
         identified.push((service, tokens));
     }
     Ok((identified, own_keys))
@@ -350,8 +347,7 @@ fn authenticator(
     clock: &Clock,
 ) -> Result<Arc<Authenticator>, StartError> {
     let clock = clock.clone();
-    let seconds = move || clock.now().duration_since(UNIX_EPOCH).map_or(0, |since: Duration| since.as_secs());
-    let auth = Authenticator::with_keys(config, own_keys, Arc::new(seconds));
+    let auth = Authenticator::with_keys(config, own_keys, Arc::new(move || clock.now_millis() / 1000));
     auth.map(Arc::new).map_err(|error| StartError::failed("read the keys that sign tokens", error))
 }
 

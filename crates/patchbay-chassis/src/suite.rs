@@ -126,6 +126,11 @@ impl Suite {
         self.services.iter().map(|service| service.name)
     }
 
+    /// Names of the services, and the scopes that each needs when it calls others as itself.
+    pub fn calls(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + '_ {
+        self.services.iter().map(|service| (service.name, service.calls))
+    }
+
     /// Reads and checks the configuration of all services, and prepares those that were asked for.
     pub fn load(&self, options: &Options) -> Result<Settings, ConfigError> {
         let mut loader = Loader::new(self.layers(options)?);

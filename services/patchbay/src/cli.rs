@@ -77,7 +77,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match command {
         Command::Run { services } => run(&cli.config, &services),
         Command::Token { command: TokenCommand::Create(args) } => token::create(args),
-        Command::InitSecrets { out } => secrets::init(&out, suite().services()),
+        Command::InitSecrets { out } => secrets::init(&out, &suite()),
         Command::Status(args) => status::show(&args),
         Command::Config { command } => {
             Ok(cli::config(&suite(), &presets::complete(&suite(), cli.config.options())?, &command)?)

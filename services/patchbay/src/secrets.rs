@@ -1,8 +1,8 @@
 //! `patchbay init-secrets`: the keys of services that run apart, made once and never changed.
 
 use anyhow::Context;
-use patchbay_auth::{KeyOwner, Signer};
-use patchbay_chassis::cli;
+use patchbay_auth::{KeyOwner, Scope, Signer};
+use patchbay_chassis::{Suite, cli};
 use std::{
     fs, io,
     os::unix::fs::{PermissionsExt, chown},
@@ -14,12 +14,13 @@ const CONTAINER_USER: u32 = 65532;
 
 /// Writes one folder for each reader, so that a container can be given its own alone: `issuer/token-signing.pem`,
 /// `<service>/service.pem`, and `public/jwks.json` with the public halves of all.
-pub(crate) fn init<'a>(folder: &Path, services: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+pub(crate) fn init(folder: &Path, suite: &Suite) -> anyhow::Result<()> {
     let issuer = key(&folder.join("issuer"), "token-signing.pem", KeyOwner::Issuer)?;
     let mut jwks = issuer.jwks();
-    for service in services {
+    for (service, calls) in suite.calls() {
         let owner = KeyOwner::Service(service.to_owned());
-        jwks.merge(key(&folder.join(service), "service.pem", owner)?.jwks());
+        let scopes = calls.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
+        jwks.merge(key(&folder.join(service), "service.pem", owner)?.jwks().allowing(&scopes));
     }
     let public = folder.join("public");
     make(&public)?;
