@@ -1,12 +1,20 @@
-//! Authenticated encryption. A sealed message is `nonce || ciphertext || tag`.
+//! Authenticated encryption. A sealed message is `nonce || ciphertext || tag`, with a random nonce that is made here.
 
-use crate::{Error, Secret};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+mod cbc_hmac;
+mod gcm;
+mod xaes;
+
+#[cfg(test)]
+#[path = "aead_tests.rs"]
+mod tests;
+
+use crate::{Error, Secret, nonce, wipe};
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, CHACHA20_POLY1305, LessSafeKey};
 
 /// How messages are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// XAES-256-GCM (C2SP): nonce of 24 bytes.
+    /// XAES-256-GCM (C2SP): nonce of 24 bytes, so that random ones never come twice.
     Xaes256Gcm,
     /// AES-128-GCM (NIST SP 800-38D): nonce of 12 bytes, tag of 16.
     Aes128Gcm,
@@ -21,6 +29,16 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Xaes256Gcm,
+        Self::Aes128Gcm,
+        Self::Aes192Gcm,
+        Self::Aes256Gcm,
+        Self::ChaCha20Poly1305,
+        Self::Aes256CbcHmacSha512,
+    ];
+
     /// Bytes of a key.
     pub fn key_length(self) -> usize {
         match self {
@@ -30,11 +48,37 @@ impl Algorithm {
             Self::Aes256CbcHmacSha512 => 64,
         }
     }
+
+    /// Bytes of a nonce.
+    pub fn nonce_length(self) -> usize {
+        match self {
+            Self::Xaes256Gcm => xaes::NONCE,
+            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305 => gcm::NONCE,
+            Self::Aes256CbcHmacSha512 => cbc_hmac::NONCE,
+        }
+    }
+
+    /// Bytes that a sealed message has more than its plaintext, at most: the padding of CBC is 1 to 16 of them, all else is fixed.
+    pub fn overhead(self) -> usize {
+        let tail = match self {
+            Self::Aes256CbcHmacSha512 => cbc_hmac::TAG + crate::cbc::BLOCK,
+            _ => gcm::TAG,
+        };
+        self.nonce_length() + tail
+    }
 }
 
-/// A key that encrypts and decrypts.
+/// A key that encrypts and decrypts. Its material is overwritten when it is dropped.
 pub struct Key {
-    inner: LessSafeKey,
+    algorithm: Algorithm,
+    cipher: Cipher,
+}
+
+enum Cipher {
+    /// AES-GCM and ChaCha20-Poly1305, which differ in nothing but the function.
+    Direct(LessSafeKey),
+    Extended(xaes::Key),
+    CbcHmac(Box<cbc_hmac::Key>),
 }
 
 impl Key {
@@ -43,38 +87,53 @@ impl Key {
         if material.len() != algorithm.key_length() {
             return Err(Error::Key(format!("it must have {} bytes", algorithm.key_length())));
         }
-        let key = UnboundKey::new(&AES_256_GCM, material).map_err(|_| Error::Library)?;
-        Ok(Self { inner: LessSafeKey::new(key) })
+        let cipher = match algorithm {
+            Algorithm::Xaes256Gcm => Cipher::Extended(xaes::Key::new(material)?),
+            Algorithm::Aes128Gcm => Cipher::Direct(gcm::key(&AES_128_GCM, material)?),
+            Algorithm::Aes192Gcm => Cipher::Direct(gcm::key(&AES_192_GCM, material)?),
+            Algorithm::Aes256Gcm => Cipher::Direct(gcm::key(&AES_256_GCM, material)?),
+            Algorithm::ChaCha20Poly1305 => Cipher::Direct(gcm::key(&CHACHA20_POLY1305, material)?),
+            Algorithm::Aes256CbcHmacSha512 => Cipher::CbcHmac(Box::new(cbc_hmac::Key::new(material)?)),
+        };
+        Ok(Self { algorithm, cipher })
     }
 
-    /// Appends `nonce || ciphertext || tag` to `out`, with a random nonce.
+    /// How it encrypts.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Bytes that a sealed message has more than its plaintext, at most.
+    pub fn overhead(&self) -> usize {
+        self.algorithm.overhead()
+    }
+
+    /// Appends `nonce || ciphertext || tag` to `out`, with a random nonce; on an error `out` is as before.
     pub fn seal_into(&self, aad: &[u8], plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let mut nonce = [0; NONCE_LEN];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Library)?;
-        out.extend_from_slice(&nonce);
         let start = out.len();
-        out.extend_from_slice(plaintext);
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let body = out.get_mut(start..).ok_or(Error::Library)?;
-        let tag = self
-            .inner
-            .seal_in_place_separate_tag(nonce, Aad::from(aad), body)
-            .map_err(|_| Error::Library)?;
-        out.extend_from_slice(tag.as_ref());
-        Ok(())
+        out.reserve(plaintext.len() + self.overhead());
+        let sealed = match &self.cipher {
+            Cipher::Direct(key) => gcm::seal(key, nonce::random()?, aad, plaintext, out),
+            Cipher::Extended(key) => key.seal(nonce::random()?, aad, plaintext, out),
+            Cipher::CbcHmac(key) => key.seal(nonce::random()?, aad, plaintext, out),
+        };
+        sealed.inspect_err(|_| forget(start, out))
     }
 
     /// Opens `nonce || ciphertext || tag`.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Secret, Error> {
-        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::Decryption)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Decryption)?;
-        let mut body = body.to_vec();
-        let length = self
-            .inner
-            .open_in_place(nonce, Aad::from(aad), &mut body)
-            .map_err(|_| Error::Decryption)?
-            .len();
-        body.truncate(length);
-        Ok(Secret::new(body))
+        match &self.cipher {
+            Cipher::Direct(key) => gcm::open(key, aad, sealed),
+            Cipher::Extended(key) => key.open(aad, sealed),
+            Cipher::CbcHmac(key) => key.open(aad, sealed),
+        }
     }
+}
+
+/// Takes back what was appended since `start`; it may be plaintext.
+fn forget(start: usize, out: &mut Vec<u8>) {
+    if let Some(appended) = out.get_mut(start..) {
+        wipe(appended);
+    }
+    out.truncate(start);
 }

@@ -5,6 +5,11 @@
 //! made inside and never taken from a caller.
 
 pub mod aead;
+pub mod cbc;
+pub mod digest;
+pub mod encoding;
+pub mod mac;
+mod nonce;
 pub mod password;
 
 use std::fmt;
@@ -28,7 +33,7 @@ pub enum Error {
 
 /// Bytes that are overwritten when they are dropped, and print as nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
+pub struct Secret(pub(crate) zeroize::Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Takes bytes over.
