@@ -43,6 +43,10 @@ pub struct Upstreams {
     pub chat: Upstream,
     /// chat-gateway's gRPC port, for `/patchbay.chat.v1.*`.
     pub chat_grpc: Upstream,
+    /// crypto-service's REST port, for `/crypto/*`.
+    pub crypto: Upstream,
+    /// crypto-service's gRPC port, for `/patchbay.crypto.v1.*`.
+    pub crypto_grpc: Upstream,
     /// The console's own gRPC port, for `/patchbay.console.v1.*`.
     pub console_grpc: Upstream,
 }
@@ -52,6 +56,8 @@ impl Default for Upstreams {
         Self {
             chat: Upstream::loopback("127.0.0.1:8765"),
             chat_grpc: Upstream::loopback("127.0.0.1:9101"),
+            crypto: Upstream::loopback("127.0.0.1:8200"),
+            crypto_grpc: Upstream::loopback("127.0.0.1:9107"),
             console_grpc: Upstream::loopback("127.0.0.1:9100"),
         }
     }
@@ -67,9 +73,9 @@ pub struct Limits {
     pub head_timeout: Span,
     /// Time for an upstream to accept a connection.
     pub connect_timeout: Span,
-    /// Time for an upstream to begin its answer.
+    /// Time for an upstream to begin its answer, after the last piece of the request's body.
     pub answer_timeout: Span,
-    /// Body of a request that is passed on; gRPC has its own limit for each message.
+    /// Body of a request that is passed on; gRPC has its own limit for each message, and a file to be hashed has none.
     pub body: ByteSize,
 }
 

@@ -181,6 +181,20 @@ async fn pages_come_with_their_guards_and_unknown_addresses_are_the_applications
 }
 
 #[tokio::test]
+async fn a_file_to_be_hashed_may_have_any_size_and_nothing_else_may() -> Result<()> {
+    let service = mirror().await?;
+    let world = World::start_with(|flags| flags.set("upstreams.crypto", format!("http://{service}"))).await?;
+    let size = 5 * 1024 * 1024;
+    let hashed = world.request(Method::POST, "/crypto/v1/digest/stream?algorithm=sha2-256");
+    let answer = world.send(hashed, Body::from(vec![7; size])).await?;
+    assert_eq!(answer.json()?["body"], size);
+    assert_eq!(answer.json()?["path"], "/v1/digest/stream?algorithm=sha2-256");
+    let other = world.request(Method::POST, "/crypto/v1/digest");
+    assert_eq!(world.send(other, Body::from(vec![7; size])).await?.status, StatusCode::PAYLOAD_TOO_LARGE);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_service_gets_its_own_path_and_learns_where_the_browser_is() -> Result<()> {
     let world = World::start(mirror().await?).await?;
     let request = world

@@ -7,6 +7,7 @@ mod headers;
 mod refusal;
 mod route;
 mod tunnel;
+mod upload;
 
 use crate::{config::ConsoleConfig, metrics::ConsoleMetrics};
 use axum::{
@@ -26,6 +27,7 @@ use route::{Protocol, Route, Routes};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 pub(crate) use tunnel::Permit;
 use tunnel::{Ends, Tunnels};
+use upload::Progress;
 
 /// An idle connection to an upstream is kept for the next request so long.
 const IDLE: Duration = Duration::from_mins(1);
@@ -109,12 +111,14 @@ impl Shared {
     ) -> Result<Response<Body>, Refusal> {
         let upgrade = route.upgrade(&request).then(|| hyper::upgrade::on(&mut request));
         let permit = tunnel::permit(&request);
+        let progress = Progress::new();
         let outgoing = self.outgoing(route, address, request, upgrade.is_some())?;
+        let outgoing = outgoing.map(|body| progress.watch(body));
         let client = match route.protocol {
             Protocol::Http => &self.http,
             Protocol::Grpc => &self.grpc,
         };
-        let answer = tokio::time::timeout(self.answer_timeout, client.request(outgoing)).await;
+        let answer = progress.answer(client.request(outgoing), self.answer_timeout).await;
         let mut response =
             answer.map_err(|_| Refusal::late(route))?.map_err(|error| Refusal::failed(route, &error))?;
         let switched = upgrade.zip(switched_to(&response));
@@ -139,6 +143,7 @@ impl Shared {
         let (mut parts, body) = request.into_parts();
         let peer = Peer { address, trusted: self.trusted.iter().any(|network| network.contains(address)) };
         let authority = parts.uri.authority().cloned();
+        let takes_any_size = route.takes_any_size(parts.uri.path());
         parts.uri = route.target(&parts.uri).map_err(|_| Refusal::BadAddress)?;
         let upgrade = upgrades.then(|| parts.headers.get(header::UPGRADE).cloned()).flatten();
         headers::forward(&mut parts.headers, peer, authority.as_ref());
@@ -148,7 +153,7 @@ impl Shared {
         let body = match route.protocol {
             Protocol::Http => {
                 parts.version = Version::HTTP_11;
-                self.limited(&parts.headers, body)?
+                if takes_any_size { body } else { self.limited(&parts.headers, body)? }
             }
             Protocol::Grpc => {
                 parts.version = Version::HTTP_2;

@@ -6,6 +6,9 @@ use axum::{
     http::{Request, Uri, header, uri::PathAndQuery},
 };
 
+/// Path of the one request whose body has no limit here: a file that is hashed as it arrives, and kept nowhere.
+const DIGEST_STREAM: &str = "/crypto/v1/digest/stream";
+
 /// How an upstream is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -27,7 +30,7 @@ pub(super) struct Route {
 
 /// All routes.
 #[derive(Debug)]
-pub(super) struct Routes([Route; 3]);
+pub(super) struct Routes([Route; 5]);
 
 impl Routes {
     pub(super) fn new(upstreams: &Upstreams) -> Self {
@@ -40,6 +43,8 @@ impl Routes {
         Self([
             route("/chat/", Protocol::Http, "chat-gateway", &upstreams.chat),
             route("/patchbay.chat.v1.", Protocol::Grpc, "chat-gateway", &upstreams.chat_grpc),
+            route("/crypto/", Protocol::Http, "crypto-service", &upstreams.crypto),
+            route("/patchbay.crypto.v1.", Protocol::Grpc, "crypto-service", &upstreams.crypto_grpc),
             route("/patchbay.console.v1.", Protocol::Grpc, "console", &upstreams.console_grpc),
         ])
     }
@@ -53,6 +58,11 @@ impl Route {
     /// Whether a request asks for another protocol on its connection.
     pub(super) fn upgrade(&self, request: &Request<Body>) -> bool {
         self.protocol == Protocol::Http && request.headers().contains_key(header::UPGRADE)
+    }
+
+    /// Whether a request may be larger than others.
+    pub(super) fn takes_any_size(&self, path: &str) -> bool {
+        self.protocol == Protocol::Http && path == DIGEST_STREAM
     }
 
     /// Where a request for this route goes.
@@ -88,6 +98,10 @@ mod tests {
         assert_eq!(target(list), Some(format!("http://127.0.0.1:9100{list}")));
         let rooms = "/patchbay.chat.v1.ChatAdmin/Rooms";
         assert_eq!(target(rooms), Some(format!("http://127.0.0.1:9101{rooms}")));
+        let encrypt = "/crypto/v1/keys/orders/encrypt";
+        assert_eq!(target(encrypt).as_deref(), Some("http://127.0.0.1:8200/v1/keys/orders/encrypt"));
+        let sign_in = "/patchbay.crypto.v1.Tokens/SignIn";
+        assert_eq!(target(sign_in), Some(format!("http://127.0.0.1:9107{sign_in}")));
     }
 
     #[test]
@@ -97,10 +111,21 @@ mod tests {
             "/chat",
             "/chatter/ws",
             "/rooms/chat/ws",
+            "/crypto",
             "/patchbay.files.v1.Files/List",
             "/grpc.health.v1.Health/Check",
         ] {
             assert_eq!(target(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_digest_of_a_stream_may_be_of_any_size() {
+        let routes = Routes::new(&Upstreams::default());
+        let any_size = |path: &str| routes.find(path).is_some_and(|route| route.takes_any_size(path));
+        assert!(any_size("/crypto/v1/digest/stream"));
+        for path in ["/crypto/v1/digest", "/crypto/v1/digest/stream/", "/chat/v1/digest/stream", "/crypto/"] {
+            assert!(!any_size(path), "{path}");
         }
     }
 
