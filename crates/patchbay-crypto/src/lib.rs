@@ -7,10 +7,18 @@
 pub mod aead;
 pub mod cbc;
 pub mod digest;
+pub mod ecdsa;
+pub mod ed25519;
 pub mod encoding;
+pub mod envelope;
 pub mod mac;
+mod message;
 mod nonce;
 pub mod password;
+pub mod pem;
+pub mod rsa;
+
+pub use message::Message;
 
 use std::fmt;
 

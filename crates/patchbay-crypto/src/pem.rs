@@ -1,0 +1,116 @@
+//! Keys as files: PEM (RFC 7468) and DER.
+//!
+//! Private keys are read as PKCS#8 (RFC 5958), in the clear or encrypted with PBES2 (RFC 8018), as PKCS#1 `RSA PRIVATE KEY` (RFC 8017) and
+//! as SEC 1 `EC PRIVATE KEY` (RFC 5915); they are written as PKCS#8. Public keys are SubjectPublicKeyInfo (RFC 5280). What is read has been
+//! taken apart here, but only the modules of the key types tell whether its numbers fit together.
+
+mod armor;
+mod pbes2;
+mod structure;
+
+pub(crate) use structure::{curve_of_sec1, key_bits_of_spki, kind_of_pkcs8, kind_of_spki};
+
+use crate::{Error, Secret, ecdsa::Curve};
+use std::{borrow::Cow, fmt};
+use structure::Shape;
+
+/// The most bytes of a file; RSA keys of 4096 bits have less than 4 KiB.
+pub const MAX_FILE: usize = 64 * 1024;
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RSA, with the length of its modulus, which may be one that is refused later.
+    Rsa {
+        /// Length in bits.
+        bits: usize,
+    },
+    /// ECDSA.
+    Ecdsa(Curve),
+    /// Ed25519.
+    Ed25519,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa { bits } => write!(f, "an RSA key of {bits} bits"),
+            Self::Ecdsa(curve) => write!(f, "an ECDSA key on {curve}"),
+            Self::Ed25519 => f.write_str("an Ed25519 key"),
+        }
+    }
+}
+
+/// A private key from a file.
+#[derive(Debug)]
+pub struct PrivateKeyInfo {
+    /// What it is.
+    pub kind: Kind,
+    /// The key as PKCS#8 in DER, in the clear.
+    pub pkcs8: Secret,
+}
+
+/// Reads a private key from PEM or DER. An encrypted one needs its password, and one in the clear must have none, so that nobody takes it
+/// for protected.
+///
+/// A wrong password and damaged ciphertext are one [`Error::Decryption`].
+pub fn private_key_from(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyInfo, Error> {
+    check_size(bytes)?;
+    let der = match armor::is_pem(bytes) {
+        true => armor::private_key(bytes)?,
+        false => Secret::new(bytes.to_vec()),
+    };
+    match (structure::shape(der.expose())?, password) {
+        (Shape::Encrypted, None) => Err(Error::Input("this key is encrypted: give its password".into())),
+        (Shape::Encrypted, Some(password)) => {
+            let pkcs8 = pbes2::decrypt(der.expose(), password)?;
+            // Random bytes pass the check of the padding once in 256 times, and are no key.
+            structure::to_pkcs8(&pkcs8).map_err(|_| Error::Decryption)
+        }
+        (_, Some(_)) => Err(Error::Input("this key is not encrypted: give no password".into())),
+        (_, None) => structure::to_pkcs8(&der),
+    }
+}
+
+/// Writes a PKCS#8 document as PEM; with a password, encrypted with PBES2 (PBKDF2-HMAC-SHA256 with 600,000 iterations, AES-256-CBC).
+pub fn write_pkcs8_pem(pkcs8: &[u8], password: Option<&str>) -> Result<Secret, Error> {
+    let der = write_pkcs8_der(pkcs8, password)?;
+    let label = if password.is_some() { "ENCRYPTED PRIVATE KEY" } else { "PRIVATE KEY" };
+    Ok(armor::write(label, der.expose()))
+}
+
+/// Writes a PKCS#8 document as DER; with a password, encrypted as by [`write_pkcs8_pem`].
+pub fn write_pkcs8_der(pkcs8: &[u8], password: Option<&str>) -> Result<Secret, Error> {
+    kind_of_pkcs8(pkcs8)?;
+    match password {
+        None => Ok(Secret::new(pkcs8.to_vec())),
+        Some("") => Err(Error::Input("an empty password protects nothing".into())),
+        Some(password) => pbes2::encrypt(pkcs8, password),
+    }
+}
+
+/// Reads a SubjectPublicKeyInfo from PEM or DER, and returns what it is and its DER.
+pub fn public_key_from(bytes: &[u8]) -> Result<(Kind, Vec<u8>), Error> {
+    check_size(bytes)?;
+    let der = match armor::is_pem(bytes) {
+        true => Cow::Owned(armor::public_key(bytes)?),
+        false => Cow::Borrowed(bytes),
+    };
+    Ok((kind_of_spki(&der)?, der.into_owned()))
+}
+
+/// Writes a SubjectPublicKeyInfo as PEM.
+pub fn write_spki_pem(spki: &[u8]) -> String {
+    String::from_utf8_lossy(armor::write("PUBLIC KEY", spki).expose()).into_owned()
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), Error> {
+    match bytes.len() {
+        0 => Err(Error::Input("there is no key: the input is empty".into())),
+        1..=MAX_FILE => Ok(()),
+        _ => Err(Error::Input(format!("a key has {MAX_FILE} bytes at most"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
