@@ -9,6 +9,7 @@ mod config;
 mod hub;
 pub mod memory;
 mod name;
+mod records;
 pub mod redis;
 mod types;
 

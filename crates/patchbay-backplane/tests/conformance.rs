@@ -62,6 +62,17 @@ conformance! {
         a_full_map_of_marks_takes_no_new_field,
         marks_expire_and_are_ordered,
     ];
+    records: [
+        a_commit_is_whole_or_nothing,
+        each_expectation_is_checked,
+        commits_that_cannot_be_one_step_are_refused,
+        a_row_made_again_has_a_new_revision,
+        rows_are_ordered_byte_by_byte,
+        rows_are_read_in_the_order_asked,
+        thousands_of_rows_are_read_page_by_page,
+        each_commit_is_told_once_on_each_table,
+        concurrent_increments_lose_nothing,
+    ];
     leases: [
         a_lease_has_one_holder,
         tokens_rise_when_a_lease_expires,

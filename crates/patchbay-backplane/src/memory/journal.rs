@@ -133,11 +133,21 @@ fn write_batches(
         if taken == 0 {
             return;
         }
-        let result = store.commit(batch.iter().map(|commit| &commit.write));
-        tell_health(health, &result);
-        for commit in batch.drain(..) {
-            (commit.done)(result.clone());
-        }
+        write_batch(store, &mut batch, health);
+    }
+}
+
+fn write_batch(store: &Store, batch: &mut Vec<Commit>, health: &watch::Sender<Health>) {
+    for void in batch.extract_if(.., |commit| commit.write.is_void()) {
+        (void.done)(Err(BackplaneError::Store("an earlier change could not be written".into())));
+    }
+    if batch.is_empty() {
+        return;
+    }
+    let result = store.commit(batch.iter().map(|commit| &commit.write));
+    tell_health(health, &result);
+    for commit in batch.drain(..) {
+        (commit.done)(result.clone());
     }
 }
 

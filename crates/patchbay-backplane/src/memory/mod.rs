@@ -1,4 +1,4 @@
-//! The backplane of one process. Streams, key-value entries, marks and the fencing counter survive a restart in a
+//! The backplane of one process. Streams, key-value entries, records, marks and the fencing counter survive a restart in a
 //! redb file when one is given; presence, counters, leases' holders and nodes live and die with the process.
 //! It serves no second process: two of them on one file is refused by the file's lock.
 
@@ -60,7 +60,15 @@ impl MemoryBackplane {
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Result<Self, BackplaneError> {
-        let store = Store::open(file)?;
+        Self::serve(Store::open(file)?, queue, tasks, shutdown)
+    }
+
+    fn serve(
+        store: Store,
+        queue: usize,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, BackplaneError> {
         let contents = store.load()?;
         let (health, _) = watch::channel(Health::Up);
         let journal = Journal::start(store, queue.max(1), health.clone(), tasks, shutdown.clone());
@@ -83,7 +91,7 @@ impl MemoryBackplane {
             _health_sender: health,
             streams: Mutex::new(streams::restore(contents.streams, contents.entries, contents.keys)),
             values: Mutex::new(values::Values::restore(contents.values)),
-            tables: Mutex::default(),
+            tables: Mutex::new(records::Tables::restore(contents.records, contents.revisions)),
             marks: Mutex::new(marks::restore(contents.marks)),
             leases: Mutex::new(leases::LeaseTable::restore(contents.fence)),
             counters: Mutex::default(),

@@ -1,9 +1,10 @@
 //! The redb file behind the memory backplane: its tables, what is read from them at start, and how one write goes
 //! in. It decides nothing about offsets, epochs or expiry; [`super::journal`] is its only caller while running.
 
+use super::records::Line;
 use crate::BackplaneError;
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use std::{ops::Range, path::Path};
 
 /// (stream, offset) to (time, payload).
@@ -16,6 +17,10 @@ const KEYS: TableDefinition<(&str, &str), (&str, u64, u64)> = TableDefinition::n
 const VALUES: TableDefinition<&str, (u64, u64, &[u8])> = TableDefinition::new("values");
 /// (map, field) to (value, expiry of the map).
 const MARKS: TableDefinition<(&str, &str), (u64, u64)> = TableDefinition::new("marks");
+/// (table, key) to (revision, value).
+const RECORDS: TableDefinition<(&str, &str), (u64, &[u8])> = TableDefinition::new("records");
+/// Table of records to the revision of its last change.
+const REVISIONS: TableDefinition<&str, u64> = TableDefinition::new("revisions");
 /// Highest fencing token given.
 const FENCE: TableDefinition<&str, u64> = TableDefinition::new("fence");
 
@@ -71,6 +76,21 @@ pub(super) struct MarkRow {
     pub(super) expires: u64,
 }
 
+/// A record's row; no value deletes it.
+#[derive(Clone, Debug)]
+pub(super) struct RecordRow {
+    pub(super) table: String,
+    pub(super) key: String,
+    pub(super) revision: u64,
+    pub(super) value: Option<Bytes>,
+}
+
+/// A commit of records.
+pub(super) struct RecordsWrite {
+    pub(super) rows: Vec<RecordRow>,
+    pub(super) line: Line,
+}
+
 /// One change to the file.
 pub(super) enum Write {
     Entry { entry: EntryRow, stream: StreamRow, key: Option<KeyRow>, trimmed: Range<u64> },
@@ -82,7 +102,15 @@ pub(super) enum Write {
     DeleteValue(String),
     Mark(MarkRow),
     DeleteMarks { map: String, fields: Vec<String> },
+    Records(RecordsWrite),
     Fence(u64),
+}
+
+impl Write {
+    /// Whether it rests on a write that failed, and so must not go into the file.
+    pub(super) fn is_void(&self) -> bool {
+        matches!(self, Self::Records(records) if records.line.is_cut())
+    }
 }
 
 /// What the file held at start.
@@ -93,13 +121,19 @@ pub(super) struct Contents {
     pub(super) keys: Vec<KeyRow>,
     pub(super) values: Vec<ValueRow>,
     pub(super) marks: Vec<MarkRow>,
+    pub(super) records: Vec<RecordRow>,
+    pub(super) revisions: Vec<(String, u64)>,
     pub(super) fence: u64,
 }
 
 impl Store {
     /// Opens or makes the file, and makes its tables.
     pub(super) fn open(path: &Path) -> Result<Self, BackplaneError> {
-        let database = Database::create(path).map_err(failed)?;
+        Self::with(Database::create(path).map_err(failed)?)
+    }
+
+    /// Makes the tables in a database.
+    pub(super) fn with(database: Database) -> Result<Self, BackplaneError> {
         let transaction = database.begin_write().map_err(failed)?;
         Tables::open(&transaction)?;
         transaction.commit().map_err(failed)?;
@@ -144,6 +178,7 @@ impl Store {
             let ((map, field), (value, expires)) = (key.value(), row.value());
             contents.marks.push(MarkRow { map: map.into(), field: field.into(), value, expires });
         }
+        load_records(&transaction, &mut contents)?;
         let fence = transaction.open_table(FENCE).map_err(failed)?.get("fence").map_err(failed)?;
         contents.fence = fence.map_or(0, |fence| fence.value());
         Ok(contents)
@@ -162,12 +197,28 @@ impl Store {
     }
 }
 
+fn load_records(transaction: &ReadTransaction, contents: &mut Contents) -> Result<(), BackplaneError> {
+    for row in transaction.open_table(RECORDS).map_err(failed)?.iter().map_err(failed)? {
+        let (key, row) = row.map_err(failed)?;
+        let ((table, key), (revision, value)) = (key.value(), row.value());
+        let value = Some(Bytes::copy_from_slice(value));
+        contents.records.push(RecordRow { table: table.into(), key: key.into(), revision, value });
+    }
+    for row in transaction.open_table(REVISIONS).map_err(failed)?.iter().map_err(failed)? {
+        let (table, revision) = row.map_err(failed)?;
+        contents.revisions.push((table.value().into(), revision.value()));
+    }
+    Ok(())
+}
+
 struct Tables<'t> {
     entries: redb::Table<'t, (&'static str, u64), (u64, &'static [u8])>,
     streams: redb::Table<'t, &'static str, (&'static str, u64, u64, u64)>,
     keys: redb::Table<'t, (&'static str, &'static str), (&'static str, u64, u64)>,
     values: redb::Table<'t, &'static str, (u64, u64, &'static [u8])>,
     marks: redb::Table<'t, (&'static str, &'static str), (u64, u64)>,
+    records: redb::Table<'t, (&'static str, &'static str), (u64, &'static [u8])>,
+    revisions: redb::Table<'t, &'static str, u64>,
     fence: redb::Table<'t, &'static str, u64>,
 }
 
@@ -179,6 +230,8 @@ impl<'t> Tables<'t> {
             keys: transaction.open_table(KEYS).map_err(failed)?,
             values: transaction.open_table(VALUES).map_err(failed)?,
             marks: transaction.open_table(MARKS).map_err(failed)?,
+            records: transaction.open_table(RECORDS).map_err(failed)?,
+            revisions: transaction.open_table(REVISIONS).map_err(failed)?,
             fence: transaction.open_table(FENCE).map_err(failed)?,
         })
     }
@@ -216,6 +269,7 @@ impl<'t> Tables<'t> {
                 }
                 Ok(())
             }
+            Write::Records(records) => records.rows.iter().try_for_each(|row| self.put_record(row)),
             Write::Fence(token) => self.fence.insert("fence", token).map(drop),
         }
     }
@@ -223,6 +277,15 @@ impl<'t> Tables<'t> {
     fn put_stream(&mut self, row: &StreamRow) -> Result<(), redb::StorageError> {
         let value = (row.epoch.as_str(), row.top, row.max_age, row.used);
         self.streams.insert(row.name.as_str(), value).map(drop)
+    }
+
+    fn put_record(&mut self, row: &RecordRow) -> Result<(), redb::StorageError> {
+        let (table, key) = (row.table.as_str(), row.key.as_str());
+        match &row.value {
+            Some(value) => self.records.insert((table, key), (row.revision, value.as_ref())).map(drop)?,
+            None => self.records.remove((table, key)).map(drop)?,
+        }
+        self.revisions.insert(table, row.revision).map(drop)
     }
 
     fn trim(&mut self, stream: &str, offsets: Range<u64>) -> Result<(), redb::StorageError> {

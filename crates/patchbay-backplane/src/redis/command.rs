@@ -52,6 +52,10 @@ scripts! {
     ALIVE = ["nodes.lua", "alive.lua"];
     FORGET = ["nodes.lua", "forget.lua"];
     DEAD = ["nodes.lua", "dead.lua"];
+    COMMIT = ["table.lua", "commit.lua"];
+    ROWS = ["table.lua", "rows.lua"];
+    SCAN = ["table.lua", "scan.lua"];
+    REVISION = ["table.lua", "revision.lua"];
 }
 
 /// One argument.
@@ -61,6 +65,8 @@ pub(super) enum Arg {
     Number(u64),
     /// The run of Redis whose loss a stream must notice.
     Run,
+    /// Why the server may lose what it acknowledges; empty where it does not.
+    Doubt,
     /// `PUBLISH`, or `SPUBLISH` where Redis is a cluster.
     Publish,
     /// Redis time since which the connection stands, in milliseconds.
@@ -128,6 +134,7 @@ impl Command {
                 Arg::Text(text) => built.arg(text),
                 Arg::Number(number) => built.arg(*number),
                 Arg::Run => built.arg(&facts.run),
+                Arg::Doubt => built.arg(&facts.doubt),
                 Arg::Publish => built.arg(facts.publish()),
                 Arg::Since => built.arg(facts.since),
             };

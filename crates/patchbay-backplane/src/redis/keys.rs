@@ -22,6 +22,9 @@ pub(super) enum Ending {
     Lease,
     Counter,
     Marks,
+    Rows,
+    RowsInOrder,
+    Revision,
 }
 
 impl Ending {
@@ -39,6 +42,9 @@ impl Ending {
             Self::Lease => ".lease",
             Self::Counter => ".counter",
             Self::Marks => ".marks",
+            Self::Rows => ".rows",
+            Self::RowsInOrder => ".sorted",
+            Self::Revision => ".revision",
         }
     }
 }
@@ -63,6 +69,11 @@ pub(super) fn prefix(shard: u16) -> String {
 /// The last fencing token given in the shard of a lease.
 pub(super) fn fence_key(lease: &Name) -> String {
     format!("pb:{{{}}}:backplane:fence:all", shard(lease.id()))
+}
+
+/// The last revision given in the tables that have a table's service and id.
+pub(super) fn last_revision_key(table: &Name) -> String {
+    format!("pb:{{{}}}:{}:tables.last:{}", shard(table.id()), table.service(), table.id())
 }
 
 /// The groups in a shard that have members of a node.

@@ -7,7 +7,7 @@ use ::redis::{
     AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
     RedisConnectionInfo, Value, aio::MultiplexedConnection,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -36,6 +36,8 @@ enum Address {
 pub(super) struct Facts {
     /// The server's run id, or `always` where it acknowledges only what is on its disk.
     pub(super) run: String,
+    /// Why the server may lose what it acknowledges, and what to set; empty where it does not.
+    pub(super) doubt: String,
     /// Redis time at which this connection was made, in milliseconds.
     pub(super) since: u64,
     cluster: bool,
@@ -118,7 +120,7 @@ impl Endpoint {
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&login, stream, config).await.map_err(unavailable)?;
         let driver = Driver(tasks.spawn(driver));
-        let facts = Facts { run: String::new(), since: 0, cluster: false };
+        let facts = Facts { run: String::new(), doubt: String::new(), since: 0, cluster: false };
         let mut session = Session { facts, connection, driver, timeout: self.call_timeout };
         session.introduce().await?;
         Ok(session)
@@ -177,18 +179,17 @@ impl Session {
     async fn introduce(&mut self) -> Result<(), BackplaneError> {
         let mut questions = pipeline("INFO", ["server"]);
         questions.cmd("TIME");
-        // May be forbidden; then nothing is believed to be durable.
-        questions.cmd("CONFIG").arg("GET").arg("appendonly");
-        questions.cmd("CONFIG").arg("GET").arg("appendfsync");
-        let answers: [Value; 4] =
+        questions.cmd("CONFIG").arg("GET").arg(&SETTINGS);
+        let answers: [Value; 3] =
             self.exchange(&questions).await?.try_into().map_err(|_| unavailable("answers are missing"))?;
-        let [info, time, append_only, append_sync] = answers;
+        let [info, time, settings] = answers;
         let info: String = parse(info)?;
         let (seconds, micros): (u64, u64) = parse(time)?;
         self.facts.since = seconds * 1000 + micros / 1000;
         self.facts.cluster = info_field(&info, "redis_mode") == Some("cluster");
-        let is_durable = is_set(append_only, "yes") && is_set(append_sync, "always");
-        let run = if is_durable { Some("always") } else { info_field(&info, "run_id") };
+        let doubt = doubt(settings);
+        let run = if doubt.is_none() { Some("always") } else { info_field(&info, "run_id") };
+        self.facts.doubt = doubt.unwrap_or_default();
         self.facts.run = run.map(str::to_owned).ok_or_else(|| unavailable("the server has no run id"))?;
         self.load_scripts().await
     }
@@ -198,10 +199,26 @@ fn info_field<'a>(info: &'a str, field: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(str::trim)
 }
 
-/// Whether `CONFIG GET` answered with this setting.
-fn is_set(answer: Value, wanted: &str) -> bool {
-    let settings: Result<std::collections::HashMap<String, String>, _> = parse(answer);
-    settings.is_ok_and(|settings| settings.values().any(|setting| setting == wanted))
+/// What decides whether the server may lose what it acknowledged.
+const SETTINGS: [&str; 5] =
+    ["appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy"];
+
+/// Why the server may lose what it acknowledges, and what to set; `CONFIG GET` may be forbidden, and then nothing
+/// is believed to be durable.
+fn doubt(answer: Value) -> Option<String> {
+    let told: HashMap<String, String> = parse(answer).unwrap_or_default();
+    let is = |setting: &str, value: &str| told.get(setting).is_some_and(|told| told == value);
+    if told.is_empty() {
+        return Some("Redis does not tell how it keeps data: allow this user CONFIG GET".into());
+    }
+    let wanted = [("appendonly", "yes"), ("appendfsync", "always"), ("no-appendfsync-on-rewrite", "no")];
+    if !wanted.iter().all(|(setting, value)| is(setting, value)) {
+        let all = wanted.map(|(setting, value)| format!("{setting} {value}")).join(", ");
+        return Some(format!("Redis may lose what it acknowledges: set {all}"));
+    }
+    let evicts = told.get("maxmemory-policy").is_none_or(|policy| policy.starts_with("allkeys"));
+    (evicts && !is("maxmemory", "0"))
+        .then(|| "Redis may evict what it acknowledged: set maxmemory-policy noeviction".into())
 }
 
 pub(super) fn unavailable(reason: impl std::fmt::Display) -> BackplaneError {
@@ -217,5 +234,34 @@ struct Driver(JoinHandle<()>);
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(settings: &[(&str, &str)]) -> Value {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        Value::Map(settings.iter().map(|(name, value)| (text(name), text(value))).collect())
+    }
+
+    #[test]
+    fn only_a_server_that_loses_nothing_is_believed() {
+        let good = [
+            ("appendonly", "yes"),
+            ("appendfsync", "always"),
+            ("no-appendfsync-on-rewrite", "no"),
+            ("maxmemory", "0"),
+            ("maxmemory-policy", "allkeys-lru"),
+        ];
+        assert_eq!(doubt(told(&good)), None);
+        for (index, bad) in ["no", "everysec", "yes", "100"].into_iter().enumerate() {
+            let mut settings = good;
+            settings[index].1 = bad;
+            let doubt = doubt(told(&settings)).unwrap();
+            assert!(doubt.contains("set ") && doubt.contains(good[index].0), "{doubt}");
+        }
+        assert!(doubt(Value::Nil).unwrap().contains("CONFIG GET"));
     }
 }

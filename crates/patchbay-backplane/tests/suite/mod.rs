@@ -5,6 +5,8 @@ pub(crate) mod leases;
 pub(crate) mod nodes;
 pub(crate) mod presence;
 pub(crate) mod pubsub;
+pub(crate) mod records;
+mod records_faults;
 mod redis_faults;
 pub(crate) mod streams;
 pub(crate) mod values;
@@ -52,7 +54,7 @@ impl Subject {
     }
 
     pub(crate) async fn redis() -> Result<Self> {
-        let server = RedisServer::start(Persistence::None).await?;
+        let server = RedisServer::start(Persistence::Always).await?;
         let shutdown = CancellationToken::new();
         let one = redis_client(&server.url(), &shutdown)?;
         let two = redis_client(&server.url(), &shutdown)?;
