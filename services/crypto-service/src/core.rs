@@ -63,7 +63,7 @@ impl Core {
             .await
             .map_err(|error| StartError::failed("open the keys that sign tokens", error))?;
         Ok(Arc::new(Self {
-            keyring: Keyring::new(&config.keys, &context, &store, &root),
+            keyring: Keyring::new(&config.keys, &context, &store, &root, &pool),
             accounts: Accounts::new(&config, &context, &store, &root, &pool),
             tokens,
             pool,

@@ -1,0 +1,197 @@
+//! Material of a version: made, imported, kept as bytes, and ready to compute with.
+//!
+//! As bytes it is the key itself for symmetric types, and PKCS#8 DER for private ones.
+
+use super::KeyType;
+use crate::error::Error;
+use patchbay_crypto::{Error as CryptoError, Secret, aead, cbc, ecdsa, ed25519, mac, pem, rsa};
+use std::fmt;
+
+/// Bytes of an HMAC key where none are asked for.
+pub(crate) const HMAC_DEFAULT: u32 = 32;
+
+/// Bytes that an HMAC key may have.
+const HMAC_SIZES: std::ops::RangeInclusive<usize> = 32..=512;
+
+/// Bytes of an AES-256-CBC key.
+const CBC_SIZE: usize = 32;
+
+/// What a version computes with. It prints as nothing.
+#[expect(missing_docs, reason = "each is named after what it computes")]
+pub enum Material {
+    Aead(aead::Key),
+    CbcLegacy(cbc::Key),
+    Hmac(mac::Key),
+    Ed25519(ed25519::PrivateKey),
+    Ecdsa(ecdsa::PrivateKey),
+    Rsa(rsa::PrivateKey),
+}
+
+/// Material as bytes and ready to use.
+pub(super) struct Made {
+    pub(super) bytes: Secret,
+    pub(super) ready: Material,
+}
+
+impl Made {
+    /// Makes a random one. RSA takes up to seconds.
+    pub(super) fn random(key_type: KeyType, hmac_size: u32) -> Result<Self, Error> {
+        match Material::random_private(key_type) {
+            Some(made) => {
+                let ready = made.map_err(Error::internal)?;
+                Ok(Self { bytes: ready.pkcs8()?, ready })
+            }
+            None => {
+                Self::symmetric(key_type, Secret::random(size(key_type, hmac_size)).map_err(Error::internal)?)
+            }
+        }
+    }
+
+    /// Reads what a caller brought: bytes of a symmetric key, or a private key as DER or PEM.
+    pub(super) fn import(key_type: KeyType, material: &Secret, password: &str) -> Result<Self, Error> {
+        if !key_type.is_asymmetric() {
+            if !password.is_empty() {
+                return Err(Error::bad("password", "is only for an encrypted PKCS#8"));
+            }
+            return Self::symmetric(key_type, material.clone());
+        }
+        let password = (!password.is_empty()).then_some(password);
+        let key = pem::private_key_from(material.expose(), password).map_err(unreadable)?;
+        check_kind(key_type, &key.kind)?;
+        let ready = Material::load(key_type, &key.pkcs8).map_err(unreadable)?;
+        Ok(Self { bytes: ready.pkcs8()?, ready })
+    }
+
+    /// Reads what was stored or backed up.
+    pub(super) fn stored(key_type: KeyType, bytes: Secret) -> Result<Self, Error> {
+        let ready = Material::load(key_type, &bytes).map_err(Error::internal)?;
+        Ok(Self { bytes, ready })
+    }
+
+    fn symmetric(key_type: KeyType, bytes: Secret) -> Result<Self, Error> {
+        let length = bytes.expose().len();
+        if key_type == KeyType::Hmac && !HMAC_SIZES.contains(&length) {
+            return Err(Error::bad("material", "of an HMAC key must have 32 to 512 bytes"));
+        }
+        if key_type != KeyType::Hmac && length != size(key_type, 0) {
+            let problem = format!("of type {} must have {} bytes", key_type.word(), size(key_type, 0));
+            return Err(Error::bad("material", problem));
+        }
+        Self::stored(key_type, bytes)
+    }
+}
+
+impl Material {
+    /// Parses bytes.
+    fn load(key_type: KeyType, bytes: &Secret) -> Result<Self, CryptoError> {
+        let raw = bytes.expose();
+        match (key_type, key_type.aead()) {
+            (_, Some(algorithm)) => aead::Key::new(algorithm, raw).map(Self::Aead),
+            (KeyType::Aes256CbcLegacy, _) => cbc::Key::new(raw).map(Self::CbcLegacy),
+            (KeyType::Ed25519, _) => ed25519::PrivateKey::from_pkcs8(raw).map(Self::Ed25519),
+            (KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521, _) => {
+                ecdsa::PrivateKey::from_pkcs8(raw).map(Self::Ecdsa)
+            }
+            (KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096, _) => {
+                rsa::PrivateKey::from_pkcs8(raw).map(Self::Rsa)
+            }
+            _ => mac::Key::new(raw).map(Self::Hmac),
+        }
+    }
+
+    fn random_private(key_type: KeyType) -> Option<Result<Self, CryptoError>> {
+        let ecdsa = |curve| Some(ecdsa::PrivateKey::generate(curve).map(Self::Ecdsa));
+        let rsa = |size| Some(rsa::PrivateKey::generate(size).map(Self::Rsa));
+        match key_type {
+            KeyType::Ed25519 => Some(ed25519::PrivateKey::generate().map(Self::Ed25519)),
+            KeyType::EcdsaP256 => ecdsa(ecdsa::Curve::P256),
+            KeyType::EcdsaP384 => ecdsa(ecdsa::Curve::P384),
+            KeyType::EcdsaP521 => ecdsa(ecdsa::Curve::P521),
+            KeyType::Rsa2048 => rsa(rsa::Size::Rsa2048),
+            KeyType::Rsa3072 => rsa(rsa::Size::Rsa3072),
+            KeyType::Rsa4096 => rsa(rsa::Size::Rsa4096),
+            _ => None,
+        }
+    }
+
+    /// Private key as PKCS#8 DER.
+    fn pkcs8(&self) -> Result<Secret, Error> {
+        match self {
+            Self::Ed25519(key) => key.to_pkcs8().map_err(Error::internal),
+            Self::Ecdsa(key) => key.to_pkcs8().map_err(Error::internal),
+            Self::Rsa(key) => Ok(key.to_pkcs8()),
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Hmac(_) => {
+                Err(Error::internal("a symmetric key has no PKCS#8"))
+            }
+        }
+    }
+
+    /// Public half as SPKI DER.
+    pub(super) fn public(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Ed25519(key) => Some(key.public().to_spki_der()),
+            Self::Ecdsa(key) => Some(key.public().to_spki_der()),
+            Self::Rsa(key) => Some(key.public().to_spki_der()),
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Hmac(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Material(..)")
+    }
+}
+
+/// Bytes of a symmetric key; of an HMAC key as asked.
+fn size(key_type: KeyType, hmac_size: u32) -> usize {
+    match key_type.aead() {
+        Some(algorithm) => algorithm.key_length(),
+        None if key_type == KeyType::Hmac => usize::try_from(hmac_size).unwrap_or(usize::MAX),
+        None => CBC_SIZE,
+    }
+}
+
+/// Checks how long an HMAC key shall be; 0 is the default.
+pub(crate) fn hmac_size(key_type: KeyType, asked: u32) -> Result<u32, Error> {
+    if key_type != KeyType::Hmac {
+        return if asked == 0 { Ok(0) } else { Err(Error::bad("hmac_key_size", "is only for HMAC keys")) };
+    }
+    match asked {
+        0 => Ok(HMAC_DEFAULT),
+        32..=512 => Ok(asked),
+        _ => Err(Error::bad("hmac_key_size", "must be 32 to 512, or 0 for 32")),
+    }
+}
+
+/// A key under 2048 bits is weak whatever type was asked for; any other kind must be the one asked for.
+fn check_kind(key_type: KeyType, kind: &pem::Kind) -> Result<(), Error> {
+    let found = match kind {
+        pem::Kind::Ed25519 => Some(KeyType::Ed25519),
+        pem::Kind::Ecdsa(ecdsa::Curve::P256) => Some(KeyType::EcdsaP256),
+        pem::Kind::Ecdsa(ecdsa::Curve::P384) => Some(KeyType::EcdsaP384),
+        pem::Kind::Ecdsa(ecdsa::Curve::P521) => Some(KeyType::EcdsaP521),
+        pem::Kind::Rsa { bits: 2048 } => Some(KeyType::Rsa2048),
+        pem::Kind::Rsa { bits: 3072 } => Some(KeyType::Rsa3072),
+        pem::Kind::Rsa { bits: 4096 } => Some(KeyType::Rsa4096),
+        pem::Kind::Rsa { bits } if *bits < *rsa::BITS.start() => {
+            return Err(Error::WeakKey(format!("RSA with {bits} bits; 2048 are needed")));
+        }
+        pem::Kind::Rsa { .. } => None,
+    };
+    if found == Some(key_type) {
+        return Ok(());
+    }
+    Err(Error::KeyType {
+        key_type: key_type.word(),
+        operation: "be made from this material, which is of another type",
+    })
+}
+
+fn unreadable(error: CryptoError) -> Error {
+    match error {
+        CryptoError::Decryption => Error::bad("password", "does not open this PKCS#8"),
+        CryptoError::Key(problem) | CryptoError::Input(problem) => Error::bad("material", problem),
+        CryptoError::Library => Error::internal(error),
+    }
+}
