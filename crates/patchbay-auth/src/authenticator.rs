@@ -178,7 +178,7 @@ pub(crate) fn system_seconds() -> u64 {
 /// A key set's file and what was last seen of it.
 struct KeyFile {
     path: PathBuf,
-    stamp: Mutex<Option<(SystemTime, u64)>>,
+    stamp: Mutex<Option<Stamp>>,
     next_look: AtomicU64,
 }
 
@@ -212,11 +212,29 @@ impl KeyFile {
     }
 }
 
-fn stamp_of(path: &PathBuf) -> Option<(SystemTime, u64)> {
+/// Tells one content of a file from the next. Two that are written within one tick of the file system's clock differ
+/// in their inode, because a file is replaced and never written over.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp_of(path: &PathBuf) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some((metadata.modified().ok()?, metadata.len(), inode(&metadata)))
+}
+
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
 }
 
 #[cfg(test)]
 #[path = "authenticator_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "key_set_tests.rs"]
+mod key_set_tests;

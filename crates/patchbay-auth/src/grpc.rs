@@ -135,7 +135,8 @@ struct Gate {
 /// Why a call is not let through.
 enum Refusal {
     Token(TokenError),
-    Scope(&'static str, &'static str),
+    /// None of these.
+    Scopes(Vec<(&'static str, &'static str)>),
     Unlisted,
 }
 
@@ -147,26 +148,23 @@ impl Gate {
         }
         let identity =
             bearer(headers).and_then(|token| self.authenticator.verify(token)).map_err(Refusal::Token)?;
-        match requirement {
-            None => Err(Refusal::Unlisted),
-            Some(Requirement::Scope { service, action }) if !identity.allows_somewhere(service, action) => {
-                Err(Refusal::Scope(service, action))
-            }
-            Some(Requirement::AnyScope(scopes)) => {
-                let has_one =
-                    scopes.iter().any(|(service, action)| identity.allows_somewhere(service, action));
-                let first = scopes.first().copied().unwrap_or_default();
-                if has_one { Ok(Some(identity)) } else { Err(Refusal::Scope(first.0, first.1)) }
-            }
-            Some(_) => Ok(Some(identity)),
-        }
+        let asked = match requirement {
+            None => return Err(Refusal::Unlisted),
+            Some(Requirement::Open | Requirement::AnyToken) => return Ok(Some(identity)),
+            Some(Requirement::Scope { service, action }) => vec![(service, action)],
+            Some(Requirement::AnyScope(scopes)) => scopes.to_vec(),
+        };
+        let has_one = asked.iter().any(|(service, action)| identity.allows_somewhere(service, action));
+        if has_one { Ok(Some(identity)) } else { Err(Refusal::Scopes(asked)) }
     }
 
     fn status(&self, refusal: &Refusal) -> Status {
         let (code, reason, message) = match refusal {
             Refusal::Token(error) => (Code::Unauthenticated, error.reason(), error.to_string()),
-            Refusal::Scope(service, action) => {
-                (Code::PermissionDenied, DENIED, format!("a scope `{service}:{action}:...` is required"))
+            Refusal::Scopes(scopes) => {
+                let words: Vec<_> =
+                    scopes.iter().map(|(service, action)| format!("`{service}:{action}:...`")).collect();
+                (Code::PermissionDenied, DENIED, format!("a scope {} is required", words.join(" or ")))
             }
             Refusal::Unlisted => (Code::PermissionDenied, DENIED, "nobody may call this method".to_owned()),
         };

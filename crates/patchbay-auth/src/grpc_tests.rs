@@ -9,11 +9,13 @@ use tonic_types::StatusExt;
 use tower::{Layer, ServiceExt, service_fn};
 
 const PUBLISH: &str = "/patchbay.chat.v1.ChatAdmin/Publish";
+const EITHER: &str = "/patchbay.chat.v1.ChatAdmin/Either";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 fn methods() -> MethodScopes {
     let scope = Requirement::Scope { service: "chat", action: "admin" };
-    MethodScopes::new("chat-gateway.patchbay").method(PUBLISH, scope)
+    let either = Requirement::AnyScope(&[("keys", "use"), ("keys", "encrypt")]);
+    MethodScopes::new("chat-gateway.patchbay").method(PUBLISH, scope).method(EITHER, either)
 }
 
 /// Calls through the layer; `Ok` is the subject that the method saw.
@@ -55,6 +57,20 @@ async fn a_caller_with_the_scope_passes() {
     for scope in ["chat:admin:room/x", "admin"] {
         let seen = call(PUBLISH, Some(&bearer(&signer, scope)), &signer).await.unwrap();
         assert_eq!(seen.as_deref(), Some("ada"));
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_scopes_is_enough() {
+    let signer = Signer::generate(KeyOwner::Issuer).unwrap();
+    for scope in ["keys:use:app-1", "keys:encrypt:*", "admin"] {
+        assert!(call(EITHER, Some(&bearer(&signer, scope)), &signer).await.is_ok(), "{scope}");
+    }
+    for scope in ["keys:decrypt:*", "chat:use:*"] {
+        let refused = call(EITHER, Some(&bearer(&signer, scope)), &signer).await;
+        let message = refused.as_ref().unwrap_err().message().to_owned();
+        assert!(message.contains("keys:use") && message.contains("keys:encrypt"), "{message}");
+        assert_refused(refused, Code::PermissionDenied, "PERMISSION_DENIED");
     }
 }
 

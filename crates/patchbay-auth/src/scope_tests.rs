@@ -71,6 +71,33 @@ fn topic_filters_only_for_mqtt() {
     assert!(!scope("chat:publish:home/#").allows("chat", "publish", "home/light"));
 }
 
+#[test]
+fn a_scope_covers_what_it_allows_and_no_more() {
+    for (ours, theirs) in [
+        ("admin", "admin"),
+        ("admin", "chat:publish:*"),
+        ("chat:publish:room/*", "chat:publish:room/lobby"),
+        ("chat:publish:room/*", "chat:publish:room/*"),
+        ("chat:publish:room/*", "chat:publish:room/team-*"),
+        ("mqtt:subscribe:home/#", "mqtt:subscribe:home/+/light"),
+        ("mqtt:subscribe:home/#", "mqtt:subscribe:home"),
+    ] {
+        assert!(scope(ours).covers(&scope(theirs)), "{ours} covers {theirs}");
+    }
+    for (ours, theirs) in [
+        ("chat:publish:*", "admin"),
+        ("chat:publish:*", "chat:subscribe:x"),
+        ("chat:publish:*", "media:publish:x"),
+        ("chat:publish:room/lobby", "chat:publish:room/*"),
+        ("chat:publish:room/team-*", "chat:publish:room/*"),
+        ("mqtt:subscribe:home/+", "mqtt:subscribe:home/#"),
+        ("mqtt:subscribe:#", "mqtt:subscribe:$SYS/#"),
+        ("mqtt:subscribe:home/#", "mqtt:publish:home/x"),
+    ] {
+        assert!(!scope(ours).covers(&scope(theirs)), "{ours} does not cover {theirs}");
+    }
+}
+
 /// The definition, too slow for use.
 fn glob_by_definition(pattern: &[u8], text: &[u8]) -> bool {
     match pattern.split_first() {
@@ -87,6 +114,29 @@ proptest! {
     fn matches_neither_more_nor_less_than_the_definition(pattern in "[ab/*]{0,8}", text in "[ab/*]{0,10}") {
         let expected = glob_by_definition(pattern.as_bytes(), text.as_bytes());
         prop_assert_eq!(glob_matches(pattern.as_bytes(), text.as_bytes()), expected);
+    }
+
+    #[test]
+    fn whatever_a_covered_scope_allows_is_allowed(ours in "[ab/*]{1,6}", theirs in "[ab/*]{1,6}", text in "[ab/*]{0,8}") {
+        let (ours, theirs) = (scope(&format!("files:read:{ours}")), scope(&format!("files:read:{theirs}")));
+        if ours.covers(&theirs) && theirs.allows("files", "read", &text) {
+            prop_assert!(ours.allows("files", "read", &text));
+        }
+        prop_assert!(ours.covers(&ours) && Scope::Admin.covers(&ours) && !ours.covers(&Scope::Admin));
+    }
+
+    #[test]
+    fn topic_filters_cover_likewise(
+        ours in "(\\+|#|a|b|\\$a)(/(\\+|a|b)){0,3}(/#)?",
+        theirs in "(\\+|#|a|b|\\$a)(/(\\+|a|b)){0,3}(/#)?",
+        topic in "(a|b|\\$a|\\+|#)(/(a|b|\\+)){0,4}(/#)?",
+    ) {
+        let parse = |filter: &str| format!("mqtt:subscribe:{filter}").parse::<Scope>();
+        let (Ok(ours), Ok(theirs)) = (parse(&ours), parse(&theirs)) else { return Ok(()) };
+        if ours.covers(&theirs) && theirs.allows("mqtt", "subscribe", &topic) {
+            prop_assert!(ours.allows("mqtt", "subscribe", &topic));
+        }
+        prop_assert!(ours.covers(&ours));
     }
 
     #[test]
