@@ -70,6 +70,11 @@ impl Parameters {
         self.cost(algorithm).memory_bytes()
     }
 
+    /// Refuses parameters with which no hash could be made or checked.
+    pub fn check(&self, algorithm: Algorithm) -> Result<(), Error> {
+        self.cost(algorithm).check()
+    }
+
     fn cost(&self, algorithm: Algorithm) -> Cost {
         match algorithm {
             Algorithm::Argon2id => Cost::Argon2 {

@@ -71,14 +71,23 @@ impl Stored {
         Ok(Verdict { is_valid })
     }
 
-    /// Whether a new hash would be stronger, or is wanted to be of another kind.
-    pub fn needs_rehash(&self, algorithm: Algorithm, parameters: &Parameters) -> bool {
+    /// Whether a new hash by the same algorithm would be stronger. Argon2i, Argon2d and versions before the last are never made anew.
+    pub fn needs_rehash(&self, parameters: &Parameters) -> bool {
         let is_short = self.salt.len() < super::SALT || self.output.expose().len() < self.cost.usual_output();
-        is_short || self.cost.is_weaker_than(&parameters.cost(algorithm))
+        is_short || self.cost.is_weaker_than(&parameters.cost(self.cost.algorithm()))
     }
 }
 
 impl Cost {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Argon2 { .. } => Algorithm::Argon2id,
+            Self::Bcrypt { .. } => Algorithm::Bcrypt,
+            Self::Scrypt { .. } => Algorithm::Scrypt,
+            Self::Pbkdf2Sha256 { .. } => Algorithm::Pbkdf2Sha256,
+        }
+    }
+
     pub(super) fn memory_bytes(&self) -> u64 {
         match *self {
             Self::Argon2 { memory_kib, .. } => u64::from(memory_kib) * 1024,
