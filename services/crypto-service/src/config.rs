@@ -90,6 +90,9 @@ impl Default for Accounts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tokens {
+    /// File with the issuer's Ed25519 key (PKCS#8 PEM), whose public half stands in every service's auth.jwks_file. It
+    /// signs the set of keys that sign tokens, and nothing else.
+    pub issuer_key_file: Option<PathBuf>,
     /// Lifetime of a token; 15 minutes at most.
     pub ttl: Span,
     /// Time until a session ends that is not refreshed.
@@ -103,6 +106,7 @@ pub struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         Self {
+            issuer_key_file: None,
             ttl: Span::seconds(15 * 60),
             refresh_ttl: Span::seconds(7 * 24 * 3600),
             session_ttl: Span::seconds(90 * 24 * 3600),
