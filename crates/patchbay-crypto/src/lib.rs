@@ -56,6 +56,11 @@ impl Secret {
         Ok(Self(bytes))
     }
 
+    /// Gives the bytes away; they are not overwritten any more. For what leaves the process.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
+    }
+
     /// The bytes; do not copy them to where they are not overwritten.
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -47,9 +47,7 @@ impl Caller {
         let stands_for = |word: &str, operations: &[&str]| {
             operations.contains(&operation) && self.0.allows("keys", word, key)
         };
-        self.0.allows("keys", operation, key)
-            || stands_for("use", &USES)
-            || stands_for("manage", &MANAGES)
+        self.0.allows("keys", operation, key) || stands_for("use", &USES) || stands_for("manage", &MANAGES)
     }
 
     /// Requires an operation on a key.

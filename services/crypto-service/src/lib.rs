@@ -6,13 +6,16 @@
 
 pub mod accounts;
 mod audit;
+mod backup;
 pub mod caller;
 pub mod config;
 pub mod core;
+mod data;
 pub mod error;
 mod grpc;
 pub mod keyring;
 pub mod metrics;
+pub mod passwords;
 pub mod pool;
 mod rest;
 pub mod root_key;

@@ -55,7 +55,10 @@ impl Pool {
     }
 
     /// Computes with a private key.
-    pub async fn sign<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub async fn sign<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         self.sign.run(job).await
     }
 

@@ -8,7 +8,7 @@ use crate::{
     store::{Store, Table},
 };
 use aws_lc_rs::hmac;
-use patchbay_backplane::{Expect, Order, Scan};
+use patchbay_backplane::Expect;
 use patchbay_crypto::{Secret, aead};
 use std::{fs, io::Read, path::Path};
 
@@ -82,7 +82,8 @@ impl RootKey {
 
     /// Takes 32 bytes.
     pub fn new(secret: Secret) -> Result<Self, Error> {
-        let wrapping = aead::Key::new(aead::Algorithm::Xaes256Gcm, &mac(&secret, "wrap")).map_err(Error::internal)?;
+        let wrapping =
+            aead::Key::new(aead::Algorithm::Xaes256Gcm, &mac(&secret, "wrap")).map_err(Error::internal)?;
         let id = hex::encode(mac(&secret, "id").get(..8).unwrap_or_default());
         Ok(Self { wrapping, secret, id })
     }
@@ -92,10 +93,17 @@ impl RootKey {
         &self.id
     }
 
+    /// The key itself, for an encrypted copy of everything.
+    pub(crate) fn expose(&self) -> &Secret {
+        &self.secret
+    }
+
     /// Wraps a secret for the place that `context` names; it can be unwrapped for that place only.
     pub fn wrap(&self, context: &str, secret: &Secret) -> Result<Vec<u8>, Error> {
         let mut wrapped = Vec::new();
-        self.wrapping.seal_into(context.as_bytes(), secret.expose(), &mut wrapped).map_err(Error::internal)?;
+        self.wrapping
+            .seal_into(context.as_bytes(), secret.expose(), &mut wrapped)
+            .map_err(Error::internal)?;
         Ok(wrapped)
     }
 
@@ -182,11 +190,6 @@ async fn salt(store: &Store) -> Result<Vec<u8>, RootKeyError> {
 
 /// Argon2id (RFC 9106, section 4, second recommendation: 64 MiB, 3 passes, 4 lanes).
 fn derive(passphrase: &Secret, salt: &[u8]) -> Result<Secret, Error> {
-    patchbay_crypto::password::argon2id_key(passphrase.expose(), salt, 64 * 1024, 3, 4, LENGTH).map_err(Error::internal)
-}
-
-/// Whether the store holds anything but what a start writes into it.
-pub(crate) async fn is_fresh(store: &Store, table: Table) -> Result<bool, Error> {
-    let first = Scan { prefix: String::new(), after: None, order: Order::Ascending, limit: 1 };
-    Ok(store.scan(table, first).await?.records.is_empty())
+    patchbay_crypto::password::argon2id_key(passphrase.expose(), salt, 64 * 1024, 3, 4, LENGTH)
+        .map_err(Error::internal)
 }

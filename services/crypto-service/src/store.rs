@@ -9,11 +9,14 @@ use crate::{
 };
 use bytes::Bytes;
 use patchbay_backplane::{
-    Change, Committed, Expect, Name, Record, RecordPage, Scan, SharedBackplane, Subscriber,
+    Change, Committed, Expect, Name, Order, Record, RecordPage, Scan, SharedBackplane, Subscriber,
 };
 use patchbay_chassis::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
+
+/// Rows read at once to count them.
+const COUNT_PAGE: usize = 1000;
 
 /// What a table holds. All have the same id on the backplane, so that one commit may change several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +59,12 @@ impl Table {
     }
 
     /// A change that writes a value as JSON.
-    pub fn put<T: Serialize>(self, key: impl Into<String>, expect: Expect, value: &T) -> Result<Change, Error> {
+    pub fn put<T: Serialize>(
+        self,
+        key: impl Into<String>,
+        expect: Expect,
+        value: &T,
+    ) -> Result<Change, Error> {
         let value = serde_json::to_vec(value).map_err(Error::internal)?;
         Ok(self.change(key, expect, Some(value.into())))
     }
@@ -138,6 +146,21 @@ impl Store {
     /// Reads a page.
     pub async fn scan(&self, table: Table, scan: Scan) -> Result<RecordPage, Error> {
         Ok(self.backplane.scan(&table.name(), scan).await?)
+    }
+
+    /// Counts rows whose key starts with a prefix.
+    pub async fn count(&self, table: Table, prefix: &str) -> Result<u64, Error> {
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let scan = Scan { prefix: prefix.to_owned(), after, order: Order::Ascending, limit: COUNT_PAGE };
+            let page = self.scan(table, scan).await?;
+            count += page.records.len() as u64;
+            after = page.records.last().map(|record| record.key.clone());
+            if !page.more {
+                return Ok(count);
+            }
+        }
     }
 
     /// Revision of a table: it has not changed as long as this has not.

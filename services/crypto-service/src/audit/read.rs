@@ -141,7 +141,8 @@ async fn all<T: serde::de::DeserializeOwned>(store: &Store, prefix: &str) -> Res
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let scan = Scan { prefix: prefix.to_owned(), after: after.take(), order: Order::Ascending, limit: PAGE };
+        let scan =
+            Scan { prefix: prefix.to_owned(), after: after.take(), order: Order::Ascending, limit: PAGE };
         let page = store.scan(Table::Audit, scan).await?;
         for record in &page.records {
             found.push((record.key.clone(), parse::<T>(record)?.value));

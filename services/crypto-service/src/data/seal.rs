@@ -1,0 +1,258 @@
+//! Encryption, decryption, and what is made of them.
+
+use super::{
+    Operation, cannot,
+    format::{CIPHERTEXT, ENVELOPE, HEADER, Sealed, begin},
+};
+use crate::{
+    error::Error,
+    keyring::{LoadedKey, LoadedVersion, Material},
+};
+use bytes::Bytes;
+use patchbay_crypto::{Secret, envelope};
+use patchbay_proto::crypto::v1 as pb;
+use std::sync::Arc;
+
+/// Room for nonce, tag and padding of any type.
+const OVERHEAD: usize = 64;
+
+impl Operation for pb::EncryptRequest {
+    type Response = pb::EncryptResponse;
+    const WORD: &'static str = "encrypt";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.plaintext.len() + self.associated_data.len()
+    }
+
+    fn encrypts_with<'k>(&self, key: &'k LoadedKey) -> Result<Option<&'k Arc<LoadedVersion>>, Error> {
+        key.encrypting(self.key_version).map(Some)
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::EncryptResponse, Error> {
+        let version = key.encrypting(self.key_version)?;
+        let ciphertext = encrypt(key, version, &self.associated_data, &self.plaintext)?;
+        Ok(pb::EncryptResponse { ciphertext, key_version: version.number })
+    }
+}
+
+impl Operation for pb::DecryptRequest {
+    type Response = pb::DecryptResponse;
+    const WORD: &'static str = "decrypt";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.ciphertext.len() + self.associated_data.len()
+    }
+
+    fn is_slow(&self, material: &Material) -> bool {
+        matches!(material, Material::Rsa(_))
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::DecryptResponse, Error> {
+        let (plaintext, key_version) = decrypt(key, &self.ciphertext, &self.associated_data)?;
+        Ok(pb::DecryptResponse { plaintext: given_out(plaintext), key_version })
+    }
+}
+
+impl Operation for pb::RewrapRequest {
+    type Response = pb::RewrapResponse;
+    const WORD: &'static str = "rewrap";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.ciphertext.len() + self.associated_data.len()
+    }
+
+    fn encrypts_with<'k>(&self, key: &'k LoadedKey) -> Result<Option<&'k Arc<LoadedVersion>>, Error> {
+        key.encrypting(self.key_version).map(Some)
+    }
+
+    fn is_slow(&self, material: &Material) -> bool {
+        matches!(material, Material::Rsa(_))
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::RewrapResponse, Error> {
+        let version = key.encrypting(self.key_version)?;
+        let (plaintext, _) = decrypt(key, &self.ciphertext, &self.associated_data)?;
+        let ciphertext = encrypt(key, version, &self.associated_data, plaintext.expose())?;
+        Ok(pb::RewrapResponse { ciphertext, key_version: version.number })
+    }
+}
+
+impl Operation for pb::GenerateDataKeyRequest {
+    type Response = pb::GenerateDataKeyResponse;
+    const WORD: &'static str = "datakey";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.associated_data.len()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.bits {
+            0 | 128 | 256 | 512 => Ok(()),
+            _ => Err(Error::bad("bits", "must be 128, 256 or 512")),
+        }
+    }
+
+    fn encrypts_with<'k>(&self, key: &'k LoadedKey) -> Result<Option<&'k Arc<LoadedVersion>>, Error> {
+        key.encrypting(0).map(Some)
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::GenerateDataKeyResponse, Error> {
+        let version = key.encrypting(0)?;
+        let length = match self.bits {
+            128 => 16,
+            512 => 64,
+            _ => 32,
+        };
+        let data_key = Secret::random(length).map_err(Error::internal)?;
+        let ciphertext = encrypt(key, version, &self.associated_data, data_key.expose())?;
+        let plaintext = if self.wrapped_only { Bytes::new() } else { given_out(data_key) };
+        Ok(pb::GenerateDataKeyResponse { plaintext, ciphertext, key_version: version.number })
+    }
+}
+
+impl Operation for pb::SealEnvelopeRequest {
+    type Response = pb::SealEnvelopeResponse;
+    const WORD: &'static str = "encrypt";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.plaintext.len() + self.associated_data.len()
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::SealEnvelopeResponse, Error> {
+        let version = key.encrypting(self.key_version)?;
+        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, "seal envelopes")) };
+        let mut sealed = begin(ENVELOPE, version.number, self.plaintext.len() + 1024);
+        let bound = bound_to(&sealed, &self.associated_data);
+        let body = envelope::seal(rsa.public(), &bound, &self.plaintext).map_err(Error::internal)?;
+        sealed.extend_from_slice(&body);
+        Ok(pb::SealEnvelopeResponse { envelope: sealed.into(), key_version: version.number })
+    }
+}
+
+impl Operation for pb::OpenEnvelopeRequest {
+    type Response = pb::OpenEnvelopeResponse;
+    const WORD: &'static str = "decrypt";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.envelope.len() + self.associated_data.len()
+    }
+
+    fn is_slow(&self, material: &Material) -> bool {
+        matches!(material, Material::Rsa(_))
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::OpenEnvelopeResponse, Error> {
+        let sealed = Sealed::parse_binary(&self.envelope, ENVELOPE).ok_or(Error::DecryptionFailed)?;
+        let version = opening(key, sealed.version)?;
+        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, "open envelopes")) };
+        let header = self.envelope.get(..HEADER).unwrap_or_default();
+        let bound = bound_to(header, &self.associated_data);
+        let plaintext = envelope::open(rsa, &bound, &sealed.body).map_err(|_| Error::DecryptionFailed)?;
+        Ok(pb::OpenEnvelopeResponse { plaintext: given_out(plaintext), key_version: version.number })
+    }
+}
+
+/// An envelope is bound to its own header, so that its version cannot be changed.
+fn bound_to(header: &[u8], associated_data: &[u8]) -> Vec<u8> {
+    [header, associated_data].concat()
+}
+
+fn encrypt(
+    key: &LoadedKey,
+    version: &LoadedVersion,
+    associated_data: &[u8],
+    plaintext: &[u8],
+) -> Result<Bytes, Error> {
+    let mut sealed = begin(CIPHERTEXT, version.number, plaintext.len() + OVERHEAD);
+    match &version.material {
+        Material::Aead(aead) => {
+            aead.seal_into(associated_data, plaintext, &mut sealed).map_err(Error::internal)?;
+        }
+        Material::CbcLegacy(cbc) => {
+            refuse_associated(associated_data)?;
+            cbc.encrypt_into(plaintext, &mut sealed).map_err(Error::internal)?;
+        }
+        Material::Rsa(rsa) => {
+            refuse_associated(associated_data)?;
+            let limit = rsa.public().max_plaintext();
+            if plaintext.len() > limit {
+                return Err(Error::TooLarge {
+                    what: "the plaintext (an envelope has no such limit)",
+                    limit: limit as u64,
+                });
+            }
+            sealed.extend_from_slice(&rsa.public().encrypt_oaep(plaintext).map_err(Error::internal)?);
+        }
+        Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_) => return Err(cannot(key, "encrypt")),
+    }
+    Ok(sealed.into())
+}
+
+fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Result<(Secret, u32), Error> {
+    // Before anything is said of the ciphertext: what the key cannot do is no matter of the message.
+    if let Some((_, newest)) = key.versions.last_key_value()
+        && matches!(newest.material, Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_))
+    {
+        return Err(cannot(key, "decrypt"));
+    }
+    let sealed = Sealed::parse(ciphertext).ok_or(Error::DecryptionFailed)?;
+    let version = opening(key, sealed.version)?;
+    let opened = match &version.material {
+        Material::Aead(aead) => aead.open(associated_data, &sealed.body),
+        Material::CbcLegacy(cbc) => {
+            refuse_associated(associated_data)?;
+            cbc.decrypt(&sealed.body)
+        }
+        Material::Rsa(rsa) => {
+            refuse_associated(associated_data)?;
+            rsa.decrypt_oaep(&sealed.body)
+        }
+        Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_) => return Err(cannot(key, "decrypt")),
+    };
+    let plaintext = opened.map_err(|_| Error::DecryptionFailed)?;
+    Ok((plaintext, version.number))
+}
+
+/// A version that is not there, or is too old, is one more way for a ciphertext to be wrong.
+fn opening(key: &LoadedKey, version: u32) -> Result<&Arc<LoadedVersion>, Error> {
+    key.decrypting(version).map_err(|error| match error {
+        Error::KeyVersion(_) => Error::DecryptionFailed,
+        other => other,
+    })
+}
+
+fn refuse_associated(associated_data: &[u8]) -> Result<(), Error> {
+    if associated_data.is_empty() {
+        return Ok(());
+    }
+    Err(Error::bad("associated_data", "must be empty: this type of key cannot bind a ciphertext to anything"))
+}
+
+/// What leaves the service cannot be overwritten here any more.
+fn given_out(secret: Secret) -> Bytes {
+    Bytes::from(secret.into_bytes())
+}

@@ -1,0 +1,261 @@
+//! Signatures and HMACs.
+
+use super::{Operation, cannot};
+use crate::{
+    error::Error,
+    keyring::{LoadedKey, LoadedVersion, Material},
+};
+use patchbay_crypto::{
+    Message,
+    digest::Algorithm,
+    ecdsa::{self, Curve},
+    rsa::Salt,
+};
+use patchbay_proto::crypto::v1::{self as pb, DigestAlgorithm, SaltLength, SignatureScheme};
+use std::sync::Arc;
+
+impl Operation for pb::SignRequest {
+    type Response = pb::SignResponse;
+    const WORD: &'static str = "sign";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.message.len()
+    }
+
+    fn is_slow(&self, material: &Material) -> bool {
+        match material {
+            Material::Rsa(_) => true,
+            Material::Ecdsa(key) => key.curve() != Curve::P256,
+            _ => false,
+        }
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::SignResponse, Error> {
+        let version = key.encrypting(self.key_version)?;
+        let how =
+            Scheme::new(key, version, self.digest, self.scheme, self.salt_length, self.salt_bytes, "sign")?;
+        let message = how.message(&self.message, self.prehashed)?;
+        let signature = how.sign(&version.material, message)?;
+        Ok(pb::SignResponse { signature: signature.into(), key_version: version.number })
+    }
+}
+
+impl Operation for pb::VerifyRequest {
+    type Response = pb::VerifyResponse;
+    const WORD: &'static str = "verify";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.message.len() + self.signature.len()
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::VerifyResponse, Error> {
+        for version in candidates(key, self.key_version)? {
+            let how = Scheme::new(
+                key,
+                version,
+                self.digest,
+                self.scheme,
+                self.salt_length,
+                self.salt_bytes,
+                "verify signatures",
+            )?;
+            let message = how.message(&self.message, self.prehashed)?;
+            if how.verify(&version.material, message, &self.signature)? {
+                return Ok(pb::VerifyResponse { is_valid: true, key_version: version.number });
+            }
+        }
+        Ok(pb::VerifyResponse { is_valid: false, key_version: 0 })
+    }
+}
+
+impl Operation for pb::HmacRequest {
+    type Response = pb::HmacResponse;
+    const WORD: &'static str = "hmac";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.message.len()
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::HmacResponse, Error> {
+        let version = key.encrypting(self.key_version)?;
+        let Material::Hmac(mac) = &version.material else { return Err(cannot(key, "compute HMACs")) };
+        let digest = sha2(self.digest, Algorithm::Sha256)?;
+        let hmac = mac.compute(digest, &self.message).map_err(Error::internal)?;
+        Ok(pb::HmacResponse { hmac: hmac.into(), key_version: version.number })
+    }
+}
+
+impl Operation for pb::VerifyHmacRequest {
+    type Response = pb::VerifyHmacResponse;
+    const WORD: &'static str = "verify";
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn size(&self) -> usize {
+        self.message.len() + self.hmac.len()
+    }
+
+    fn run(self, key: &LoadedKey) -> Result<pb::VerifyHmacResponse, Error> {
+        let digest = sha2(self.digest, Algorithm::Sha256)?;
+        for version in candidates(key, self.key_version)? {
+            let Material::Hmac(mac) = &version.material else { return Err(cannot(key, "verify HMACs")) };
+            if mac.verify(digest, &self.message, &self.hmac).map_err(Error::internal)? {
+                return Ok(pb::VerifyHmacResponse { is_valid: true, key_version: version.number });
+            }
+        }
+        Ok(pb::VerifyHmacResponse { is_valid: false, key_version: 0 })
+    }
+}
+
+/// The version asked for, or all that may verify, newest first.
+fn candidates(key: &LoadedKey, version: u32) -> Result<Vec<&Arc<LoadedVersion>>, Error> {
+    if version != 0 {
+        return Ok(vec![key.decrypting(version)?]);
+    }
+    key.check_enabled()?;
+    Ok(key.verifying().collect())
+}
+
+/// How a key signs, once the wish fits its type.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Ed25519,
+    Ecdsa(Algorithm, ecdsa::Encoding),
+    Pss(Algorithm, Option<Salt>),
+    Pkcs1v15(Algorithm),
+}
+
+impl Scheme {
+    fn new(
+        key: &LoadedKey,
+        version: &LoadedVersion,
+        digest: i32,
+        scheme: i32,
+        salt_length: i32,
+        salt_bytes: u32,
+        operation: &'static str,
+    ) -> Result<Self, Error> {
+        let scheme =
+            SignatureScheme::try_from(scheme).map_err(|_| Error::bad("scheme", "is not one of the list"))?;
+        match (&version.material, scheme) {
+            (Material::Ed25519(_), SignatureScheme::Unspecified) => Ok(Self::Ed25519),
+            (Material::Ecdsa(ecdsa), SignatureScheme::Unspecified | SignatureScheme::EcdsaAsn1) => {
+                Ok(Self::Ecdsa(sha2(digest, ecdsa.curve().default_digest())?, ecdsa::Encoding::Asn1))
+            }
+            (Material::Ecdsa(ecdsa), SignatureScheme::EcdsaP1363) => {
+                Ok(Self::Ecdsa(sha2(digest, ecdsa.curve().default_digest())?, ecdsa::Encoding::P1363))
+            }
+            (Material::Rsa(_), SignatureScheme::Unspecified | SignatureScheme::Pss) => {
+                Ok(Self::Pss(sha2(digest, Algorithm::Sha256)?, salt(salt_length, salt_bytes)?))
+            }
+            (Material::Rsa(_), SignatureScheme::Pkcs1v15) => {
+                Ok(Self::Pkcs1v15(sha2(digest, Algorithm::Sha256)?))
+            }
+            (Material::Ed25519(_) | Material::Ecdsa(_) | Material::Rsa(_), _) => {
+                Err(Error::bad("scheme", "is not one of this type of key"))
+            }
+            _ => Err(cannot(key, operation)),
+        }
+    }
+
+    fn message(self, bytes: &[u8], prehashed: bool) -> Result<Message<'_>, Error> {
+        if !prehashed {
+            return Ok(Message::Whole(bytes));
+        }
+        let digest = match self {
+            Self::Ed25519 => {
+                return Err(Error::bad("prehashed", "must be false: Ed25519 signs whole messages"));
+            }
+            Self::Ecdsa(digest, _) | Self::Pss(digest, _) | Self::Pkcs1v15(digest) => digest,
+        };
+        if bytes.len() != digest.output_length() {
+            return Err(Error::bad(
+                "message",
+                format!("must be a digest of {} bytes", digest.output_length()),
+            ));
+        }
+        Ok(Message::Digest(bytes))
+    }
+
+    fn sign(self, material: &Material, message: Message<'_>) -> Result<Vec<u8>, Error> {
+        let signed = match (self, material) {
+            (Self::Ed25519, Material::Ed25519(key)) => key.sign(whole(message)),
+            (Self::Ecdsa(digest, encoding), Material::Ecdsa(key)) => key.sign(digest, encoding, message),
+            (Self::Pss(digest, salt), Material::Rsa(key)) => {
+                key.sign_pss(digest, salt.unwrap_or(Salt::Max), message)
+            }
+            (Self::Pkcs1v15(digest), Material::Rsa(key)) => key.sign_pkcs1v15(digest, message),
+            _ => return Err(Error::internal("a scheme that is not the key's")),
+        };
+        signed.map_err(wrong_wish)
+    }
+
+    fn verify(self, material: &Material, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
+        let verified = match (self, material) {
+            (Self::Ed25519, Material::Ed25519(key)) => Ok(key.public().verify(whole(message), signature)),
+            (Self::Ecdsa(digest, encoding), Material::Ecdsa(key)) => {
+                key.public().verify(digest, encoding, message, signature)
+            }
+            (Self::Pss(digest, salt), Material::Rsa(key)) => {
+                key.public().verify_pss(digest, salt, message, signature)
+            }
+            (Self::Pkcs1v15(digest), Material::Rsa(key)) => {
+                key.public().verify_pkcs1v15(digest, message, signature)
+            }
+            _ => return Err(Error::internal("a scheme that is not the key's")),
+        };
+        verified.map_err(wrong_wish)
+    }
+}
+
+/// What is wrong with a wish that fits the type of the key, but not its size.
+fn wrong_wish(error: patchbay_crypto::Error) -> Error {
+    match error {
+        patchbay_crypto::Error::Input(problem) => Error::bad("salt_bytes", problem),
+        other => Error::internal(other),
+    }
+}
+
+/// `None` is the longest salt for signing, and any of the two usual ones for verification.
+fn salt(length: i32, bytes: u32) -> Result<Option<Salt>, Error> {
+    match SaltLength::try_from(length) {
+        Ok(SaltLength::Unspecified) => Ok(None),
+        Ok(SaltLength::Digest) => Ok(Some(Salt::Digest)),
+        Ok(SaltLength::Max) => Ok(Some(Salt::Max)),
+        Ok(SaltLength::Explicit) => {
+            let bytes = u16::try_from(bytes).map_err(|_| Error::bad("salt_bytes", "is too large"))?;
+            Ok(Some(Salt::Bytes(bytes)))
+        }
+        Err(_) => Err(Error::bad("salt_length", "is not one of the list")),
+    }
+}
+
+fn sha2(digest: i32, default: Algorithm) -> Result<Algorithm, Error> {
+    match DigestAlgorithm::try_from(digest) {
+        Ok(DigestAlgorithm::Unspecified) => Ok(default),
+        Ok(DigestAlgorithm::Sha2256) => Ok(Algorithm::Sha256),
+        Ok(DigestAlgorithm::Sha2384) => Ok(Algorithm::Sha384),
+        Ok(DigestAlgorithm::Sha2512) => Ok(Algorithm::Sha512),
+        _ => Err(Error::bad("digest", "must be SHA-256, SHA-384 or SHA-512")),
+    }
+}
+
+fn whole(message: Message<'_>) -> &[u8] {
+    match message {
+        Message::Whole(bytes) | Message::Digest(bytes) => bytes,
+    }
+}
