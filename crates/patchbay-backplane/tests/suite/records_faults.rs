@@ -8,8 +8,7 @@ use super::{
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use patchbay_backplane::{
-    Backplane, BackplaneError, Change, Expect, Health, MemoryBackplane, Order, Records, RedisBackplane, Scan,
-    SharedBackplane,
+    BackplaneError, Change, Expect, Health, MemoryBackplane, Order, RedisBackplane, Scan, SharedBackplane,
 };
 use patchbay_testkit::{
     redis::{Persistence, RedisServer},
