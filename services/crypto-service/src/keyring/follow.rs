@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{error::Error, store::Table};
 use patchbay_backplane::{Event, RecordsChanged, Subscriber};
-use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Events that may wait to be read; more are told as a gap.
@@ -48,6 +47,20 @@ impl Keyring {
                     None => open = false,
                 },
                 _ = polls.tick() => follower.on_poll(self, &subscriber).await,
+            }
+        }
+    }
+}
+
+impl Keyring {
+    /// Looks for keys to rotate from time to time. Never ends.
+    async fn rotate_by_itself(&self) {
+        let mut checks = tokio::time::interval(self.0.config.rotate_check.duration());
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            checks.tick().await;
+            if let Err(error) = self.rotate_due().await {
+                tracing::debug!(%error, "could not look for keys to rotate");
             }
         }
     }
@@ -110,11 +123,14 @@ impl Follower {
     }
 }
 
-/// Follows until the process stops.
+/// Follows and rotates until the process stops.
 pub(super) fn spawn(keyring: &Keyring, context: &patchbay_chassis::Context) {
-    let keyring = Keyring(Arc::clone(&keyring.0));
-    let stop = context.shutdown.hard();
+    let (follower, stop) = (keyring.clone(), context.shutdown.hard());
     context.tasks.spawn_critical("keys-follow", async move {
-        stop.run_until_cancelled(keyring.follow()).await;
+        stop.run_until_cancelled(follower.follow()).await;
+    });
+    let (rotator, stop) = (keyring.clone(), context.shutdown.hard());
+    context.tasks.spawn_critical("keys-rotate", async move {
+        stop.run_until_cancelled(rotator.rotate_by_itself()).await;
     });
 }

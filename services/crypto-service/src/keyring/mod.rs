@@ -7,13 +7,17 @@ mod follow;
 mod key_type;
 mod load;
 mod loaded;
+mod manage;
 mod material;
 mod rows;
+mod versions;
 
 pub use key_type::KeyType;
 pub use loaded::{LoadedKey, LoadedVersion};
+pub use manage::Configuration;
 pub use material::Material;
 pub use rows::{Header, KeyName};
+pub use versions::{Creating, Creation, Import};
 
 use crate::{config, error::Error, pool::Pool, root_key::RootKey, store::Store};
 use cache::Cache;
