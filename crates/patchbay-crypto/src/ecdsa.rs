@@ -136,7 +136,7 @@ impl PrivateKey {
         Self::new(curve, key)
     }
 
-    /// Takes an ECPrivateKey (SEC 1, RFC 5915) that names its curve.
+    /// Takes an `ECPrivateKey` (SEC 1, RFC 5915) that names its curve.
     pub fn from_sec1(der: &[u8]) -> Result<Self, Error> {
         let curve = pem::curve_of_sec1(der)?;
         let key = EcdsaKeyPair::from_private_key_der(curve.signing(Encoding::Asn1), der)
@@ -205,7 +205,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Takes a SubjectPublicKeyInfo (RFC 5480) in DER with a named curve.
+    /// Takes a `SubjectPublicKeyInfo` (RFC 5480) in DER with a named curve.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
         match pem::kind_of_spki(der)? {
             pem::Kind::Ecdsa(curve) => Self::new(curve, der),
@@ -226,7 +226,7 @@ impl PublicKey {
         self.curve
     }
 
-    /// Returns the key as SubjectPublicKeyInfo in DER.
+    /// Returns the key as `SubjectPublicKeyInfo` in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
         self.spki.clone()
     }

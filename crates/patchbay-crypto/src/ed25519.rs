@@ -88,7 +88,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Takes a SubjectPublicKeyInfo (RFC 8410) in DER.
+    /// Takes a `SubjectPublicKeyInfo` (RFC 8410) in DER.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
         match pem::kind_of_spki(der)? {
             pem::Kind::Ed25519 => Self::from_bytes(pem::key_bits_of_spki(der)?),
@@ -115,7 +115,7 @@ impl PublicKey {
         &self.bytes
     }
 
-    /// Returns the key as SubjectPublicKeyInfo in DER.
+    /// Returns the key as `SubjectPublicKeyInfo` in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
         self.spki.clone()
     }

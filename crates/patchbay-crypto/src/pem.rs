@@ -1,7 +1,7 @@
 //! Keys as files: PEM (RFC 7468) and DER.
 //!
 //! Private keys are read as PKCS#8 (RFC 5958), in the clear or encrypted with PBES2 (RFC 8018), as PKCS#1 `RSA PRIVATE KEY` (RFC 8017) and
-//! as SEC 1 `EC PRIVATE KEY` (RFC 5915); they are written as PKCS#8. Public keys are SubjectPublicKeyInfo (RFC 5280). What is read has been
+//! as SEC 1 `EC PRIVATE KEY` (RFC 5915); they are written as PKCS#8. Public keys are `SubjectPublicKeyInfo` (RFC 5280). What is read has been
 //! taken apart here, but only the modules of the key types tell whether its numbers fit together.
 
 mod armor;
@@ -56,20 +56,23 @@ pub struct PrivateKeyInfo {
 /// A wrong password and damaged ciphertext are one [`Error::Decryption`].
 pub fn private_key_from(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyInfo, Error> {
     check_size(bytes)?;
-    let der = match armor::is_pem(bytes) {
-        true => armor::private_key(bytes)?,
-        false => Secret::new(bytes.to_vec()),
-    };
+    let der = if armor::is_pem(bytes) { armor::private_key(bytes)? } else { Secret::new(bytes.to_vec()) };
     match (structure::shape(der.expose())?, password) {
         (Shape::Encrypted, None) => Err(Error::Input("this key is encrypted: give its password".into())),
         (Shape::Encrypted, Some(password)) => {
-            let pkcs8 = pbes2::decrypt(der.expose(), password)?;
+            let pkcs8 = decrypt_pbes2(der.expose(), password.as_bytes())?;
             // Random bytes pass the check of the padding once in 256 times, and are no key.
             structure::to_pkcs8(&pkcs8).map_err(|_| Error::Decryption)
         }
         (_, Some(_)) => Err(Error::Input("this key is not encrypted: give no password".into())),
         (_, None) => structure::to_pkcs8(&der),
     }
+}
+
+/// Decrypts an `EncryptedPrivateKeyInfo` in DER and returns what is inside, which need not be a key. [`private_key_from`] is for keys.
+pub fn decrypt_pbes2(document: &[u8], password: &[u8]) -> Result<Secret, Error> {
+    check_size(document)?;
+    pbes2::decrypt(document, password)
 }
 
 /// Writes a PKCS#8 document as PEM; with a password, encrypted with PBES2 (PBKDF2-HMAC-SHA256 with 600,000 iterations, AES-256-CBC).
@@ -89,17 +92,14 @@ pub fn write_pkcs8_der(pkcs8: &[u8], password: Option<&str>) -> Result<Secret, E
     }
 }
 
-/// Reads a SubjectPublicKeyInfo from PEM or DER, and returns what it is and its DER.
+/// Reads a `SubjectPublicKeyInfo` from PEM or DER, and returns what it is and its DER.
 pub fn public_key_from(bytes: &[u8]) -> Result<(Kind, Vec<u8>), Error> {
     check_size(bytes)?;
-    let der = match armor::is_pem(bytes) {
-        true => Cow::Owned(armor::public_key(bytes)?),
-        false => Cow::Borrowed(bytes),
-    };
+    let der = if armor::is_pem(bytes) { Cow::Owned(armor::public_key(bytes)?) } else { Cow::Borrowed(bytes) };
     Ok((kind_of_spki(&der)?, der.into_owned()))
 }
 
-/// Writes a SubjectPublicKeyInfo as PEM.
+/// Writes a `SubjectPublicKeyInfo` as PEM.
 pub fn write_spki_pem(spki: &[u8]) -> String {
     String::from_utf8_lossy(armor::write("PUBLIC KEY", spki).expose()).into_owned()
 }

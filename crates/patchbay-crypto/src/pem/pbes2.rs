@@ -52,15 +52,15 @@ pub(super) fn encrypt(pkcs8: &[u8], password: &str) -> Result<Secret, Error> {
         salt: salt.expose(),
         iterations: NonZeroU32::new(WRITTEN_ITERATIONS).ok_or(Error::Library)?,
     };
-    let key = kdf.derive(password, 32)?;
+    let key = kdf.derive(password.as_bytes(), 32)?;
     let iv = Secret::random(BLOCK)?;
     let iv = <[u8; BLOCK]>::try_from(iv.expose()).map_err(|_| Error::Library)?;
     let ciphertext = encrypt_cbc(key.expose(), iv, pkcs8)?;
-    document(salt.expose(), &iv, &ciphertext).map(Secret::new).map_err(|_| Error::Library)
+    document(WRITTEN_ITERATIONS, salt.expose(), &iv, &ciphertext).map(Secret::new).map_err(|_| Error::Library)
 }
 
-/// Decrypts an EncryptedPrivateKeyInfo.
-pub(super) fn decrypt(document: &[u8], password: &str) -> Result<Secret, Error> {
+/// Decrypts an `EncryptedPrivateKeyInfo`.
+pub(super) fn decrypt(document: &[u8], password: &[u8]) -> Result<Secret, Error> {
     let (scheme, ciphertext) = parse(document)?;
     let key = scheme.kdf.derive(password, scheme.cipher.key_length())?;
     scheme.cipher.decrypt(key.expose(), scheme.iv, ciphertext)
@@ -91,15 +91,14 @@ enum Kdf<'a> {
 }
 
 impl Kdf<'_> {
-    fn derive(&self, password: &str, length: usize) -> Result<Secret, Error> {
+    fn derive(&self, password: &[u8], length: usize) -> Result<Secret, Error> {
         let mut key = Zeroizing::new(vec![0; length]);
         match self {
             Self::Pbkdf2 { prf, salt, iterations } => {
-                pbkdf2::derive(*prf, *iterations, salt, password.as_bytes(), &mut key);
+                pbkdf2::derive(*prf, *iterations, salt, password, &mut key);
             }
             Self::Scrypt { parameters, salt } => {
-                scrypt::scrypt(password.as_bytes(), salt, parameters, &mut key)
-                    .map_err(|_| Error::Library)?;
+                scrypt::scrypt(password, salt, parameters, &mut key).map_err(|_| Error::Library)?;
             }
         }
         Ok(Secret(key))
@@ -145,7 +144,7 @@ impl Cipher {
     }
 }
 
-/// Takes an EncryptedPrivateKeyInfo (RFC 5958, section 3) apart.
+/// Takes an `EncryptedPrivateKeyInfo` (RFC 5958, section 3) apart.
 fn parse(document: &[u8]) -> Result<(Scheme<'_>, &[u8]), Error> {
     let read = || -> der::Result<_> {
         AnyRef::from_der(document)?.sequence(|inside| {
@@ -171,21 +170,21 @@ fn scheme(parameters: AnyRef<'_>) -> Result<Scheme<'_>, Error> {
             Ok((AlgorithmIdentifierRef::decode(inside)?, AlgorithmIdentifierRef::decode(inside)?))
         })
         .map_err(|_| malformed())?;
-    let iv = cipher.parameters.and_then(|iv| iv.decode_as::<&OctetStringRef>().ok());
-    let iv = iv.and_then(|iv| iv.as_bytes().try_into().ok()).ok_or_else(malformed)?;
-    let cipher = match cipher.oid {
+    let mode = match cipher.oid {
         AES_128_CBC => Cipher::Aes128,
         AES_192_CBC => Cipher::Aes192,
         AES_256_CBC => Cipher::Aes256,
         other => return Err(unknown("cipher", other, "AES-128, AES-192 or AES-256 in CBC mode")),
     };
+    let iv = cipher.parameters.and_then(|iv| iv.decode_as::<&OctetStringRef>().ok());
+    let iv = iv.and_then(|iv| iv.as_bytes().try_into().ok()).ok_or_else(malformed)?;
     let parameters = kdf.parameters.ok_or_else(malformed)?;
     let kdf = match kdf.oid {
-        PBKDF2 => pbkdf2_kdf(parameters, cipher)?,
-        SCRYPT => scrypt_kdf(parameters, cipher)?,
+        PBKDF2 => pbkdf2_kdf(parameters, mode)?,
+        SCRYPT => scrypt_kdf(parameters, mode)?,
         other => return Err(unknown("key derivation", other, "PBKDF2 or scrypt")),
     };
-    Ok(Scheme { kdf, cipher, iv })
+    Ok(Scheme { kdf, cipher: mode, iv })
 }
 
 /// PBKDF2-params (RFC 8018, appendix A.2).
@@ -260,19 +259,19 @@ fn check_length(stated: Option<u16>, cipher: Cipher) -> Result<(), Error> {
     }
 }
 
-/// Writes an EncryptedPrivateKeyInfo as [`encrypt`] makes it.
-fn document(salt: &[u8], iv: &[u8], ciphertext: &[u8]) -> der::Result<Vec<u8>> {
+/// Writes an `EncryptedPrivateKeyInfo` as [`encrypt`] makes it.
+fn document(iterations: u32, salt: &[u8], iv: &[u8], ciphertext: &[u8]) -> der::Result<Vec<u8>> {
     let prf = AlgorithmIdentifierRef { oid: HMAC_SHA256, parameters: Some(Null.into()) };
-    let kdf = sequence([OctetStringRef::new(salt)?.to_der()?, WRITTEN_ITERATIONS.to_der()?, prf.to_der()?])?;
+    let kdf = sequence(&[OctetStringRef::new(salt)?.to_der()?, iterations.to_der()?, prf.to_der()?])?;
     let kdf = AlgorithmIdentifierRef { oid: PBKDF2, parameters: Some(AnyRef::from_der(&kdf)?) };
     let iv = OctetStringRef::new(iv)?;
     let cipher = AlgorithmIdentifierRef { oid: AES_256_CBC, parameters: Some(iv.into()) };
-    let parameters = sequence([kdf.to_der()?, cipher.to_der()?])?;
+    let parameters = sequence(&[kdf.to_der()?, cipher.to_der()?])?;
     let scheme = AlgorithmIdentifierRef { oid: PBES2, parameters: Some(AnyRef::from_der(&parameters)?) };
-    sequence([scheme.to_der()?, OctetStringRef::new(ciphertext)?.to_der()?])
+    sequence(&[scheme.to_der()?, OctetStringRef::new(ciphertext)?.to_der()?])
 }
 
-fn sequence<const N: usize>(items: [Vec<u8>; N]) -> der::Result<Vec<u8>> {
+fn sequence(items: &[Vec<u8>]) -> der::Result<Vec<u8>> {
     AnyRef::new(Tag::Sequence, &items.concat())?.to_der()
 }
 
@@ -282,4 +281,10 @@ fn malformed() -> Error {
 
 fn unknown(what: &str, oid: ObjectIdentifier, known: &str) -> Error {
     Error::Input(format!("this key is encrypted with the {what} {oid}: {known} can be read"))
+}
+
+/// A document that asks for so many iterations; its ciphertext is nothing.
+#[cfg(test)]
+pub(super) fn tests_document(iterations: u32) -> Vec<u8> {
+    document(iterations, &[1; 16], &[2; BLOCK], &[3; BLOCK]).unwrap()
 }

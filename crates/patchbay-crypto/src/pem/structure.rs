@@ -24,13 +24,13 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 /// What a DER file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// PrivateKeyInfo.
+    /// `PrivateKeyInfo`.
     Pkcs8,
-    /// EncryptedPrivateKeyInfo.
+    /// `EncryptedPrivateKeyInfo`.
     Encrypted,
-    /// RSAPrivateKey.
+    /// `RSAPrivateKey`.
     Pkcs1,
-    /// ECPrivateKey.
+    /// `ECPrivateKey`.
     Sec1,
 }
 
@@ -75,19 +75,19 @@ fn wrap_pkcs1(der: &[u8]) -> Result<Secret, Error> {
     Ok(Secret::new(wrap().map_err(|_| unreadable())?))
 }
 
-/// Kind of the key in a PrivateKeyInfo.
+/// Kind of the key in a `PrivateKeyInfo`.
 pub(crate) fn kind_of_pkcs8(der: &[u8]) -> Result<Kind, Error> {
     let info = PrivateKeyInfoRef::from_der(der).map_err(|_| unreadable())?;
     kind(info.algorithm, || modulus_bits(info.private_key.as_bytes(), 1))
 }
 
-/// Kind of the key in a SubjectPublicKeyInfo.
+/// Kind of the key in a `SubjectPublicKeyInfo`.
 pub(crate) fn kind_of_spki(der: &[u8]) -> Result<Kind, Error> {
     let info = spki(der)?;
     kind(info.algorithm, || modulus_bits(info.subject_public_key.raw_bytes(), 0))
 }
 
-/// The bits of the key itself in a SubjectPublicKeyInfo.
+/// The bits of the key itself in a `SubjectPublicKeyInfo`.
 pub(crate) fn key_bits_of_spki(der: &[u8]) -> Result<&[u8], Error> {
     spki(der)?.subject_public_key.as_bytes().ok_or_else(unreadable)
 }
@@ -114,7 +114,7 @@ fn kind(
     }
 }
 
-/// Curve that an ECPrivateKey (RFC 5915) names.
+/// Curve that an `ECPrivateKey` (RFC 5915) names.
 pub(crate) fn curve_of_sec1(der: &[u8]) -> Result<Curve, Error> {
     let named = || -> der::Result<Option<ContextSpecific<ObjectIdentifier>>> {
         let mut inside = SliceReader::new(AnyRef::from_der(der)?.value())?;
@@ -138,7 +138,7 @@ fn curve_of(oid: ObjectIdentifier) -> Option<Curve> {
     }
 }
 
-/// Length of the modulus in an RSAPublicKey, or after so many numbers in an RSAPrivateKey.
+/// Length of the modulus in an `RSAPublicKey`, or after so many numbers in an `RSAPrivateKey`.
 fn modulus_bits(der: &[u8], before: usize) -> der::Result<usize> {
     let mut inside = SliceReader::new(AnyRef::from_der(der)?.value())?;
     for _ in 0..before {

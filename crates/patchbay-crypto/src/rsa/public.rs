@@ -28,7 +28,7 @@ struct Verifying {
 }
 
 impl PublicKey {
-    /// Takes a SubjectPublicKeyInfo (RFC 5280) in DER.
+    /// Takes a `SubjectPublicKeyInfo` (RFC 5280) in DER.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
         let key = PublicEncryptingKey::from_der(der).map_err(|_| {
             Error::Key("it is no SubjectPublicKeyInfo of an RSA key with 2048 to 4096 bits".into())
@@ -49,7 +49,7 @@ impl PublicKey {
         })
     }
 
-    /// Returns the key as SubjectPublicKeyInfo in DER.
+    /// Returns the key as `SubjectPublicKeyInfo` in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
         self.spki.clone()
     }
