@@ -14,6 +14,7 @@ pub mod limits;
 mod listener;
 pub mod metrics;
 pub mod protocol;
+mod revocation;
 pub mod room;
 mod sweeper;
 
@@ -46,6 +47,7 @@ impl Service for ChatGateway {
         let tasks = &gateway.context.tasks;
         tasks.spawn_critical("accept", listener::accept(gateway.clone(), socket));
         tasks.spawn_critical("sweep", sweeper::sweep(gateway.clone()));
+        tasks.spawn_critical("revocations", revocation::enforce(gateway.clone()));
         tasks.spawn_critical("control", control::obey(gateway.clone()));
         let reachable = listen::reachable(address);
         let native = Listening { name: "chat", address, url: format!("ws://{reachable}/ws") };

@@ -17,6 +17,7 @@ use crate::{
         publication::Profile,
         reply::{self, Connected, LimitsShown, Unsubscribed},
     },
+    revocation::is_revoked,
     room::Command as RoomCommand,
 };
 use patchbay_auth::{Identity, IdentityKind, TokenError};
@@ -92,6 +93,7 @@ impl Session<'_> {
         }
         self.connection
             .introduce(Person { identity: identity.clone(), profile: profile.clone() }, Stage::Native);
+        self.end_if_revoked()?;
         self.gateway.metrics.connected.inc();
         // A subscription often stands in the same frame: its answer comes from the room's shard and goes with this one.
         let text = reply::result(id, &self.connected(&identity, &profile));
@@ -171,12 +173,21 @@ impl Session<'_> {
         let expires_in = self.expires_in(&identity);
         let person = Person { identity, profile: person.profile.clone() };
         self.connection.replace_person(person.clone());
+        self.end_if_revoked()?;
         for room in self.connection.rooms() {
             if !person.identity.allows("chat", "subscribe", &room.resource()) {
                 self.expel(&room);
             }
         }
         self.reply(id, &Refreshed { expires_in });
+        Ok(())
+    }
+
+    /// Refuses a token that was revoked between its check and now, when nobody could see whose connection this is.
+    fn end_if_revoked(self) -> Result<(), CommandError> {
+        if is_revoked(self.gateway, self.connection) {
+            return Err(token_error(TokenError::Revoked).closing(Close::InvalidToken));
+        }
         Ok(())
     }
 
