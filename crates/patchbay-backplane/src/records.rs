@@ -30,11 +30,11 @@ pub(crate) fn check(changes: &[Change]) -> Result<(), BackplaneError> {
 
 /// The keys that a commit changes, by table and in the order of its changes.
 pub(crate) fn changed_keys(changes: &[Change]) -> BTreeMap<Name, Vec<String>> {
-    let mut changed: BTreeMap<Name, Vec<String>> = BTreeMap::new();
+    let mut by_table: BTreeMap<Name, Vec<String>> = BTreeMap::new();
     for Change { table, key, .. } in changes {
-        changed.entry(table.clone()).or_default().push(key.clone());
+        by_table.entry(table.clone()).or_default().push(key.clone());
     }
-    changed
+    by_table
 }
 
 /// What is published when a table has changed.

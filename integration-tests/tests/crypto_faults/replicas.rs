@@ -22,6 +22,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 use tonic::{Code, Status, codegen::Bytes};
 
 /// With events, and while pub/sub is cut off again and again.
@@ -56,14 +57,15 @@ async fn changes_hold_within_five_seconds_while_pubsub_is_cut() -> TestResult {
     let redis = Arc::new(RedisServer::start(Persistence::Always).await?);
     let pair = pair(folder.path(), &redis, "pub/sub cut", GOAL_WITHOUT_EVENTS).await?;
     let cut = redis.clone();
-    let cutting = tokio::spawn(async move {
+    let mut cutting = JoinSet::new();
+    cutting.spawn(async move {
         // As often as it comes back, nearly.
         while cut.kill_pubsub_connections().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
     let held = changes_hold(&pair).await;
-    cutting.abort();
+    cutting.shutdown().await;
     held?;
     Ok(())
 }
@@ -97,7 +99,8 @@ impl Pair {
     }
 
     async fn decrypt(&self, key: &str, ciphertext: &Bytes) -> Result<(), Status> {
-        let request = DecryptRequest { key: key.into(), ciphertext: ciphertext.clone(), ..Default::default() };
+        let request =
+            DecryptRequest { key: key.into(), ciphertext: ciphertext.clone(), ..Default::default() };
         self.second.data.clone().decrypt(request).await.map(drop)
     }
 

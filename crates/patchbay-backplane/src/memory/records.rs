@@ -55,7 +55,7 @@ type Written = Shared<BoxFuture<'static, Result<(), BackplaneError>>>;
 /// All tables; their revisions come from one counter, which is the highest revision of a table.
 #[derive(Default)]
 pub(super) struct Tables {
-    tables: HashMap<String, Table>,
+    by_name: HashMap<String, Table>,
     last_revision: u64,
     /// Oldest first.
     pending: VecDeque<Pending>,
@@ -90,18 +90,18 @@ impl Tables {
         let mut restored = Self::default();
         for (name, revision) in revisions {
             restored.last_revision = restored.last_revision.max(revision);
-            restored.tables.insert(name, Table { rows: BTreeMap::new(), revision });
+            restored.by_name.insert(name, Table { rows: BTreeMap::new(), revision });
         }
         for row in rows {
             let Some(value) = row.value else { continue };
-            let table = restored.tables.entry(row.table).or_default();
+            let table = restored.by_name.entry(row.table).or_default();
             table.rows.insert(row.key, (row.revision, value));
         }
         restored
     }
 
     fn holds(&self, change: &Change) -> bool {
-        let row = self.tables.get(&change.table.to_string()).and_then(|table| table.rows.get(&change.key));
+        let row = self.by_name.get(&change.table.to_string()).and_then(|table| table.rows.get(&change.key));
         match change.expect {
             Expect::Anything => true,
             Expect::Absent => row.is_none(),
@@ -111,14 +111,14 @@ impl Tables {
 
     /// What a reader of the table has to wait for.
     fn pending(&self, table: &Name) -> Option<Written> {
-        let revision = self.tables.get(&table.to_string())?.revision;
+        let revision = self.by_name.get(&table.to_string())?.revision;
         let index = self.pending.binary_search_by_key(&revision, |pending| pending.revision).ok()?;
         Some(self.pending.get(index)?.written.clone())
     }
 
     fn apply(&mut self, change: &Change, revision: u64) -> Undo {
         let name = change.table.to_string();
-        let table = self.tables.entry(name.clone()).or_default();
+        let table = self.by_name.entry(name.clone()).or_default();
         let revision_before = std::mem::replace(&mut table.revision, revision);
         let key = change.key.clone();
         let row = match change.value.clone() {
@@ -129,7 +129,7 @@ impl Tables {
     }
 
     fn undo(&mut self, undo: Undo) {
-        let table = self.tables.entry(undo.table).or_default();
+        let table = self.by_name.entry(undo.table).or_default();
         table.revision = undo.revision;
         match undo.row {
             Some(row) => table.rows.insert(undo.key, row),
@@ -192,21 +192,21 @@ impl Records for MemoryBackplane {
 
     fn records(&self, table: &Name, keys: Vec<String>) -> Answer<Vec<Option<Record>>> {
         let tables = self.0.tables.lock();
-        let rows = tables.tables.get(&table.to_string()).map(|table| &table.rows);
+        let rows = tables.by_name.get(&table.to_string()).map(|table| &table.rows);
         let read = |key: String| Some(record(rows?.get_key_value(&key)?));
         visible(tables.pending(table), keys.into_iter().map(read).collect())
     }
 
     fn scan(&self, table: &Name, scan: Scan) -> Answer<RecordPage> {
         let tables = self.0.tables.lock();
-        let found = tables.tables.get(&table.to_string());
+        let found = tables.by_name.get(&table.to_string());
         let page = found.map(|table| table.page(&scan)).unwrap_or_default();
         visible(tables.pending(table), page)
     }
 
     fn revision(&self, table: &Name) -> Answer<u64> {
         let tables = self.0.tables.lock();
-        let revision = tables.tables.get(&table.to_string()).map_or(0, |table| table.revision);
+        let revision = tables.by_name.get(&table.to_string()).map_or(0, |table| table.revision);
         visible(tables.pending(table), revision)
     }
 }

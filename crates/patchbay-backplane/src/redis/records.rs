@@ -71,19 +71,19 @@ fn on_server_that_keeps(script: &'static Script) -> Command {
 
 /// `None` when nothing is changed.
 fn commit_command(changes: &[Change]) -> Option<Command> {
-    let changed = records::changed_keys(changes);
-    let mut command = on_server_that_keeps(&COMMIT).key(keys::last_revision_key(changed.keys().next()?));
-    for table in changed.keys() {
+    let by_table = records::changed_keys(changes);
+    let mut command = on_server_that_keeps(&COMMIT).key(keys::last_revision_key(by_table.keys().next()?));
+    for table in by_table.keys() {
         let parts = [Ending::Rows, Ending::RowsInOrder, Ending::Revision];
         command = command.keys(parts.map(|part| keys::key(table, part)));
     }
-    command = command.arg(Arg::Publish).arg(changed.len() as u64);
-    for (table, keys) in &changed {
+    command = command.arg(Arg::Publish).arg(by_table.len() as u64);
+    for (table, keys) in &by_table {
         let keys = serde_json::to_string(keys).expect("text is JSON");
         command = command.arg(keys::key(table, Ending::Channel)).arg(keys);
     }
     for Change { table, key, expect, value } in changes {
-        let table = changed.keys().position(|other| other == table)?;
+        let table = by_table.keys().position(|other| other == table)?;
         let (verb, value) = match value {
             Some(value) => ("put", value.clone()),
             None => ("delete", Bytes::new()),

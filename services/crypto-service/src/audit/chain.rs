@@ -72,15 +72,10 @@ impl Chain {
         changes.push(Table::Audit.put(format!("{HEADS}{}", self.node), expect, &next)?);
         *end = End::Unknown;
         let committed = commit(backplane, changes, target).await;
-        match &committed {
-            Ok(revision) => *end = End::At(next, *revision),
-            Err(Error::Conflict(_)) if head.seq == 0 => *end = End::Empty,
-            Err(Error::Conflict(_)) => {
-                if let Expect::Revision(revision) = expect {
-                    *end = End::At(head, revision);
-                }
-            }
-            Err(_) => {}
+        // After a conflict the end is read again: it may be this row that is not as expected, when a commit whose answer was
+        // lost has taken effect late.
+        if let Ok(revision) = &committed {
+            *end = End::At(next, *revision);
         }
         committed
     }
