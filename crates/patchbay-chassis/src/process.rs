@@ -174,7 +174,11 @@ impl Process {
         make_folder(shared.data.dir.as_ref())?;
         let last = Last::default();
         let (clock, ids, metrics) = (Clock::system(), Ids::random(), Metrics::new());
-        let auth = authenticator(&shared.auth, own_keys, &clock)?;
+        let seconds = clock.clone();
+        let seconds = Arc::new(move || seconds.now_millis() / 1000);
+        let auth = Authenticator::with_keys(&shared.auth, own_keys, seconds)
+            .map(Arc::new)
+            .map_err(|error| StartError::failed("read the keys that sign tokens", error))?;
         let backplane =
             patchbay_backplane::connect(shared.backplane, last.tracker.clone(), last.token.clone())
                 .await
@@ -259,15 +263,7 @@ impl Process {
         }
         if let Some(services) = running.grpc {
             self.listens(service, "grpc", "http", &grpc_listener)?;
-            let auth = Arc::clone(&context.auth);
-            grpc::spawn(
-                grpc_listener,
-                services,
-                auth,
-                &context.readiness,
-                &context.tasks,
-                &context.shutdown,
-            )?;
+            grpc::spawn(grpc_listener, services, context)?;
         }
         self.stop.hooks.extend(running.drain);
         let hooks = Hooks { figures: running.figures, on_reaped: running.on_reaped };
@@ -341,16 +337,6 @@ fn identify(services: Vec<Prepared>, auth: &AuthConfig) -> Result<(Identified, J
     Ok((identified, own_keys))
 }
 
-fn authenticator(
-    config: &AuthConfig,
-    own_keys: Jwks,
-    clock: &Clock,
-) -> Result<Arc<Authenticator>, StartError> {
-    let clock = clock.clone();
-    let auth = Authenticator::with_keys(config, own_keys, Arc::new(move || clock.now_millis() / 1000));
-    auth.map(Arc::new).map_err(|error| StartError::failed("read the keys that sign tokens", error))
-}
-
 fn make_folder(folder: Option<&PathBuf>) -> Result<(), StartError> {
     let Some(folder) = folder else { return Ok(()) };
     let made = std::fs::create_dir_all(folder);
@@ -360,8 +346,7 @@ fn make_folder(folder: Option<&PathBuf>) -> Result<(), StartError> {
 /// Tells readiness when the backplane is away: degraded, because a pause of Redis must not take every replica out.
 async fn report_backplane(mut health: watch::Receiver<Health>, component: Component) {
     loop {
-        let now = health.borrow_and_update().clone();
-        match now {
+        match health.borrow_and_update().clone() {
             Health::Up => component.ready(),
             Health::Down(reason) => component.degraded(reason),
         }

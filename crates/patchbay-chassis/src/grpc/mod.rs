@@ -5,15 +5,15 @@
 mod call;
 mod trace;
 
+pub use trace::adopt;
 pub(crate) use trace::inject;
 
 use crate::{
     readiness::{Condition, Readiness},
-    service::{GrpcServices, Shutdown, StartError},
-    tasks::Tasks,
+    service::{Context, GrpcServices, StartError},
 };
 use call::CallLayer;
-use patchbay_auth::{Authenticator, GrpcAuthLayer, Identity};
+use patchbay_auth::{GrpcAuthLayer, Identity};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -32,10 +32,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) fn spawn(
     listener: TcpListener,
     services: GrpcServices,
-    auth: Arc<Authenticator>,
-    readiness: &Readiness,
-    tasks: &Tasks,
-    shutdown: &Shutdown,
+    context: &Context,
 ) -> Result<(), StartError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
@@ -51,18 +48,19 @@ pub(crate) fn spawn(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(CallLayer::new(services.methods.domain()))
-        .layer(GrpcAuthLayer::new(auth, services.methods))
+        .layer(GrpcAuthLayer::new(Arc::clone(&context.auth), services.methods))
         .layer(MapRequestLayer::new(name_caller))
         .add_routes(routes);
-    let (soft, hard) = (shutdown.soft(), shutdown.hard());
-    tasks.spawn_critical("grpc", async move {
+    let (soft, hard) = (context.shutdown.soft(), context.shutdown.hard());
+    context.tasks.spawn_critical("grpc", async move {
         let serving =
             server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), soft.cancelled_owned());
         if let Some(Err(error)) = hard.run_until_cancelled(serving).await {
             tracing::error!(error = crate::error::chain(&error), "the gRPC server failed");
         }
     });
-    tasks.spawn("grpc-health", report_health(reporter, readiness.clone(), shutdown.hard()));
+    let reporting = report_health(reporter, context.readiness.clone(), context.shutdown.hard());
+    context.tasks.spawn("grpc-health", reporting);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Makes a span the child of the caller's. Without a tracer there is nothing to be a child of.
-pub(super) fn adopt(span: &Span, headers: &HeaderMap) {
+pub fn adopt(span: &Span, headers: &HeaderMap) {
     let parent = global::get_text_map_propagator(|propagator| propagator.extract(&Incoming(headers)));
     if span.set_parent(parent).is_err() {
         tracing::trace!("no tracer is installed");
