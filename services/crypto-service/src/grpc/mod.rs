@@ -4,6 +4,7 @@ mod admin;
 mod data;
 mod encoding;
 mod hash;
+mod keys;
 mod methods;
 mod passwords;
 
@@ -25,6 +26,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Routes {
         .add_service(data::server(Arc::clone(core)))
         .add_service(encoding::server(Arc::clone(core)))
         .add_service(hash::server(Arc::clone(core)))
+        .add_service(keys::server(core))
         .add_service(passwords::server(core))
 }
 

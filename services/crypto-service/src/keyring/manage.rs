@@ -44,7 +44,12 @@ impl Plan {
 
 impl Keyring {
     /// Changes a key's configuration.
-    pub async fn configure(&self, name: &KeyName, wanted: Configuration, entry: Entry) -> Result<Header, Error> {
+    pub async fn configure(
+        &self,
+        name: &KeyName,
+        wanted: Configuration,
+        entry: Entry,
+    ) -> Result<Header, Error> {
         let plan = |header: &Header| {
             check_enabled(name, header)?;
             wanted.apply(header).map(Plan::keep)
@@ -124,8 +129,11 @@ impl Configuration {
     fn apply(&self, header: &Header) -> Result<Header, Error> {
         let mut next = header.clone();
         next.exportable = one_way("exportable", header.exportable, self.exportable)?;
-        next.plaintext_backup_allowed =
-            one_way("plaintext_backup_allowed", header.plaintext_backup_allowed, self.plaintext_backup_allowed)?;
+        next.plaintext_backup_allowed = one_way(
+            "plaintext_backup_allowed",
+            header.plaintext_backup_allowed,
+            self.plaintext_backup_allowed,
+        )?;
         next.deletion_allowed = self.deletion_allowed.unwrap_or(header.deletion_allowed);
         if let Some(period) = self.auto_rotate {
             next.auto_rotate = auto_rotate_millis(period)?;
@@ -170,7 +178,8 @@ fn check_minimums(header: &Header) -> Result<(), Error> {
         return Err(Error::bad("min_decryption_version", problem));
     }
     if min_encryption != 0 && !(min_decryption..=latest).contains(&min_encryption) {
-        let problem = format!("must be 0, or from min_decryption_version to the newest, {min_decryption} to {latest}");
+        let problem =
+            format!("must be 0, or from min_decryption_version to the newest, {min_decryption} to {latest}");
         return Err(Error::bad("min_encryption_version", problem));
     }
     Ok(())

@@ -1,8 +1,11 @@
 //! Named keys and their versions: read when they are used, kept unwrapped for a short time, changed by compare-and-set, so that any
 //! replica can change any key and all see it.
 
+mod backup;
 mod cache;
 mod counter;
+mod describe;
+mod export;
 mod follow;
 mod key_type;
 mod load;
@@ -12,6 +15,9 @@ mod material;
 mod rows;
 mod versions;
 
+pub use backup::{Existing, Restore};
+pub use describe::{HeaderPage, VersionInfo};
+pub use export::{Exported, Format};
 pub use key_type::KeyType;
 pub use loaded::{LoadedKey, LoadedVersion};
 pub use manage::Configuration;

@@ -136,7 +136,10 @@ impl Keyring {
                 return Err(Error::AlreadyExists(format!("the key `{name}`")));
             }
             if exportable && !header.exportable {
-                return Err(Error::bad("exportable", "of a key that is there is changed by its configuration"));
+                return Err(Error::bad(
+                    "exportable",
+                    "of a key that is there is changed by its configuration",
+                ));
             }
             Ok(hmac_size)
         };
@@ -181,7 +184,8 @@ impl Keyring {
             let row = self.header(name).await?.ok_or_else(|| name.not_found())?;
             check_enabled(name, &row.value)?;
             let hmac_size = check(&row.value)?;
-            let latest = row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
+            let latest =
+                row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
             let now = self.0.clock.now_millis();
             let header = Header { latest, hmac_size, rotated_at: now, ..row.value.clone() };
             let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, made)?];
@@ -198,7 +202,13 @@ impl Keyring {
         Err(Error::Conflict(format!("the key `{name}`")))
     }
 
-    async fn commit_new(&self, name: &KeyName, header: Header, made: Made, entry: Entry) -> Result<Header, Error> {
+    async fn commit_new(
+        &self,
+        name: &KeyName,
+        header: Header,
+        made: Made,
+        entry: Entry,
+    ) -> Result<Header, Error> {
         let changes = vec![header.put(name, Expect::Absent)?, self.version(name, &header, &made)?];
         let revision = self.0.store.commit(changes, entry.detail(header.key_type.word())).await?;
         self.adopt_made(name, Row { value: header.clone(), revision }, &made)?;
@@ -278,7 +288,9 @@ impl Keyring {
     async fn rotate_one(&self, name: &KeyName) {
         let entry = Entry::by_service("key.auto_rotate", name.as_str());
         match self.rotate_when(When::Due, name, entry).await {
-            Ok(Some(header)) => tracing::info!(key = name.as_str(), version = header.latest, "rotated by itself"),
+            Ok(Some(header)) => {
+                tracing::info!(key = name.as_str(), version = header.latest, "rotated by itself")
+            }
             Ok(None) | Err(Error::Conflict(_) | Error::NotFound(_) | Error::KeyDisabled(_)) => {}
             Err(error) => tracing::warn!(key = name.as_str(), %error, "could not be rotated by itself"),
         }
