@@ -221,6 +221,24 @@ async fn redis_keeps_rows_and_revisions_over_kill_9() -> Result<()> {
     Ok(())
 }
 
+/// Who read a row before Redis lost everything must not take its successor for it.
+#[tokio::test]
+async fn revisions_rise_even_when_the_data_is_lost() -> Result<()> {
+    let mut server = RedisServer::start(Persistence::Always).await?;
+    let client = client(&server).await?;
+    let Client { backplane, .. } = &client;
+    let table = table("lost");
+    let before = done(backplane, vec![put(&table, "k", Expect::Absent, "v")]).await?;
+    server.kill()?;
+    let health = backplane.health();
+    wait_until("it is down", SOON, async || matches!(&*health.borrow(), Health::Down(_))).await?;
+    server.restart_empty().await?;
+    up(&**backplane).await?;
+    ensure!(one(backplane, &table, "k").await?.is_none() && backplane.revision(&table).await? == 0);
+    ensure!(done(backplane, vec![put(&table, "k", Expect::Absent, "w")]).await? > before);
+    Ok(())
+}
+
 /// A commit whose answer was lost may have taken effect, but never twice: what it was to find would be gone.
 #[tokio::test]
 async fn a_commit_in_flight_is_not_sent_twice() -> Result<()> {
