@@ -1,6 +1,7 @@
 //! Configuration of crypto-service. Every limit is here, with the value that suits most.
 
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
+use patchbay_crypto::password::Algorithm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
@@ -91,7 +92,7 @@ impl Default for Accounts {
 #[serde(default, deny_unknown_fields)]
 pub struct Tokens {
     /// File with the issuer's Ed25519 key (PKCS#8 PEM), whose public half stands in every service's auth.jwks_file. It
-    /// signs the set of keys that sign tokens, and nothing else.
+    /// signs the set of keys that sign tokens, and tokens until the first of these does.
     pub issuer_key_file: Option<PathBuf>,
     /// Lifetime of a token; 15 minutes at most.
     pub ttl: Span,
@@ -273,11 +274,17 @@ impl CryptoConfig {
         if passwords.argon2_memory < ByteSize::kib(8 * u64::from(passwords.argon2_lanes.max(1))) {
             problems.add("passwords.argon2_memory", "must be at least 8KiB for each lane");
         }
-        if passwords.argon2_memory > self.pool.memory {
-            problems.add("pool.memory", "must hold passwords.argon2_memory");
-        }
         if passwords.argon2_passes == 0 || passwords.argon2_lanes == 0 {
             problems.add("passwords.argon2_passes", "and passwords.argon2_lanes must be at least 1");
+        }
+        for algorithm in Algorithm::ALL {
+            let parameters = crate::passwords::parameters(passwords);
+            if let Err(error) = parameters.check(algorithm) {
+                problems.add("passwords", format!("cannot be used: {error}"));
+            }
+            if parameters.memory_bytes(algorithm) > self.pool.memory.0 {
+                problems.add("pool.memory", format!("is too little for a hash by {algorithm:?} as configured"));
+            }
         }
         if !(10..=16).contains(&passwords.bcrypt_cost) {
             problems.add("passwords.bcrypt_cost", "must be from 10 to 16");

@@ -1,12 +1,16 @@
 //! gRPC: the interface of the service, and the table of who may call what.
 
+mod accounts;
 mod admin;
+mod client;
 mod data;
 mod encoding;
 mod hash;
 mod keys;
 mod methods;
 mod passwords;
+mod refusal;
+mod tokens;
 
 use crate::{core::Core, error::Error};
 pub use methods::{Door, METHODS, Method};
@@ -22,6 +26,8 @@ pub(crate) const DOMAIN: &str = "crypto-service.patchbay";
 /// The services behind one server.
 pub(crate) fn routes(core: &Arc<Core>) -> Routes {
     Routes::default()
+        .add_service(accounts::server(Arc::clone(core)))
+        .add_service(tokens::server(Arc::clone(core)))
         .add_service(admin::server(Arc::clone(core)))
         .add_service(data::server(Arc::clone(core)))
         .add_service(encoding::server(Arc::clone(core)))

@@ -1,0 +1,48 @@
+//! From where a call comes: for limits on guessing.
+
+use patchbay_chassis::config::Network;
+use std::net::IpAddr;
+use tonic::Request;
+
+/// Address of the client: the peer's, or what a trusted proxy says. REST puts its own client's address on the calls that it makes.
+pub(super) fn address<T>(request: &Request<T>, trusted: &[Network]) -> String {
+    let Some(peer) = request.remote_addr().map(|peer| peer.ip().to_canonical()) else {
+        return "unknown".to_owned();
+    };
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
+    if !is_trusted(&peer) {
+        return peer.to_string();
+    }
+    // The nearest hop stands last; the first one that is no proxy of ours is the client.
+    let values: Vec<&str> = request
+        .metadata()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
+    let mut named = hops.filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+    named.find(|address| !is_trusted(address)).unwrap_or(peer).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::transport::server::TcpConnectInfo;
+
+    fn seen(peer: &str, forwarded: &str) -> String {
+        let mut request = Request::new(());
+        let remote_addr = Some(format!("{peer}:5000").parse().unwrap());
+        request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr });
+        request.metadata_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+        address(&request, &["10.0.0.0/8".parse().unwrap()])
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(seen("192.0.2.1", "198.51.100.7"), "192.0.2.1");
+        assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2"), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "nonsense"), "10.0.0.1");
+        assert_eq!(address(&Request::new(()), &[]), "unknown");
+    }
+}

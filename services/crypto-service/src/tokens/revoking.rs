@@ -1,0 +1,79 @@
+//! What ended, told to every process. A revocation is written in the same commit as the change that causes it, and told afterwards, so
+//! that a replica which dies between the two leaves it to another.
+
+use super::TOKEN_LIFE;
+use crate::{
+    accounts::{
+        rows::{all, delete},
+        secrets,
+    },
+    error::Error,
+    store::{Store, Table, parse},
+};
+use patchbay_auth::{Authenticator, Revocation, Revoked, announce_revocation};
+use patchbay_backplane::{Change, Expect, SharedBackplane};
+use patchbay_chassis::{Clock, Context};
+use std::sync::Arc;
+
+/// What rows of revocations begin with that were not told yet.
+const ROWS: &str = "revoke/";
+
+/// Longest life, in seconds, of a token that was made by hand with the issuer's key: a day, and 60 s for clocks that disagree.
+const LONGEST_LIFE: u64 = 24 * 3600 + 60;
+
+/// Tells what ended.
+pub(super) struct Revoking {
+    store: Arc<Store>,
+    backplane: SharedBackplane,
+    auth: Arc<Authenticator>,
+    clock: Clock,
+}
+
+impl Revoking {
+    pub(super) fn new(context: &Context, store: &Arc<Store>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            backplane: context.backplane.clone(),
+            auth: Arc::clone(&context.auth),
+            clock: context.clock.clone(),
+        }
+    }
+
+    pub(super) fn subject(&self, subject: &str) -> Result<Change, Error> {
+        // The time is set when it is told: see `flush`.
+        change(&Revocation::subject(subject, 0, self.now() + LONGEST_LIFE))
+    }
+
+    pub(super) fn session(&self, session: &str) -> Result<Change, Error> {
+        change(&Revocation::session(session, self.now() + TOKEN_LIFE))
+    }
+
+    #[expect(clippy::unused_self, reason = "as its siblings are called")]
+    pub(super) fn token(&self, id: &str, expires_at: u64) -> Result<Change, Error> {
+        change(&Revocation::token(id, expires_at))
+    }
+
+    /// Tells all that was not told yet.
+    pub(super) async fn flush(&self) -> Result<(), Error> {
+        for record in all(&self.store, Table::Sessions, ROWS).await? {
+            let mut revocation = parse::<Revocation>(&record)?.value;
+            if let Revoked::Subject { before_ms, .. } = &mut revocation.what {
+                // Later than the commit, so that no token which was minted from what stood there before is left.
+                *before_ms = self.clock.now_millis();
+            }
+            self.auth.revoke(revocation.clone());
+            announce_revocation(&self.backplane, &revocation).await?;
+            // Another replica may have told it too: it says the same.
+            self.store.commit_unrecorded(vec![delete(Table::Sessions, record.key)]).await?;
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now_millis() / 1000
+    }
+}
+
+fn change(revocation: &Revocation) -> Result<Change, Error> {
+    Table::Sessions.put(format!("{ROWS}{}", secrets::id()?), Expect::Absent, revocation)
+}
