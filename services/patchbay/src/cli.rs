@@ -1,9 +1,9 @@
 //! Commands and their flags.
 
 use crate::{
-    banner,
+    banner, key,
     keys::{self, KeyFolder},
-    presets, secrets, status, suite, token,
+    presets, secrets, status, suite, token, user,
 };
 use clap::{Parser, Subcommand};
 use patchbay_chassis::{
@@ -36,6 +36,16 @@ enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Manages accounts of a running crypto-service.
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
+    /// Manages named keys of a running crypto-service.
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
     },
     /// Makes the keys that services need when they run apart, and leaves those that are there.
     InitSecrets {
@@ -77,6 +87,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match command {
         Command::Run { services } => run(&cli.config, &services),
         Command::Token { command: TokenCommand::Create(args) } => token::create(args),
+        Command::User { command } => user::run(command),
+        Command::Key { command } => key::run(command),
         Command::InitSecrets { out } => secrets::init(&out, &suite()),
         Command::Status(args) => status::show(&args),
         Command::Config { command } => {
@@ -98,8 +110,10 @@ fn run(config: &ConfigArgs, services: &str) -> anyhow::Result<()> {
     let suite = suite();
     let settings = suite.load(&presets::complete(&suite, options)?)?;
     let keys = keys::own(&settings)?;
+    keys::make_root(&settings)?;
     let is_inviting = settings.mode == Mode::Development || keys.as_ref().is_some_and(KeyFolder::is_new);
-    let invitation = keys.filter(|_| is_inviting).map(|keys| token::for_operator(&keys)).transpose()?;
+    let invitation =
+        keys.filter(|_| is_inviting).map(|keys| token::for_operator(keys.signer())).transpose()?;
     let mode = settings.mode;
     Ok(cli::run(settings, |addresses| cli::print(&banner::text(addresses, mode, invitation.as_deref())))?)
 }

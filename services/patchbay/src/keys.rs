@@ -1,5 +1,7 @@
-//! The keys of a lone machine: one that signs tokens, and the key set that makes the services believe it.
+//! The keys of a lone machine: one that signs tokens, the key set that makes the services believe it, and the one with
+//! which crypto-service wraps all that it keeps.
 
+use crate::root_key;
 use anyhow::Context;
 use patchbay_auth::{KeyOwner, Signer};
 use patchbay_chassis::Settings;
@@ -9,6 +11,32 @@ use std::path::{Path, PathBuf};
 pub(crate) struct KeyFolder {
     signer: Signer,
     is_new: bool,
+}
+
+/// Where a data folder's key that signs tokens is.
+pub(crate) fn issuer_key_file(data: &Path) -> PathBuf {
+    data.join("keys/token-signing.pem")
+}
+
+/// Where a data folder's root key is.
+pub(crate) fn root_key_file(data: &Path) -> PathBuf {
+    data.join("keys/root.key")
+}
+
+/// Makes the data folder's root key on first use, where crypto-service is configured to have it.
+pub(crate) fn make_root(settings: &Settings) -> anyhow::Result<()> {
+    let Some(data) = settings.shared.data.dir.as_deref() else { return Ok(()) };
+    let path = root_key_file(data);
+    let ours = path.display().to_string();
+    let is_ours = settings
+        .shown
+        .iter()
+        .any(|shown| shown.key == "crypto-service.root_key.file" && shown.value == ours.as_str());
+    if !is_ours {
+        return Ok(());
+    }
+    make_private(&data.join("keys"))?;
+    root_key::make(&path, 0o600)
 }
 
 /// Where the key set of a data folder is.
@@ -28,7 +56,7 @@ impl KeyFolder {
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
         let folder = data.join("keys");
         make_private(&folder)?;
-        let path = folder.join("token-signing.pem");
+        let path = issuer_key_file(data);
         let is_new = !path.exists();
         let signer = Signer::load_or_generate(&path, KeyOwner::Issuer)?;
         let jwks = jwks_file(data);

@@ -5,11 +5,16 @@
 
 mod banner;
 mod cli;
+mod key;
 mod keys;
+mod password;
 mod presets;
+mod remote;
+mod root_key;
 mod secrets;
 mod status;
 mod token;
+mod user;
 
 pub use cli::main;
 
@@ -20,5 +25,8 @@ const OPS_PORT: u16 = 9200;
 
 /// Every service, in the order in which they start.
 pub fn suite() -> Suite {
-    Suite::all_in_one("patchbay", OPS_PORT).with::<chat_gateway::ChatGateway>().with::<console::Console>()
+    Suite::all_in_one("patchbay", OPS_PORT)
+        .with::<crypto_service::CryptoService>()
+        .with::<chat_gateway::ChatGateway>()
+        .with::<console::Console>()
 }

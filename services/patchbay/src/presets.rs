@@ -1,11 +1,15 @@
 //! What the all-in-one presets over the services' defaults, so that it runs with no configuration. Files, variables
 //! and flags stand above.
 
-use crate::{cli::DATA, keys::jwks_file};
+use crate::{
+    cli::DATA,
+    keys::{issuer_key_file, jwks_file, root_key_file},
+};
 use patchbay_chassis::{
-    Mode, Options, Suite,
+    Mode, Options, Settings, Suite,
     config::{ConfigError, Layer},
 };
+use std::{net::SocketAddr, path::Path};
 
 /// What guests may do with `--dev`: chat in the lobby, nothing else.
 const DEV_GUEST_SCOPES: [&str; 4] = [
@@ -15,26 +19,54 @@ const DEV_GUEST_SCOPES: [&str; 4] = [
     "chat:presence:room/lobby",
 ];
 
+/// Stands for a key set that nobody has configured.
+const UNDECIDED: &str = "to be decided";
+
 /// This machine.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
 /// Adds the presets. The configuration is read once before, because paths depend on the data folder it names.
 pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, ConfigError> {
     let data = Layer::new("preset of the all-in-one").set("data.dir", DATA);
-    options.presets = vec![data.clone().set("auth.jwks_file", "to be decided")];
-    let first = suite.load(&options)?.shared;
-    let folder = first.data.dir.unwrap_or_else(|| DATA.into());
+    options.presets = vec![data.clone().set("auth.jwks_file", UNDECIDED)];
+    let first = suite.load(&options)?;
+    let folder = first.shared.data.dir.clone().unwrap_or_else(|| DATA.into());
     let mut base = data.set("auth.jwks_file", jwks_file(&folder).display().to_string());
-    if first.backplane.url.is_none() {
+    if first.shared.auth.jwks_file.as_deref() == Some(Path::new(UNDECIDED)) {
+        let issuer = issuer_key_file(&folder).display().to_string();
+        base = base.set("crypto-service.tokens.issuer_key_file", issuer);
+    }
+    if shown(&first, "crypto-service.root_key.passphrase_file").is_none() {
+        base = base.set("crypto-service.root_key.file", root_key_file(&folder).display().to_string());
+    }
+    if let Some(url) = console_url(&first) {
+        base = base.set("crypto-service.accounts.console_url", url);
+    }
+    if first.shared.backplane.url.is_none() {
         base = base.set("backplane.file", folder.join("backplane.redb").display().to_string());
     }
-    // Browsers come to the gateway through the console beside it, which tells where they are.
-    base = base.set("chat-gateway.listen.trusted_proxies", LOOPBACK.to_vec());
+    // Browsers come to the services through the console beside them, which tells where they are.
+    for service in ["chat-gateway", "crypto-service"] {
+        base = base.set(&format!("{service}.listen.trusted_proxies"), LOOPBACK.to_vec());
+    }
     options.presets = vec![base];
     if options.mode == Mode::Development {
         options.presets.push(development());
     }
     Ok(options)
+}
+
+/// Where a browser on this machine opens the console; not known where the system is to choose the port.
+fn console_url(settings: &Settings) -> Option<String> {
+    let listen: SocketAddr = shown(settings, "console.http.listen")?.parse().ok()?;
+    let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
+    let host = if is_here { "localhost".to_owned() } else { listen.ip().to_string() };
+    (listen.port() != 0).then(|| format!("http://{host}:{}", listen.port()))
+}
+
+/// A text that is in effect.
+fn shown<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
+    settings.shown.iter().find(|shown| shown.key == key)?.value.as_str()
 }
 
 fn development() -> Layer {

@@ -1,5 +1,6 @@
 //! `patchbay init-secrets`: the keys of services that run apart, made once and never changed.
 
+use crate::root_key;
 use anyhow::Context;
 use patchbay_auth::{KeyOwner, Scope, Signer};
 use patchbay_chassis::{Suite, cli};
@@ -13,7 +14,7 @@ use std::{
 const CONTAINER_USER: u32 = 65532;
 
 /// Writes one folder for each reader, so that a container can be given its own alone: `issuer/token-signing.pem`,
-/// `<service>/service.pem`, and `public/jwks.json` with the public halves of all.
+/// `<service>/service.pem`, `crypto-service/root.key`, and `public/jwks.json` with the public halves of all.
 pub(crate) fn init(folder: &Path, suite: &Suite) -> anyhow::Result<()> {
     let issuer = key(&folder.join("issuer"), "token-signing.pem", KeyOwner::Issuer)?;
     let mut jwks = issuer.jwks();
@@ -22,6 +23,9 @@ pub(crate) fn init(folder: &Path, suite: &Suite) -> anyhow::Result<()> {
         let scopes = calls.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
         jwks.merge(key(&folder.join(service), "service.pem", owner)?.jwks().allowing(&scopes));
     }
+    let root = folder.join("crypto-service/root.key");
+    root_key::make(&root, 0o400)?;
+    hand_over(&root).with_context(|| given(&root))?;
     let public = folder.join("public");
     make(&public)?;
     let path = public.join("jwks.json");
@@ -38,9 +42,12 @@ fn key(folder: &Path, name: &str, owner: KeyOwner) -> anyhow::Result<Signer> {
     make(folder)?;
     let path = folder.join(name);
     let signer = Signer::load_or_generate(&path, owner)?;
-    hand_over(&path)
-        .with_context(|| format!("could not give {} to user {CONTAINER_USER}", path.display()))?;
+    hand_over(&path).with_context(|| given(&path))?;
     Ok(signer)
+}
+
+fn given(path: &Path) -> String {
+    format!("could not give {} to user {CONTAINER_USER}", path.display())
 }
 
 /// Gives a key to the containers' user. Whoever is not root cannot, and then is that user or runs no containers.

@@ -81,7 +81,7 @@ fn figures(node: &Node) -> String {
 
 #[tokio::main(flavor = "current_thread")]
 async fn nodes(args: &StatusArgs) -> anyhow::Result<ListNodesResponse> {
-    let token = token::for_operator(&KeyFolder::open(&args.data)?)?;
+    let token = token::for_operator(KeyFolder::open(&args.data)?.signer())?;
     let endpoint = Endpoint::from_shared(args.console.clone())?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let mut client = OverviewClient::new(endpoint.connect().await.context("the console does not answer")?);
     let mut request = Request::new(ListNodesRequest {});

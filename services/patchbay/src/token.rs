@@ -1,4 +1,4 @@
-//! `patchbay token create`: signs tokens until a service does.
+//! `patchbay token create`: signs tokens with the issuer's key, whether crypto-service runs or not.
 
 use crate::{cli::DATA, keys::KeyFolder};
 use anyhow::Context;
@@ -46,10 +46,10 @@ pub(crate) fn create(args: TokenArgs) -> anyhow::Result<()> {
     Ok(cli::print(&token)?)
 }
 
-/// A token for the operator of this machine: for the console's first link, and for `status`.
-pub(crate) fn for_operator(keys: &KeyFolder) -> anyhow::Result<String> {
+/// A token for the operator of this machine: for the console's first link, and for commands that call a service.
+pub(crate) fn for_operator(signer: &Signer) -> anyhow::Result<String> {
     let claims = Claims { name: Some("Operator".to_owned()), ..Claims::new("operator", vec![Scope::Admin]) };
-    mint(keys.signer(), claims)
+    mint(signer, claims)
 }
 
 fn mint(signer: &Signer, claims: Claims) -> anyhow::Result<String> {
