@@ -91,3 +91,76 @@ fn unpadded_length(plaintext: &[u8]) -> Option<usize> {
     let wrong = std::hint::black_box(wrong);
     (wrong == 0).then(|| plaintext.len() - usize::from(padding))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hex::decode;
+
+    /// NIST SP 800-38A, section F.2.5, with a block of padding behind.
+    #[test]
+    fn as_specified() {
+        let key = decode("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4").unwrap();
+        let plaintext = decode(
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51\
+             30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710",
+        )
+        .unwrap();
+        let iv: [u8; 16] = decode("000102030405060708090a0b0c0d0e0f").unwrap().try_into().unwrap();
+        let key = Key::new(&key).unwrap();
+        let mut message = Vec::new();
+        key.encrypt_with(iv, &plaintext, &mut message).unwrap();
+        let expected = "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d\
+                        39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b";
+        assert_eq!(message[16..80], decode(expected).unwrap());
+        assert_eq!(message.len(), 16 + 64 + 16);
+        assert_eq!(key.decrypt(&message).unwrap().expose(), plaintext);
+    }
+
+    #[test]
+    fn every_length_comes_back_under_a_new_iv_each_time() {
+        let key = Key::new(&[7; 32]).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..70 {
+            let plaintext = vec![0x5a; length];
+            let mut message = vec![1, 2, 3];
+            key.encrypt_into(&plaintext, &mut message).unwrap();
+            assert_eq!(message[..3], [1, 2, 3]);
+            assert_eq!(message.len(), 3 + 16 + (length / 16 + 1) * 16);
+            assert!(seen.insert(message[3..19].to_vec()));
+            assert_eq!(key.decrypt(&message[3..]).unwrap().expose(), plaintext);
+        }
+    }
+
+    #[test]
+    fn padding_is_right_or_the_error_is_the_same() {
+        let is_right = |block: &[u8; 16]| {
+            let count = usize::from(block[15]);
+            (1..=16).contains(&count) && block[16 - count..].iter().all(|byte| usize::from(*byte) == count)
+        };
+        for last in 0..=255_u8 {
+            for changed in 0..16 {
+                for value in [last, last.wrapping_add(1), 0] {
+                    let mut block = [last; 16];
+                    block[changed] = value;
+                    let expected = is_right(&block).then(|| 16 - usize::from(block[15]));
+                    assert_eq!(unpadded_length(&block), expected, "{block:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_gives_the_same_error() {
+        let key = Key::new(&[7; 32]).unwrap();
+        for length in [0, 1, 15, 16, 17, 31, 33, 47, 49] {
+            assert_eq!(key.decrypt(&vec![0; length]), Err(Error::Decryption), "{length}");
+        }
+        let mut message = Vec::new();
+        key.encrypt_into(b"attack at dawn", &mut message).unwrap();
+        // The last byte of the IV ends up in the padding of a single block: 2 becomes 3.
+        message[15] ^= 1;
+        assert_eq!(key.decrypt(&message), Err(Error::Decryption));
+        assert!(matches!(Key::new(&[0; 16]), Err(Error::Key(_))));
+    }
+}

@@ -208,3 +208,7 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -75,7 +75,7 @@ type Parts = (Cost, Vec<u8>, Vec<u8>);
 fn parse(hash: &str) -> Result<Parts, Error> {
     let fields: Vec<&str> = hash.split('$').collect();
     match fields.as_slice() {
-        ["", "2a" | "2b" | "2y", cost, rest] => {
+        ["", "2a" | "2b" | "2y", cost, rest] if cost.len() == 2 => {
             let (salt, output) = bcrypt_parts(rest)?;
             Ok((Cost::Bcrypt { cost: number(cost)? }, salt, output))
         }
