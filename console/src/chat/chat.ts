@@ -1,7 +1,8 @@
 /** The one chat of the page: the client with the person's identity and the rooms that the browser remembers. */
 
 import { computed, watch } from 'vue'
-import { session } from '../session'
+import { tokenRefused } from '../account/keeping'
+import { claims, session } from '../session'
 import { ChatClient } from './client'
 import { isRoomName } from './protocol'
 import { openWebSocket } from './websocket'
@@ -39,11 +40,27 @@ export function leaveRoom(name: string): void {
 }
 
 // Another person, or a guest with another name: everything is read anew as that person.
-watch([() => session.token, () => session.guest], () => {
+watch([() => claims.value?.subject, () => session.guest], () => {
   if (chat.state.phase.name === 'idle') return
   chat.reset()
   startChat()
 })
+
+// The same person with a new token: the connection lives on with it.
+watch(
+  () => session.token,
+  (token) => {
+    if (token !== null) chat.takeToken(token)
+  },
+)
+
+// A token that ended while the machine slept: where a session is kept, the next one comes by itself.
+watch(
+  () => chat.state.phase,
+  (phase) => {
+    if (phase.name === 'stopped' && phase.advice === 'new-token') tokenRefused()
+  },
+)
 
 addEventListener('online', () => {
   if (chat.state.phase.name === 'waiting') chat.start()

@@ -113,6 +113,13 @@ export class ChatClient {
     for (const name of names) this.join(name)
   }
 
+  /** Goes on with a new token of the same person: told on the connection, or with the next greeting. */
+  takeToken(token: string): void {
+    const { phase } = this.state
+    if (phase.name === 'connected') this.act('refresh', { token })
+    else if (phase.name === 'stopped' && phase.advice === 'new-token') this.start()
+  }
+
   join(name: string): void {
     if (this.state.rooms.has(name)) return
     this.state.rooms.set(name, newRoom(name))

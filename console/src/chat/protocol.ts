@@ -85,6 +85,7 @@ export interface Verbs {
     }
     result: Connected
   }
+  refresh: { request: { token: string }; result: { expires_in: number } }
   subscribe: { request: { channel: string; recover?: Position; join_leave?: boolean }; result: Subscribed }
   unsubscribe: { request: { channel: string }; result: object }
   publish: { request: { channel: string; data: unknown; key?: string; reply_to?: number }; result: Position }

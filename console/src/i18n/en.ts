@@ -1,5 +1,11 @@
 /** English. Every other language has the same keys. `{name}` is filled in; `.one` and `.other` go by number. */
+import { identity } from './en/identity'
+import { keys } from './en/keys'
+
 export const en = {
+  ...identity,
+  ...keys,
+
   'nav.label': 'Pages',
   'nav.skip': 'Skip to content',
   'nav.overview': 'Overview',
@@ -39,9 +45,7 @@ export const en = {
   'overview.spoken.one': '{n} replica runs, {ready} ready.',
   'overview.spoken.other': '{n} replicas run, {ready} ready.',
   'overview.noToken': 'Sign in to see what runs',
-  'overview.noTokenText': 'The overview needs a token that allows it. Make one on the machine that runs Patchbay:',
-  'overview.noTokenThen':
-    'Then paste the last line of its output in the settings. The token stays in this tab and expires by itself.',
+  'overview.noTokenText': 'The overview is for those who are signed in.',
   'overview.chatWithout': 'Chat as a guest',
   'overview.trouble.bad-token': 'The token is not valid here, or it has expired. Sign in with a new one.',
   'overview.trouble.not-allowed':
@@ -56,6 +60,7 @@ export const en = {
   'state.unknown': 'Unknown',
   'replica.upFor': '{version}, up {uptime}',
   'service.chat-gateway': 'Rooms, history and presence over WebSocket',
+  'service.crypto-service': 'Accounts, tokens and keys',
   'service.console': 'These pages and their calls',
   'figure.perSecond': '{n}/s',
   'figure.soon': '…',
@@ -68,13 +73,15 @@ export const en = {
   'figure.requests': 'Requests',
 
   'settings.title': 'Settings',
-  'settings.signIn': 'Sign in with a token',
+  'settings.signIn': 'With a token',
   'settings.makeToken': 'Make a token on the machine that runs Patchbay, and paste the last line of its output:',
   'settings.token': 'Token',
   'settings.tokenKept': 'The token is kept for this tab only and is gone when you close it.',
   'settings.notAToken': 'That is not a token. A token has three parts with dots between them.',
   'settings.subject': 'Signed in as',
   'settings.scopes': 'Allowed',
+  'settings.signedIn': 'Signed in',
+  'settings.sessionKept': 'This browser keeps you signed in until you sign out.',
   'settings.expires': 'Until',
   'settings.signOut': 'Sign out',
   'settings.guest': 'As a guest',
@@ -92,7 +99,7 @@ export const en = {
   'join.title': 'Join the chat',
   'join.text': 'Choose the name and the picture that others will see.',
   'join.enter': 'Enter as a guest',
-  'join.haveToken': 'Do you have a token?',
+  'join.haveAccount': 'Do you have an account?',
 
   'rooms.title': 'Rooms',
   'rooms.open': 'Show rooms',
@@ -169,7 +176,6 @@ export const en = {
   'connection.nextTry.other': 'Next try in {n} seconds.',
   'connection.retryNow': 'Try now',
   'connection.tryAgain': 'Try again',
-  'connection.settings': 'Settings',
   'connection.recovered.one': 'The connection is back. {n} missed message was recovered.',
   'connection.recovered.other': 'The connection is back. {n} missed messages were recovered.',
   'connection.nothingMissed': 'The connection is back. Nothing was missed.',

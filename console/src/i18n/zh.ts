@@ -1,7 +1,12 @@
 /** 简体中文。键与英文相同。 */
 import type { Key } from '.'
+import { identity } from './zh/identity'
+import { keys } from './zh/keys'
 
 export const zh: Record<Key, string> = {
+  ...identity,
+  ...keys,
+
   'nav.label': '页面',
   'nav.skip': '跳到正文',
   'nav.overview': '总览',
@@ -41,8 +46,7 @@ export const zh: Record<Key, string> = {
   'overview.spoken.one': '{n} 个副本在运行，其中 {ready} 个就绪。',
   'overview.spoken.other': '{n} 个副本在运行，其中 {ready} 个就绪。',
   'overview.noToken': '登录后查看运行情况',
-  'overview.noTokenText': '查看总览需要有相应权限的令牌。请在运行 Patchbay 的机器上生成：',
-  'overview.noTokenThen': '然后把输出的最后一行粘贴到设置页。令牌只保存在当前标签页，并会自动过期。',
+  'overview.noTokenText': '总览只对已登录的人开放。',
   'overview.chatWithout': '以访客身份聊天',
   'overview.trouble.bad-token': '令牌无效或已过期，请用新的令牌登录。',
   'overview.trouble.not-allowed': '该令牌无权查看总览：需要 console:read:overview 或 admin 权限。',
@@ -55,6 +59,7 @@ export const zh: Record<Key, string> = {
   'state.unknown': '未知',
   'replica.upFor': '{version}，已运行 {uptime}',
   'service.chat-gateway': '通过 WebSocket 提供房间、历史消息和在线状态',
+  'service.crypto-service': '账号、令牌和密钥',
   'service.console': '这些页面及其调用',
   'figure.perSecond': '{n}/秒',
   'figure.soon': '…',
@@ -67,13 +72,15 @@ export const zh: Record<Key, string> = {
   'figure.requests': '请求',
 
   'settings.title': '设置',
-  'settings.signIn': '用令牌登录',
+  'settings.signIn': '使用令牌',
   'settings.makeToken': '在运行 Patchbay 的机器上生成令牌，并粘贴输出的最后一行：',
   'settings.token': '令牌',
   'settings.tokenKept': '令牌只保存在当前标签页，关闭后即消失。',
   'settings.notAToken': '这不是令牌。令牌由三部分组成，中间用点隔开。',
   'settings.subject': '当前身份',
   'settings.scopes': '权限',
+  'settings.signedIn': '已登录',
+  'settings.sessionKept': '此浏览器会保持登录，直到你退出。',
   'settings.expires': '有效期至',
   'settings.signOut': '退出登录',
   'settings.guest': '访客身份',
@@ -91,7 +98,7 @@ export const zh: Record<Key, string> = {
   'join.title': '加入聊天',
   'join.text': '选择其他人会看到的名字和头像。',
   'join.enter': '以访客身份进入',
-  'join.haveToken': '已有令牌？',
+  'join.haveAccount': '已有账号？',
 
   'rooms.title': '房间',
   'rooms.open': '显示房间',
@@ -168,7 +175,6 @@ export const zh: Record<Key, string> = {
   'connection.nextTry.other': '{n} 秒后重试。',
   'connection.retryNow': '立即重试',
   'connection.tryAgain': '重试',
-  'connection.settings': '设置',
   'connection.recovered.one': '连接已恢复，补回了 {n} 条错过的消息。',
   'connection.recovered.other': '连接已恢复，补回了 {n} 条错过的消息。',
   'connection.nothingMissed': '连接已恢复，没有错过任何消息。',

@@ -1,9 +1,9 @@
 /** Asks the console service which replicas run: grpc-web on the page's own origin, with the person's token. */
 
-import { Code, ConnectError, createClient, type Interceptor } from '@connectrpc/connect'
-import { createGrpcWebTransport } from '@connectrpc/connect-web'
+import { Code, ConnectError } from '@connectrpc/connect'
 import { timestampMs } from '@bufbuild/protobuf/wkt'
-import { NodeState, Overview, type ListNodesResponse } from '../gen/patchbay/console/v1/console_pb'
+import { overview } from '../calls/clients'
+import { NodeState, type ListNodesResponse } from '../gen/patchbay/console/v1/console_pb'
 import { session } from '../session'
 
 export interface Replica {
@@ -27,6 +27,7 @@ export interface Snapshot {
 /** Why there is no snapshot. */
 export type Trouble = 'no-token' | 'bad-token' | 'not-allowed' | 'unreachable'
 
+/** The overview is asked for again and again, so that one question may be given up early. */
 const TIMEOUT_MS = 5_000
 
 const STATES: Record<NodeState, Replica['state']> = {
@@ -36,24 +37,10 @@ const STATES: Record<NodeState, Replica['state']> = {
   [NodeState.NOT_READY]: 'not-ready',
 }
 
-const withToken: Interceptor = (next) => (request) => {
-  if (session.token !== null) request.header.set('authorization', `Bearer ${session.token}`)
-  return next(request)
-}
-
-const overview = createClient(
-  Overview,
-  createGrpcWebTransport({
-    baseUrl: globalThis.location?.origin ?? '',
-    interceptors: [withToken],
-    defaultTimeoutMs: TIMEOUT_MS,
-  }),
-)
-
 export async function listNodes(): Promise<Snapshot | Trouble> {
   if (session.token === null) return 'no-token'
   try {
-    return snapshot(await overview.listNodes({}))
+    return snapshot(await overview.listNodes({}, { timeoutMs: TIMEOUT_MS }))
   } catch (error) {
     return trouble(ConnectError.from(error).code)
   }

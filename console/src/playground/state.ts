@@ -1,0 +1,58 @@
+/** What the playground's tools share while the page lives: the key that is tried, and inputs that one tool gives another. */
+
+import { reactive, shallowRef } from 'vue'
+import { keys } from '../calls/clients'
+import type { Key } from '../gen/patchbay/crypto/v1/keys_pb'
+import { bytesOf, textOf, type Format } from '../keys/bytes'
+import { typeFacts, type Purpose } from '../keys/types'
+
+export interface Input {
+  text: string
+  format: Format
+}
+
+export const TOOLS = ['encrypt', 'decrypt', 'sign', 'verify', 'hmac', 'hash', 'encode'] as const
+export type Tool = (typeof TOOLS)[number]
+
+/** Keys in a list to choose from; a name may also be typed. */
+const MOST_KEYS = 1000
+
+export const inputs = reactive({
+  key: '',
+  plaintext: input('text'),
+  ciphertext: input('base64'),
+  associated: input('text'),
+  message: input('text'),
+  signature: input('base64'),
+  tag: input('hex'),
+})
+
+/** The keys that the person may list; nothing where that is not allowed. */
+export const known = shallowRef<Key[]>()
+
+export async function loadKeys(): Promise<void> {
+  known.value = (await keys.listKeys({ pageSize: MOST_KEYS })).keys.filter((key) => !key.disabled)
+}
+
+export function keysFor(...purposes: Purpose[]): Key[] {
+  const suits = (key: Key) => typeFacts(key.type)?.purposes.some((purpose) => purposes.includes(purpose))
+  return known.value?.filter(suits) ?? []
+}
+
+export function keyNamed(name: string): Key | undefined {
+  return known.value?.find((key) => key.name === name)
+}
+
+/** Bytes of an input that is known to be valid, for the button that sends it waits for that. */
+export function bytesIn({ text, format }: Input): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytesOf(text, format) ?? [])
+}
+
+/** Puts bytes into an input, in its format. */
+export function fill(input: Input, bytes: Uint8Array): void {
+  input.text = textOf(bytes, input.format) ?? ''
+}
+
+function input(format: Format): Input {
+  return { text: '', format }
+}
