@@ -47,7 +47,7 @@ impl Service for CryptoService {
             socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
         let core = Core::open(config, context).await?;
         let routes = grpc::routes(&core);
-        rest::serve(&core, socket, &routes);
+        rest::serve(&core, socket, &routes)?;
         let mut listeners = vec![Listening {
             name: "http",
             address,

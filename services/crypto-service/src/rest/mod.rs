@@ -1,8 +1,94 @@
-//! REST: the same calls as gRPC in JSON.
+//! REST: the same calls as gRPC, in JSON. Every unary method of the table has a door, beside them are the public keys at
+//! `/.well-known/jwks.json`, the digest of a body of any size, and the paths of Vault's Transit engine.
+//!
+//! Nothing is decided here: each request becomes a call of the gRPC services of this process, behind the same layer that
+//! asks who is calling.
 
-use crate::core::Core;
-use std::sync::Arc;
+mod credentials;
+mod digest;
+mod frame;
+mod key_set;
+mod server;
+
+use crate::{core::Core, grpc, vault};
+use axum::{Router, middleware::from_fn_with_state};
+use credentials::Credentials;
+use frame::Frame;
+use patchbay_auth::{GrpcAuthLayer, Identity};
+use patchbay_chassis::StartError;
+use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
+use server::Server;
+use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tower::{Layer, util::MapRequestLayer};
+
+/// Time for a call, when the caller asks for no less; the same as gRPC's.
+const CALL: Duration = Duration::from_secs(30);
 
 /// Serves REST until the process stops.
-pub(crate) fn serve(_core: &Arc<Core>, _socket: TcpListener, _grpc: &tonic::service::Routes) {}
+pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Result<(), StartError> {
+    let router =
+        router(core, grpc).map_err(|error| StartError::failed("make the table of REST paths", error))?;
+    let server = Server {
+        listener: socket,
+        router,
+        limits: core.config.limits.clone(),
+        context: core.context.clone(),
+    };
+    core.context.tasks.spawn_critical("http", server.run());
+    Ok(())
+}
+
+fn router(core: &Arc<Core>, grpc: &Routes) -> Result<Router, DoorError> {
+    let calls = calls(core, grpc);
+    let limits = limits(core);
+    let credentials = Credentials::new(core, calls.clone());
+    let doors = doors(&calls, limits)?
+        .merge(digest::router(calls.clone(), limits))
+        .merge(key_set::router(calls.clone(), limits))
+        .merge(vault::router(core, calls, limits));
+    Ok(doors
+        .layer(from_fn_with_state(Arc::new(credentials), credentials::admit))
+        .layer(from_fn_with_state(Arc::new(Frame::new(core)), frame::around)))
+}
+
+/// All methods of the table that have a door.
+fn doors(calls: &Calls, limits: Limits) -> Result<Router, DoorError> {
+    let table = grpc::METHODS.iter().filter_map(|method| Some((method.path, method.door?)));
+    let begun = Transcoder::new(patchbay_proto::DESCRIPTOR_SET, calls.clone(), limits)?;
+    let transcoder =
+        table.into_iter().try_fold(begun, |made, (rpc, door)| made.door(door.verb, door.path, rpc))?;
+    Ok(transcoder.into_router())
+}
+
+fn limits(core: &Core) -> Limits {
+    let limits = &core.config.limits;
+    Limits { body: limits.body.as_usize(), arrival: limits.request_timeout.duration(), call: CALL }
+}
+
+/// The gRPC services of this process, behind the layer that asks who is calling.
+fn calls(core: &Core, grpc: &Routes) -> Calls {
+    let auth = GrpcAuthLayer::new(Arc::clone(&core.context.auth), grpc::methods());
+    patchbay_transcode::calls(auth.layer(MapRequestLayer::new(name_caller).layer(grpc.clone().prepare())))
+}
+
+/// Puts who is calling on the request's span.
+fn name_caller(request: http::Request<tonic::body::Body>) -> http::Request<tonic::body::Body> {
+    if let Some(identity) = request.extensions().get::<Arc<Identity>>() {
+        tracing::Span::current().record("enduser.id", &*identity.subject);
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_of_the_table_has_a_place() {
+        let nowhere = patchbay_transcode::calls(Routes::default());
+        let limits = Limits { body: 1, arrival: CALL, call: CALL };
+        drop(doors(&nowhere, limits).expect("the table fits the descriptors"));
+    }
+}

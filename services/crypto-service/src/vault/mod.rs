@@ -1,1 +1,200 @@
-//! The client protocol of Vault's Transit engine, in the words of this service's own calls.
+//! The client protocol of Vault's Transit engine, as OpenBao speaks it too, in the words of this service's own calls.
+//!
+//! Paths under `/v1/transit/`, and the few others that clients look at before they begin. Every request becomes calls of the gRPC
+//! services of this process, so that permissions, limits and the audit log are the same; `docs/guides/vault.md` says what differs
+//! from Vault.
+
+mod batch;
+mod body;
+mod cipher;
+mod export;
+mod frame;
+mod key;
+mod keys;
+mod session;
+mod signature;
+mod system;
+mod tools;
+
+use crate::core::Core;
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing,
+};
+use body::Fields;
+use frame::{Answer, Refusal};
+use http::{Method, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use patchbay_transcode::{Calls, Limits, Problem};
+use session::Session;
+use std::sync::Arc;
+
+/// What a handler gives back.
+type Outcome = Result<Answer, Refusal>;
+
+/// What all requests share.
+struct Vault {
+    core: Arc<Core>,
+    calls: Calls,
+    limits: Limits,
+}
+
+/// What Vault calls the methods of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Read,
+    List,
+    Write,
+    Delete,
+    Other,
+}
+
+/// The paths of Vault's clients.
+pub(crate) fn router(core: &Arc<Core>, calls: Calls, limits: Limits) -> Router {
+    let vault = Arc::new(Vault { core: Arc::clone(core), calls, limits });
+    Router::new()
+        .route("/v1/transit/{*rest}", routing::any(transit))
+        .route("/v1/sys/health", routing::any(system::health))
+        .route("/v1/sys/seal-status", routing::any(system::seal_status))
+        .route("/v1/auth/token/lookup-self", routing::any(lookup_self))
+        .with_state(vault)
+}
+
+/// Whether a path is one of Vault's, so that errors are in its form.
+pub(crate) fn speaks(path: &str) -> bool {
+    ["/v1/transit/", "/v1/sys/", "/v1/auth/token/"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// An error that was found before a handler was called.
+pub(crate) fn refusal(problem: &Problem) -> Response {
+    Refusal::from(problem).into_response()
+}
+
+async fn transit(
+    State(vault): State<Arc<Vault>>,
+    Path(rest): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let answered = vault.answer(&rest, request).await;
+    answered.map_or_else(IntoResponse::into_response, |answer| answer.into_response(&vault.core.context.ids))
+}
+
+async fn lookup_self(State(vault): State<Arc<Vault>>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let session = vault.session(&parts);
+    let answered = system::lookup_self(&session);
+    answered.map_or_else(IntoResponse::into_response, |answer| answer.into_response(&vault.core.context.ids))
+}
+
+impl Vault {
+    fn session(&self, parts: &http::request::Parts) -> Session {
+        Session::new(&self.core, &self.calls, parts, self.limits.call)
+    }
+
+    async fn answer(&self, path: &str, request: Request<Body>) -> Outcome {
+        let (parts, body) = request.into_parts();
+        let verb = Verb::of(&parts.method, parts.uri.query().unwrap_or_default());
+        let session = self.session(&parts);
+        let body = self.read(body).await?;
+        let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+        dispatch(&session, verb, &segments, &body).await
+    }
+
+    /// The body, whatever it says of its type: clients of Vault often say nothing.
+    async fn read(&self, body: Body) -> Result<Fields, Refusal> {
+        let limited = Limited::new(body, self.limits.body).collect();
+        let read = tokio::time::timeout(self.limits.arrival, limited).await;
+        let read = read.map_err(|_| Refusal::from(&Problem::too_slow()))?;
+        let body = read.map_err(|error| match error.is::<LengthLimitError>() {
+            true => Refusal::from(&Problem::too_large(self.limits.body)),
+            false => Refusal::bad("the body broke off"),
+        })?;
+        Fields::parse(&body.to_bytes())
+    }
+}
+
+impl Verb {
+    fn of(method: &Method, query: &str) -> Self {
+        match method.as_str() {
+            "GET" if form_urlencoded::parse(query.as_bytes()).any(|(k, v)| k == "list" && v == "true") => {
+                Self::List
+            }
+            "GET" => Self::Read,
+            "LIST" => Self::List,
+            "POST" | "PUT" => Self::Write,
+            "DELETE" => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+}
+
+async fn dispatch(session: &Session, verb: Verb, path: &[&str], body: &Fields) -> Outcome {
+    match (verb, path) {
+        (Verb::List, ["keys"]) => keys::list(session).await,
+        (Verb::Read, ["keys", name]) => keys::read(session, name).await,
+        (Verb::Write, ["keys", name]) => keys::create(session, name, body).await,
+        (Verb::Delete, ["keys", name]) => keys::delete(session, name).await,
+        (Verb::Write, ["keys", name, "config"]) => keys::config(session, name, body).await,
+        (Verb::Write, ["keys", name, "rotate"]) => keys::rotate(session, name).await,
+        (Verb::Write, ["keys", name, "trim"]) => keys::trim(session, name, body).await,
+        (Verb::Write | Verb::Delete, ["keys", name, "soft-delete"]) => keys::soft_delete(session, name).await,
+        (Verb::Write, ["keys", name, "soft-delete-restore"]) => keys::undelete(session, name).await,
+        (Verb::Read, ["export", kind, name]) => export::export(session, kind, name, None).await,
+        (Verb::Read, ["export", kind, name, version]) => {
+            export::export(session, kind, name, Some(version)).await
+        }
+        (Verb::Read, ["backup", name]) => export::backup(session, name).await,
+        (Verb::Write, ["restore"]) => export::restore(session, None, body).await,
+        (Verb::Write, ["restore", name]) => export::restore(session, Some(name), body).await,
+        (Verb::Read, ["cache-config"]) => Ok(tools::cache_config()),
+        (Verb::Write, _) => write(session, path, body).await,
+        _ => Err(no_such(path)),
+    }
+}
+
+async fn write(session: &Session, path: &[&str], body: &Fields) -> Outcome {
+    match path {
+        ["encrypt", name] => cipher::encrypt(session, name, body).await,
+        ["decrypt", name] => cipher::decrypt(session, name, body).await,
+        ["rewrap", name] => cipher::rewrap(session, name, body).await,
+        ["datakey", kind, name] => cipher::data_key(session, kind, name, body).await,
+        ["sign", name] => signature::sign(session, name, None, body).await,
+        ["sign", name, algorithm] => signature::sign(session, name, Some(algorithm), body).await,
+        ["verify", name] => signature::verify(session, name, None, body).await,
+        ["verify", name, algorithm] => signature::verify(session, name, Some(algorithm), body).await,
+        ["hmac", name] => signature::hmac(session, name, None, body).await,
+        ["hmac", name, algorithm] => signature::hmac(session, name, Some(algorithm), body).await,
+        ["random"] => tools::random(session, None, body).await,
+        ["random", "platform" | "seal" | "all"] => tools::random(session, None, body).await,
+        ["random", bytes] | ["random", "platform" | "seal" | "all", bytes] => {
+            tools::random(session, Some(bytes), body).await
+        }
+        ["hash"] => tools::hash(session, None, body).await,
+        ["hash", algorithm] => tools::hash(session, Some(algorithm), body).await,
+        _ => Err(no_such(path)),
+    }
+}
+
+/// Why there is no such path, as clearly as it can be said.
+fn no_such(path: &[&str]) -> Refusal {
+    match path {
+        ["wrapping_key"] | ["byok-export", ..] | ["keys", _, "import" | "import_version"] => {
+            Refusal::not_offered(
+                "wrapped keys are not offered; import a key with POST /v1/keys/{name}/import of the REST interface",
+            )
+        }
+        ["config", "keys"] | ["cache-config"] => {
+            Refusal::not_offered("this cannot be changed here; see the configuration of the service")
+        }
+        ["keys", _, "csr" | "set-certificate"] => Refusal::not_offered("certificates are not offered here"),
+        [
+            "keys" | "export" | "encrypt" | "decrypt" | "rewrap" | "datakey" | "sign" | "verify" | "hmac"
+            | "random" | "hash" | "backup" | "restore",
+            ..,
+        ] => Refusal::unsupported(),
+        _ => Refusal::no_route(path),
+    }
+}

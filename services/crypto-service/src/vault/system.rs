@@ -1,0 +1,72 @@
+//! What clients look at before they begin: whether there is a server, and who they are.
+
+use super::{
+    Outcome,
+    frame::{Answer, Refusal},
+    session::Session,
+};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::Method;
+use jiff::Timestamp;
+use patchbay_auth::TokenError;
+use patchbay_transcode::Problem;
+use serde_json::json;
+
+/// `GET` or `HEAD /v1/sys/health`. There is no seal: a replica without its root key does not start.
+pub(super) async fn health(method: Method) -> Response {
+    let health = json!({
+        "initialized": true, "sealed": false, "standby": false, "performance_standby": false,
+        "version": patchbay_chassis::VERSION, "cluster_name": "patchbay"
+    });
+    std::future::ready(answer(&method, health)).await
+}
+
+/// `GET /v1/sys/seal-status`.
+pub(super) async fn seal_status(method: Method) -> Response {
+    let status = json!({
+        "type": "patchbay", "initialized": true, "sealed": false, "t": 0, "n": 0, "progress": 0, "nonce": "",
+        "version": patchbay_chassis::VERSION, "migration": false, "recovery_seal": false, "storage_type": "patchbay"
+    });
+    std::future::ready(answer(&method, status)).await
+}
+
+fn answer(method: &Method, body: serde_json::Value) -> Response {
+    match *method {
+        Method::GET | Method::HEAD => Json(body).into_response(),
+        _ => Refusal::unsupported().into_response(),
+    }
+}
+
+/// `GET /v1/auth/token/lookup-self`: who the caller is. Scopes stand where Vault has policies.
+pub(super) fn lookup_self(session: &Session) -> Outcome {
+    let identity = session.identity().map_err(|error| refused(&error))?;
+    let now = session.now();
+    let ends = identity.expires_at.unwrap_or(now);
+    let scopes: Vec<String> = identity.scopes.iter().map(ToString::to_string).collect();
+    let end = i64::try_from(ends).ok().and_then(|ends| Timestamp::from_second(ends).ok()).unwrap_or_default();
+    Ok(Answer::data(json!({
+        "accessor": "",
+        "creation_time": 0,
+        "creation_ttl": 0,
+        "display_name": identity.name.as_deref().unwrap_or(&identity.subject),
+        "entity_id": identity.subject,
+        "expire_time": end.to_string(),
+        "explicit_max_ttl": 0,
+        "id": "",
+        "meta": null,
+        "num_uses": 0,
+        "orphan": true,
+        "path": "auth/token",
+        "policies": scopes,
+        "renewable": false,
+        "ttl": ends.saturating_sub(now),
+        "type": "service"
+    })))
+}
+
+fn refused(error: &TokenError) -> Refusal {
+    Refusal::from(&Problem::new(http::StatusCode::UNAUTHORIZED, error.reason(), error.to_string()))
+}
