@@ -11,9 +11,7 @@ pub use public::PublicKey;
 use crate::{Error, Message, Secret, digest::Algorithm, message::Sha2, pem};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
-    rsa::{
-        KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
-    },
+    rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey},
     signature::{RsaEncoding, RsaKeyPair},
 };
 use std::{fmt, ops::RangeInclusive};
@@ -159,11 +157,6 @@ fn check_bits(bits: usize) -> Result<(), Error> {
     }
     let (least, most) = BITS.into_inner();
     Err(Error::Key(format!("an RSA key must have {least} to {most} bits, and this one has {bits}")))
-}
-
-fn bits_of(key: &PublicEncryptingKey) -> Result<usize, Error> {
-    let bits = key.key_size_bits();
-    check_bits(bits).map(|()| bits)
 }
 
 #[cfg(test)]

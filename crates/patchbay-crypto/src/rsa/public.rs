@@ -1,7 +1,7 @@
 //! The public half of an RSA key.
 
-use super::{Salt, bits_of, schemes};
-use crate::{Error, Message, digest::Algorithm, message::Sha2};
+use super::{Salt, check_bits, schemes};
+use crate::{Error, Message, digest::Algorithm, message::Sha2, pem};
 use aws_lc_rs::{
     digest::Digest,
     encoding::{AsDer, PublicKeyX509Der},
@@ -30,14 +30,17 @@ struct Verifying {
 impl PublicKey {
     /// Takes a `SubjectPublicKeyInfo` (RFC 5280) in DER.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
-        let key = PublicEncryptingKey::from_der(der).map_err(|_| {
-            Error::Key("it is no SubjectPublicKeyInfo of an RSA key with 2048 to 4096 bits".into())
-        })?;
+        match pem::kind_of_spki(der)? {
+            pem::Kind::Rsa { bits } => check_bits(bits)?,
+            other => return Err(Error::Key(format!("it is {other}, not RSA"))),
+        }
+        let key = PublicEncryptingKey::from_der(der)
+            .map_err(|_| Error::Key("the numbers of this RSA key are not usable".into()))?;
         Self::new(key)
     }
 
     pub(super) fn new(key: PublicEncryptingKey) -> Result<Self, Error> {
-        let bits = bits_of(&key)?;
+        let bits = key.key_size_bits();
         let spki = AsDer::<PublicKeyX509Der<'_>>::as_der(&key).map_err(|_| Error::Library)?.as_ref().to_vec();
         Ok(Self {
             sha256: Verifying::parse(Sha2::Sha256, &spki)?,
