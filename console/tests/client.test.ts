@@ -193,3 +193,25 @@ test('typing is told now and then, not with every key', () => {
   client.typing(lobby(), false)
   expect(gateway.count('typing')).toBe(2)
 })
+
+describe('a new token of the same person', () => {
+  test('is told on the connection, which goes on', () => {
+    client.takeToken('h.new.s')
+    expect(gateway.last('refresh')['refresh']).toEqual({ token: 'h.new.s' })
+    gateway.say({ id: gateway.last('refresh').id, result: { expires_in: 900 } })
+    expect([gateway.sockets.length, client.state.phase.name, client.state.problem]).toEqual([1, 'connected', undefined])
+  })
+
+  test('brings back a connection whose token had ended', () => {
+    gateway.sockets.at(-1)?.closed(3005, 'token expired')
+    expect(client.state.phase.name).toBe('stopped')
+    client.takeToken('h.new.s')
+    expect([gateway.sockets.length, client.state.phase.name]).toEqual([2, 'connecting'])
+  })
+
+  test('waits for the greeting while there is no connection', () => {
+    gateway.sockets.at(-1)?.closed(1006, '')
+    client.takeToken('h.new.s')
+    expect([gateway.count('refresh'), client.state.phase.name]).toEqual([0, 'waiting'])
+  })
+})

@@ -30,8 +30,10 @@ interface Told {
 
 export function troubleOf(error: unknown): Trouble {
   if (isTold(error)) return error.trouble
-  const { code, rawMessage, details } = ConnectError.from(error)
-  const trouble: Trouble = { reason: REASONS[code] ?? 'OTHER', message: rawMessage }
+  const { code, rawMessage, details, cause } = ConnectError.from(error)
+  // What `fetch` throws when nobody is there.
+  const reason = cause instanceof TypeError ? 'UNREACHABLE' : (REASONS[code] ?? 'OTHER')
+  const trouble: Trouble = { reason, message: rawMessage }
   for (const detail of details) {
     if (!('type' in detail) || !('value' in detail) || !(detail.value instanceof Uint8Array)) continue
     if (detail.type === 'google.rpc.ErrorInfo') trouble.reason = firstText(detail.value) ?? trouble.reason
