@@ -17,16 +17,16 @@ const TEXT_PREFIXES: [&[u8]; 2] = [b"vault:v", b"patchbay:v"];
 
 /// A ciphertext, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Version of the key.
-    pub version: u32,
+    pub(crate) version: u32,
     /// What the key's type has made: nonce, ciphertext and tag, or the like.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Sealed {
     /// Reads either form.
-    pub fn parse(ciphertext: &Bytes) -> Option<Self> {
+    pub(crate) fn parse(ciphertext: &Bytes) -> Option<Self> {
         if ciphertext.first() == Some(&CIPHERTEXT) {
             return Self::parse_binary(ciphertext, CIPHERTEXT);
         }
@@ -52,7 +52,7 @@ impl Sealed {
 }
 
 /// Writes a ciphertext as `<prefix><version>:<base64>`; `None` for what is no ciphertext.
-pub fn text_form(prefix: &str, ciphertext: &Bytes) -> Option<String> {
+pub(crate) fn text_form(prefix: &str, ciphertext: &Bytes) -> Option<String> {
     let sealed = Sealed::parse(ciphertext)?;
     Some(format!("{prefix}{}:{}", sealed.version, STANDARD.encode(&sealed.body)))
 }

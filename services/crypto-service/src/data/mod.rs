@@ -15,7 +15,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-pub use format::{Sealed, text_form};
+pub(crate) use format::text_form;
 
 /// Messages computed in one go before others get their turn.
 const TURN: usize = 64;

@@ -53,7 +53,7 @@ methods! {
     "Accounts/SetPassword": scope ["accounts"."write"], PUT "/v1/accounts/{name}/password";
     "Accounts/ChangePassword": any, POST "/v1/password";
     "Accounts/UnlockAccount": scope ["accounts"."write"], POST "/v1/accounts/{name}/unlock";
-    "Accounts/PutGroup": scope ["accounts"."write"], PUT "/v1/groups/{group.name}";
+    "Accounts/PutGroup": scope ["accounts"."write"], PUT "/v1/groups";
     "Accounts/ListGroups": scope ["accounts"."read"], GET "/v1/groups";
     "Accounts/DeleteGroup": scope ["accounts"."write"], DELETE "/v1/groups/{name}";
     "Accounts/CreateApiKey": any, POST "/v1/api-keys";
