@@ -1,0 +1,9 @@
+//! Identity in process: two replicas of crypto-service over one backplane, called by gRPC, and a process that only verifies.
+
+mod accounts;
+mod credentials;
+mod grants;
+mod sessions;
+mod setup;
+mod tokens;
+mod world;

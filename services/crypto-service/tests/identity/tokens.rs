@@ -1,0 +1,159 @@
+//! Keys that sign, tokens for others, and tokens that nobody should believe.
+
+use crate::world::{PASSWORD, World, reason, texts, with};
+use anyhow::{Context as _, Result};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use patchbay_auth::{KeyOwner, Signer};
+use patchbay_proto::crypto::v1 as pb;
+use patchbay_testkit::wait::wait_for;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+
+fn kid(token: &str) -> Result<String> {
+    let header = token.split('.').next().context("a header")?;
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)?;
+    Ok(header["kid"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_new_key_signs_soon_and_tokens_of_the_old_one_stay_good() -> Result<()> {
+    let mut world = World::start().await?;
+    let admin = world.set_up().await?;
+    let another = world.another_process().await?;
+    let before = world.sign_in("root", PASSWORD).await?.token;
+    let request = with(&admin, pb::RotateSigningKeyRequest {});
+    let new = world.one.tokens.rotate_signing_key(request).await?.into_inner().key_id;
+    assert_ne!(kid(&world.sign_in("root", PASSWORD).await?.token)?, new, "it is told before it signs");
+    let mint = |world: &World| {
+        let mint = pb::MintTokenRequest { subject: "x".into(), ..Default::default() };
+        (world.other.tokens.clone(), with(&admin, mint))
+    };
+    // The other replica signs with it too.
+    let signed_by_new = async || {
+        let (mut tokens, request) = mint(&world);
+        let token = tokens.mint_token(request).await.ok()?.into_inner().token;
+        (kid(&token).ok()? == new).then_some(token)
+    };
+    let (after, took) = wait_for("the new key to sign", Duration::from_secs(15), signed_by_new).await?;
+    println!("the new key signed after {took:?}");
+    assert!(took > Duration::from_secs(3), "it was told {took:?} before it signed");
+    for token in [&before, &after] {
+        assert!(another.verify(token).is_ok());
+    }
+    let keys = world.one.tokens.get_key_set(pb::GetKeySetRequest {}).await?.into_inner().jwks_json;
+    let keys: Value = serde_json::from_str(&keys)?;
+    let keys = keys["keys"].as_array().context("a key set")?;
+    assert_eq!(keys.len(), 3, "the issuer's, the first and the new one");
+    for key in keys {
+        let mut members: Vec<&str> = key.as_object().context("a key")?.keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x"], "nothing private");
+    }
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn rotating_too_often_and_without_the_scope_is_refused() -> Result<()> {
+    let mut world = World::start().await?;
+    let admin = world.set_up().await?;
+    let rotate = |token: &str| with(token, pb::RotateSigningKeyRequest {});
+    let weak = world.keys.token("weak", &["tokens:mint:*"])?;
+    assert_eq!(reason(world.one.tokens.rotate_signing_key(rotate(&weak)).await), "PERMISSION_DENIED");
+    for _ in 1..16 {
+        world.one.tokens.rotate_signing_key(rotate(&admin)).await?;
+    }
+    assert_eq!(reason(world.other.tokens.rotate_signing_key(rotate(&admin)).await), "TOO_MANY_ATTEMPTS");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn tokens_are_minted_verified_and_revoked() -> Result<()> {
+    let mut world = World::start().await?;
+    world.set_up().await?;
+    let minter =
+        world.keys.token("minter", &["tokens:mint:cam-*", "tokens:revoke:cam-*", "media:publish:cam-*"])?;
+    let mint = |subject: &str, scopes: &[&str]| pb::MintTokenRequest {
+        subject: subject.into(),
+        scopes: texts(scopes),
+        ttl: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..Default::default()
+    };
+    let tokens = &mut world.one.tokens;
+    for (subject, wanted) in [("dog", "PERMISSION_DENIED"), ("svc:chat-gateway", "PERMISSION_DENIED")] {
+        assert_eq!(reason(tokens.mint_token(with(&minter, mint(subject, &[]))).await), wanted);
+    }
+    let admin = world.keys.token("operator", &["admin"])?;
+    for subject in ["svc:chat-gateway", "", "a b"] {
+        assert_eq!(
+            reason(tokens.mint_token(with(&admin, mint(subject, &[]))).await),
+            "BAD_REQUEST",
+            "{subject}"
+        );
+    }
+    let long = pb::MintTokenRequest {
+        ttl: Some(prost_types::Duration { seconds: 901, nanos: 0 }),
+        ..mint("cam-1", &[])
+    };
+    assert_eq!(reason(tokens.mint_token(with(&admin, long)).await), "BAD_REQUEST");
+    let one =
+        tokens.mint_token(with(&minter, mint("cam-1", &["media:publish:cam-1"]))).await?.into_inner().token;
+    let two = tokens.mint_token(with(&minter, mint("cam-1", &[]))).await?.into_inner().token;
+    let verify = |token: &str| with(&minter, pb::VerifyTokenRequest { token: token.into() });
+    let seen = tokens.verify_token(verify(&one)).await?.into_inner();
+    assert!(seen.is_valid && seen.subject == "cam-1" && seen.scopes == ["media:publish:cam-1"]);
+    assert!(seen.expires.is_some() && seen.session_id.is_empty());
+
+    let revoke = |target| pb::RevokeTokensRequest { target: Some(target) };
+    let token = pb::revoke_tokens_request::Target::Token(one.clone());
+    tokens.revoke_tokens(with(&minter, revoke(token))).await?;
+    let seen = tokens.verify_token(verify(&one)).await?.into_inner();
+    assert!(!seen.is_valid && seen.reason == "TOKEN_REVOKED" && seen.subject.is_empty());
+    assert!(tokens.verify_token(verify(&two)).await?.into_inner().is_valid);
+    let subject = pb::revoke_tokens_request::Target::Subject("cam-1".into());
+    tokens.revoke_tokens(with(&minter, revoke(subject))).await?;
+    assert!(!tokens.verify_token(verify(&two)).await?.into_inner().is_valid);
+    let foreign = pb::revoke_tokens_request::Target::Subject("root".into());
+    assert_eq!(reason(tokens.revoke_tokens(with(&minter, revoke(foreign))).await), "PERMISSION_DENIED");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn bad_tokens_are_refused_by_the_service() -> Result<()> {
+    let mut world = World::start().await?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    let claims = json!({"iss": "patchbay", "aud": "patchbay", "sub": "eve", "iat": now, "exp": now + 600, "scope": "admin"});
+    let altered = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        claims
+    };
+    let good = world.keys.sign(&claims)?;
+    let (_, payload_and_signature) = good.split_once('.').context("a token")?;
+    let none = URL_SAFE_NO_PAD.encode(json!({"alg": "none", "kid": kid(&good)?}).to_string());
+    let service = Signer::generate(KeyOwner::Service("chat-gateway".into()))?;
+    let payload = URL_SAFE_NO_PAD.encode(altered("sub", json!("root")).to_string());
+    let mut parts: Vec<&str> = good.split('.').collect();
+    parts[1] = &payload;
+    let expired = json!({"iss": "patchbay", "aud": "patchbay", "sub": "eve", "iat": now - 900, "exp": now - 300, "scope": "admin"});
+    let cases = [
+        ("TOKEN_UNKNOWN_KEY", Signer::generate(KeyOwner::Issuer)?.sign(&claims)?),
+        ("TOKEN_UNKNOWN_KEY", service.sign(&claims)?),
+        ("TOKEN_BAD_SIGNATURE", parts.join(".")),
+        ("TOKEN_EXPIRED", world.keys.sign(&expired)?),
+        ("TOKEN_WRONG_AUDIENCE", world.keys.sign(&altered("aud", json!("elsewhere")))?),
+        ("TOKEN_WRONG_ISSUER", world.keys.sign(&altered("iss", json!("elsewhere")))?),
+        ("TOKEN_WRONG_ALGORITHM", format!("{none}.{payload_and_signature}")),
+        ("TOKEN_MALFORMED", "nonsense".to_owned()),
+    ];
+    let list = pb::ListAccountsRequest::default;
+    for (wanted, token) in cases {
+        assert_eq!(reason(world.one.accounts.list_accounts(with(&token, list())).await), wanted);
+    }
+    assert_eq!(reason(world.one.accounts.list_accounts(list()).await), "TOKEN_MISSING");
+    assert!(world.one.accounts.list_accounts(with(&good, list())).await.is_ok());
+    world.process.stop().await;
+    Ok(())
+}
