@@ -23,13 +23,13 @@ struct Suite {
     chat: SocketAddr,
     console: SocketAddr,
     ops: SocketAddr,
-    grpc: [SocketAddr; 2],
+    grpc: [SocketAddr; 3],
 }
 
 impl Suite {
     fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let grpc = [free_address(), free_address()];
+        let grpc = [free_address(), free_address(), free_address()];
         Ok(Self { folder, chat: free_address(), console: free_address(), ops: free_address(), grpc })
     }
 
@@ -49,6 +49,8 @@ impl Suite {
             .env("PATCHBAY_CHAT_GATEWAY__GRPC__LISTEN", self.grpc[0].to_string())
             .env("PATCHBAY_CONSOLE__HTTP__LISTEN", self.console.to_string())
             .env("PATCHBAY_CONSOLE__GRPC__LISTEN", self.grpc[1].to_string())
+            .env("PATCHBAY_CRYPTO_SERVICE__LISTEN__HTTP", "127.0.0.1:0")
+            .env("PATCHBAY_CRYPTO_SERVICE__GRPC__LISTEN", self.grpc[2].to_string())
             .start_ready(self.ops)
             .await
     }

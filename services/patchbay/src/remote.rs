@@ -39,13 +39,14 @@ pub(crate) type Connection = InterceptedService<Channel, Bearer>;
 impl Remote {
     /// Connects.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
+        let bearer = Bearer::new(&self.token()?)?;
         let endpoint = Endpoint::from_shared(self.url.clone())
             .with_context(|| format!("`{}` is no address", self.url))?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
         let channel = endpoint.connect().await;
         let channel = channel.with_context(|| format!("crypto-service does not answer at {}", self.url))?;
-        Ok(InterceptedService::new(channel, Bearer::new(&self.token()?)?))
+        Ok(InterceptedService::new(channel, bearer))
     }
 
     fn token(&self) -> anyhow::Result<String> {
