@@ -2,6 +2,9 @@
 
 mod convert;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     audit::Entry,
     caller::Caller,
@@ -78,7 +81,8 @@ impl Call {
     }
 
     fn entry(&self) -> Entry {
-        let name: String = self.name.chars().take(RECORDED_NAME).collect();
+        // A name that was refused may be anything.
+        let name: String = self.name.chars().filter(|c| !c.is_control()).take(RECORDED_NAME).collect();
         Entry::of(&self.caller, self.recorded, &name)
     }
 }
@@ -86,11 +90,13 @@ impl Call {
 impl Keys {
     /// Records a refusal. That it could not be recorded does not hide it.
     async fn settle<T>(&self, call: &Call, outcome: Result<T, Error>) -> Result<T, Status> {
-        if let Err(error) = &outcome {
-            self.refusals.inc();
-            if let Err(unrecorded) = self.store.record(call.entry().refused(error)).await {
-                tracing::warn!(operation = call.recorded, %unrecorded, "a refusal could not be recorded");
-            }
+        let Err(error) = &outcome else { return Ok(outcome?) };
+        self.refusals.inc();
+        // These refuse nobody: the call may be repeated as it is.
+        if !matches!(error, Error::Unavailable | Error::Busy | Error::Internal(_))
+            && let Err(unrecorded) = self.store.record(call.entry().refused(error)).await
+        {
+            tracing::warn!(operation = call.recorded, %unrecorded, "a refusal could not be recorded");
         }
         Ok(outcome?)
     }

@@ -147,6 +147,12 @@ impl Cache {
         self.entries.write().keys.retain(|_, entry| entry.used.load(Ordering::Relaxed) >= oldest);
     }
 
+    /// Whether the store has said so yet.
+    #[cfg(test)]
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Acquire) != 0
+    }
+
     fn now(&self) -> u64 {
         millis(self.started.elapsed())
     }

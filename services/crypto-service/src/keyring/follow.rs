@@ -23,7 +23,7 @@ enum Told {
 
 /// How far the table's changes are known.
 #[derive(Default)]
-struct Follower {
+pub(super) struct Follower {
     /// Revision of the table up to which all changes are known.
     seen: Option<u64>,
     subscribed: bool,
@@ -98,7 +98,7 @@ impl Follower {
     }
 
     /// Compares the table's revision with what events told, and where that differs the headers of all keys in memory.
-    async fn compare(&mut self, keyring: &Keyring) -> Result<(), Error> {
+    pub(super) async fn compare(&mut self, keyring: &Keyring) -> Result<(), Error> {
         let cache = &keyring.0.cache;
         let revision = keyring.0.store.revision(Table::Keys).await?;
         if self.seen == Some(revision) {

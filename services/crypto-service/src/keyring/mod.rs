@@ -12,7 +12,10 @@ mod load;
 mod loaded;
 mod manage;
 mod material;
+mod rewrap;
 mod rows;
+#[cfg(test)]
+pub(crate) mod tests;
 mod versions;
 
 pub use backup::{Existing, Restore};
@@ -22,6 +25,7 @@ pub use key_type::KeyType;
 pub use loaded::{LoadedKey, LoadedVersion};
 pub use manage::Configuration;
 pub use material::Material;
+pub(crate) use rewrap::rewrapped;
 pub use rows::{Header, KeyName};
 pub use versions::{Creating, Creation, Import};
 
