@@ -1,13 +1,15 @@
-//! A copy of everything: rows of keys, accounts and signing keys, with the root key that wrapped them, encrypted under a password.
+//! A copy of everything: rows of keys and accounts, with the root key that wrapped them, encrypted under a password.
 //! It is restored on an empty store, whose own root key then wraps everything anew.
 //!
 //! The copy is `PBBK`, a format byte, 16 bytes of salt, and one XAES-256-GCM message under Argon2id of the password (64 MiB, 3
-//! passes, 4 lanes) that is bound to what stands before it. Sessions and the audit log are not in it.
+//! passes, 4 lanes) that is bound to what stands before it. Sessions, keys that sign tokens and the audit log are not in it:
+//! they belong to the installation.
 
 use crate::{
     audit::Entry,
     core::Core,
     error::Error,
+    keyring,
     root_key::RootKey,
     store::{Store, Table},
 };
@@ -15,6 +17,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_backplane::{Change, Expect, Order, Record, Scan};
 use patchbay_crypto::{Secret, aead};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// Bytes of a backup at most.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
@@ -29,23 +32,22 @@ const SALT: usize = 16;
 /// Rows read, and written, at once.
 const PAGE: usize = 500;
 
-/// Tables that are copied.
-const TABLES: [Table; 3] = [Table::Keys, Table::Accounts, Table::Signing];
-
 /// What is encrypted.
 #[derive(Serialize, Deserialize)]
 struct Contents {
     /// The root key, Base64.
     root: String,
-    /// Rows by table, in the order of [`TABLES`].
-    tables: Vec<Vec<CopiedRow>>,
+    /// What went into the hashes of passwords, Base64.
+    pepper: String,
+    keys: Vec<CopiedRow>,
+    accounts: Vec<CopiedRow>,
 }
 
+/// A row; its value is JSON.
 #[derive(Serialize, Deserialize)]
 struct CopiedRow {
     key: String,
-    /// Base64.
-    value: String,
+    value: Box<RawValue>,
 }
 
 /// What was restored.
@@ -60,14 +62,12 @@ pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Ve
     if password.chars().count() < PASSWORD_MIN {
         return Err(Error::WeakPassword(format!("must have {PASSWORD_MIN} characters at least")));
     }
-    let mut tables = Vec::with_capacity(TABLES.len());
-    for table in TABLES {
-        let rows = all(&core.store, table).await?.into_iter();
-        tables.push(
-            rows.map(|record| CopiedRow { key: record.key, value: STANDARD.encode(&record.value) }).collect(),
-        );
-    }
-    let contents = Contents { root: STANDARD.encode(core.root.expose().expose()), tables };
+    let contents = Contents {
+        root: STANDARD.encode(core.root.expose().expose()),
+        pepper: STANDARD.encode(core.root.pepper()),
+        keys: copied(&core.store, Table::Keys).await?,
+        accounts: copied(&core.store, Table::Accounts).await?,
+    };
     let plain = Secret::new(serde_json::to_vec(&contents).map_err(Error::internal)?);
     let mut backup = MARK.to_vec();
     backup.extend_from_slice(Secret::random(SALT).map_err(Error::internal)?.expose());
@@ -79,6 +79,7 @@ pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Ve
 }
 
 /// Fills an empty store. Rows are written page by page; one that fails half-way leaves a store that is not empty, and has to be emptied by hand.
+/// Replicas have to be started again before anybody signs in, because they have read another pepper.
 pub(crate) async fn restore(
     core: &Core,
     password: &str,
@@ -91,21 +92,27 @@ pub(crate) async fn restore(
             return Err(Error::StoreNotEmpty);
         }
     }
-    let secret = STANDARD.decode(&contents.root).map_err(|_| Error::BackupUnreadable)?;
-    let old = RootKey::new(Secret::new(secret))?;
-    let mut restored = Restored::default();
-    let mut changes = Vec::new();
-    for (table, rows) in TABLES.into_iter().zip(contents.tables) {
-        for row in rows {
-            let value = STANDARD.decode(&row.value).map_err(|_| Error::BackupUnreadable)?;
-            let value = rewrapped(table, &row.key, value, &old, &core.root)?;
-            restored.keys += u64::from(table == Table::Keys && row.key.starts_with("key/"));
-            restored.accounts += u64::from(table == Table::Accounts && row.key.starts_with("account/"));
-            changes.push(table.change(row.key, Expect::Anything, Some(value.into())));
-        }
+    let old = RootKey::new(decoded(&contents.root)?)?;
+    let count = |rows: &[CopiedRow], prefix: &str| {
+        rows.iter().filter(|row| row.key.starts_with(prefix)).count() as u64
+    };
+    let restored =
+        Restored { keys: count(&contents.keys, "key/"), accounts: count(&contents.accounts, "account/") };
+    let keys = contents.keys.into_iter().map(|row| (row.key, row.value.get().to_owned())).collect();
+    let mut changes = vec![core.root.put_pepper(&decoded(&contents.pepper)?)?];
+    for (key, value) in keyring::rewrapped(keys, &old, &core.root)? {
+        changes.push(Table::Keys.change(key, Expect::Absent, Some(value.into())));
+    }
+    for row in contents.accounts {
+        let value = row.value.get().to_owned();
+        changes.push(Table::Accounts.change(row.key, Expect::Absent, Some(value.into())));
     }
     write(&core.store, changes, entry).await?;
     Ok(restored)
+}
+
+fn decoded(text: &str) -> Result<Secret, Error> {
+    STANDARD.decode(text).map(Secret::new).map_err(|_| Error::BackupUnreadable)
 }
 
 async fn write(store: &Store, changes: Vec<Change>, entry: Entry) -> Result<(), Error> {
@@ -139,16 +146,13 @@ async fn password_key(core: &Core, password: &str, salt: &[u8]) -> Result<aead::
     aead::Key::new(aead::Algorithm::Xaes256Gcm, key.expose()).map_err(Error::internal)
 }
 
-/// A row as the new root key wraps it.
-fn rewrapped(
-    table: Table,
-    key: &str,
-    value: Vec<u8>,
-    old: &RootKey,
-    new: &RootKey,
-) -> Result<Vec<u8>, Error> {
-    let _ = (table, key, old, new);
-    Ok(value)
+async fn copied(store: &Store, table: Table) -> Result<Vec<CopiedRow>, Error> {
+    let rows = all(store, table).await?.into_iter();
+    let copied = rows.map(|record| {
+        let value = serde_json::from_slice(&record.value).map_err(Error::internal)?;
+        Ok(CopiedRow { key: record.key, value })
+    });
+    copied.collect()
 }
 
 async fn all(store: &Store, table: Table) -> Result<Vec<Record>, Error> {

@@ -35,11 +35,11 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// Puts it together; the pepper is made from the root key.
+    /// Puts it together; the pepper is the root key's.
     pub fn new(config: &config::Passwords, limits: &config::Pool, root: &RootKey, pool: &Pool) -> Self {
         Self {
             parameters: parameters(config),
-            pepper: Arc::new(password::Pepper::new(&root.derive("pepper"))),
+            pepper: Arc::new(password::Pepper::new(&root.pepper())),
             pool: pool.clone(),
             memory: limits.memory.0,
         }

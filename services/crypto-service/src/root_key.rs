@@ -8,7 +8,7 @@ use crate::{
     store::{Store, Table},
 };
 use aws_lc_rs::hmac;
-use patchbay_backplane::Expect;
+use patchbay_backplane::{Change, Expect};
 use patchbay_crypto::{Secret, aead};
 use std::{fs, io::Read, path::Path};
 
@@ -27,6 +27,9 @@ const CHECK: &[u8] = b"patchbay root key";
 /// Row with the salt of a passphrase, and row with the check.
 const SALT_ROW: &str = "salt";
 const CHECK_ROW: &str = "check";
+
+/// Row with the pepper of an installation whose backup was restored here.
+const PEPPER_ROW: &str = "pepper";
 
 /// Why there is no root key.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,7 @@ pub struct RootKey {
     wrapping: aead::Key,
     secret: Secret,
     id: String,
+    pepper: [u8; LENGTH],
 }
 
 impl RootKey {
@@ -75,8 +79,9 @@ impl RootKey {
             }
             (None, None) => return Err(RootKeyError::NotConfigured),
         };
-        let key = Self::new(secret)?;
+        let mut key = Self::new(secret)?;
         key.check(store).await?;
+        key.read_pepper(store).await?;
         Ok(key)
     }
 
@@ -85,7 +90,8 @@ impl RootKey {
         let wrapping =
             aead::Key::new(aead::Algorithm::Xaes256Gcm, &mac(&secret, "wrap")).map_err(Error::internal)?;
         let id = hex::encode(mac(&secret, "id").get(..8).unwrap_or_default());
-        Ok(Self { wrapping, secret, id })
+        let pepper = mac(&secret, "pepper");
+        Ok(Self { wrapping, secret, id, pepper })
     }
 
     /// Tells root keys apart without telling anything of them.
@@ -117,6 +123,24 @@ impl RootKey {
     /// A secret of 32 bytes made from this one, different for each label (HMAC-SHA256).
     pub fn derive(&self, label: &str) -> [u8; LENGTH] {
         mac(&self.secret, label)
+    }
+
+    /// What goes into the hashes of passwords, beside the password: made from this key, unless accounts came from a backup.
+    pub fn pepper(&self) -> [u8; LENGTH] {
+        self.pepper
+    }
+
+    /// A change that keeps another installation's pepper, for the next start.
+    pub(crate) fn put_pepper(&self, pepper: &Secret) -> Result<Change, Error> {
+        let wrapped = self.wrap(PEPPER_ROW, pepper)?;
+        Ok(Table::Root.change(PEPPER_ROW, Expect::Anything, Some(wrapped.into())))
+    }
+
+    async fn read_pepper(&mut self, store: &Store) -> Result<(), Error> {
+        let Some(row) = store.read_one(Table::Root, PEPPER_ROW).await? else { return Ok(()) };
+        let pepper = self.unwrap(PEPPER_ROW, &row.value)?;
+        self.pepper = pepper.expose().try_into().map_err(Error::internal)?;
+        Ok(())
     }
 
     /// Two replicas may start at once on an empty store: whose row stands there first decides.
