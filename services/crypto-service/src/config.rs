@@ -91,7 +91,7 @@ impl Default for Accounts {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tokens {
-    /// File with the issuer's Ed25519 key (PKCS#8 PEM), whose public half stands in every service's auth.jwks_file. It
+    /// File with the issuer's Ed25519 key (PKCS#8 PEM), whose public half stands in every service's `auth.jwks_file`. It
     /// signs the set of keys that sign tokens, and tokens until the first of these does.
     pub issuer_key_file: Option<PathBuf>,
     /// Lifetime of a token; 15 minutes at most.

@@ -20,7 +20,9 @@ use patchbay_backplane::Expect;
 use patchbay_proto::crypto::v1::{Session, SetupRequest};
 use std::sync::Arc;
 
-/// Row with the fingerprints of the secrets that are good.
+/// Row with the fingerprints of the secrets that are good. It stands beside the sessions, so that a store which has shown a link and nothing
+/// else is still an empty one, on which a backup can be restored.
+const TABLE: Table = Table::Sessions;
 const ROW: &str = "setup";
 
 /// Links that are good at one time: each replica prints one when it starts, and the newest of this many work.
@@ -47,13 +49,13 @@ pub(super) async fn link(core: &Arc<Core>) -> Result<Option<String>, Error> {
 }
 
 async fn remember(core: &Core, secret: &str) -> Result<(), Error> {
-    let row = core.store.get::<Vec<String>>(Table::Accounts, ROW).await?;
+    let row = core.store.get::<Vec<String>>(TABLE, ROW).await?;
     let expect = row.as_ref().map_or(Expect::Absent, Row::unchanged);
     let mut fingerprints = row.map_or_else(Vec::new, |row| row.value);
     fingerprints.push(secrets::fingerprint(secret));
     let surplus = fingerprints.len().saturating_sub(LINKS);
     fingerprints.drain(..surplus);
-    let change = Table::Accounts.put(ROW, expect, &fingerprints)?;
+    let change = TABLE.put(ROW, expect, &fingerprints)?;
     core.store.commit(vec![change], Entry::by_service("account.setup", "").detail("link")).await.map(drop)
 }
 
@@ -64,7 +66,7 @@ pub(crate) async fn set_up(core: &Arc<Core>, request: SetupRequest) -> Result<Se
     if !is_needed(core).await? {
         return Err(Error::SetupDone);
     }
-    let row = core.store.get::<Vec<String>>(Table::Accounts, ROW).await?;
+    let row = core.store.get::<Vec<String>>(TABLE, ROW).await?;
     let fingerprints = row.map_or_else(Vec::new, |row| row.value);
     // All are compared, so that time tells nothing.
     if fingerprints.iter().filter(|kept| secrets::matches(&secret, kept)).count() == 0 {
@@ -78,7 +80,7 @@ pub(crate) async fn set_up(core: &Arc<Core>, request: SetupRequest) -> Result<Se
     let changes = vec![
         rows::bump(None)?,
         Table::Accounts.put(account_key(&name), Expect::Absent, &account)?,
-        rows::delete(Table::Accounts, ROW),
+        rows::delete(TABLE, ROW),
     ];
     let entry = Entry::by(name.as_str(), "account.setup", name.as_str());
     match sessions::begin(core, &account, "", changes, entry).await {

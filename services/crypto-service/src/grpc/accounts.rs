@@ -42,7 +42,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::CreateAccountRequest>,
     ) -> Result<Response<pb::CreateAccountResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.create", &request.name.clone());
+        let entry = Entry::of(&caller, "account.create", &request.name);
         let done = manage::create(core, &caller, request)
             .await
             .map(|account| pb::CreateAccountResponse { account: Some(account) });
@@ -54,7 +54,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::UpdateAccountRequest>,
     ) -> Result<Response<pb::UpdateAccountResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.update", &request.name.clone());
+        let entry = Entry::of(&caller, "account.update", &request.name);
         let done = manage::update(core, &caller, request)
             .await
             .map(|account| pb::UpdateAccountResponse { account: Some(account) });
@@ -66,7 +66,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::DeleteAccountRequest>,
     ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.delete", &request.name.clone());
+        let entry = Entry::of(&caller, "account.delete", &request.name);
         let done = manage::delete(core, &caller, &request.name).await.map(|()| pb::DeleteAccountResponse {});
         answer(core, entry, done).await
     }
@@ -76,7 +76,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::SetPasswordRequest>,
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.set_password", &request.name.clone());
+        let entry = Entry::of(&caller, "account.set_password", &request.name);
         let done = password::set(core, &caller, &request.name, &request.password)
             .await
             .map(|()| pb::SetPasswordResponse {});
@@ -88,7 +88,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.change_password", &caller.subject().to_owned());
+        let entry = Entry::of(&caller, "account.change_password", caller.subject());
         let done = password::change(core, &caller, &request.current_password, &request.new_password)
             .await
             .map(|()| pb::ChangePasswordResponse {});
@@ -100,7 +100,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::UnlockAccountRequest>,
     ) -> Result<Response<pb::UnlockAccountResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "account.unlock", &request.name.clone());
+        let entry = Entry::of(&caller, "account.unlock", &request.name);
         let done =
             password::unlock(core, &caller, &request.name).await.map(|()| pb::UnlockAccountResponse {});
         answer(core, entry, done).await
@@ -127,7 +127,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::DeleteGroupRequest>,
     ) -> Result<Response<pb::DeleteGroupResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "group.delete", &request.name.clone());
+        let entry = Entry::of(&caller, "group.delete", &request.name);
         let done = groups::delete(core, &caller, &request.name).await.map(|()| pb::DeleteGroupResponse {});
         answer(core, entry, done).await
     }
@@ -137,7 +137,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::CreateApiKeyRequest>,
     ) -> Result<Response<pb::CreateApiKeyResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "api_key.create", &request.account.clone());
+        let entry = Entry::of(&caller, "api_key.create", &request.account);
         let done = api_keys::create(core, &caller, request).await;
         answer(core, entry, done).await
     }
@@ -147,7 +147,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::RevokeApiKeyRequest>,
     ) -> Result<Response<pb::RevokeApiKeyResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "api_key.revoke", &request.id.clone());
+        let entry = Entry::of(&caller, "api_key.revoke", &request.id);
         let done = api_keys::revoke(core, &caller, &request.id).await.map(|()| pb::RevokeApiKeyResponse {});
         answer(core, entry, done).await
     }
@@ -157,7 +157,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::CreateCredentialRequest>,
     ) -> Result<Response<pb::CreateCredentialResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "credential.create", &request.username.clone());
+        let entry = Entry::of(&caller, "credential.create", &request.username);
         let done = credentials::create(core, &caller, request).await;
         answer(core, entry, done).await
     }
@@ -167,7 +167,7 @@ impl pb::accounts_server::Accounts for Accounts {
         request: Request<pb::DeleteCredentialRequest>,
     ) -> Result<Response<pb::DeleteCredentialResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "credential.delete", &request.username.clone());
+        let entry = Entry::of(&caller, "credential.delete", &request.username);
         let done = credentials::delete(core, &caller, request.protocol, &request.username)
             .await
             .map(|()| pb::DeleteCredentialResponse {});

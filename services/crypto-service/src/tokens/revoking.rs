@@ -55,6 +55,7 @@ impl Revoking {
 
     /// Tells all that was not told yet.
     pub(super) async fn flush(&self) -> Result<(), Error> {
+        let mut told = Vec::new();
         for record in all(&self.store, Table::Sessions, ROWS).await? {
             let mut revocation = parse::<Revocation>(&record)?.value;
             if let Revoked::Subject { before_ms, .. } = &mut revocation.what {
@@ -63,10 +64,13 @@ impl Revoking {
             }
             self.auth.revoke(revocation.clone());
             announce_revocation(&self.backplane, &revocation).await?;
-            // Another replica may have told it too: it says the same.
-            self.store.commit_unrecorded(vec![delete(Table::Sessions, record.key)]).await?;
+            told.push(delete(Table::Sessions, record.key));
         }
-        Ok(())
+        if told.is_empty() {
+            return Ok(());
+        }
+        // What is told twice, by another replica or after a crash, says the same.
+        self.store.commit_unrecorded(told).await.map(drop)
     }
 
     fn now(&self) -> u64 {

@@ -157,3 +157,36 @@ async fn bad_tokens_are_refused_by_the_service() -> Result<()> {
     world.process.stop().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn keys_rotate_by_themselves() -> Result<()> {
+    let mut world =
+        World::start_with(|name, flags| flags.set(&format!("{name}.tokens.rotate_after"), "3s")).await?;
+    let tokens = world.one.tokens.clone();
+    let rotated = async || {
+        let keys = tokens.clone().get_key_set(pb::GetKeySetRequest {}).await.ok()?.into_inner().jwks_json;
+        let keys: Value = serde_json::from_str(&keys).ok()?;
+        (keys["keys"].as_array()?.len() >= 4).then_some(())
+    };
+    wait_for("two new keys", Duration::from_secs(30), rotated).await?;
+    let token = world.set_up().await?;
+    assert!(world.another_process().await?.verify(&token).is_ok());
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_without_the_issuers_own_key_says_what_to_set() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let foreign = folder.path().join("foreign.pem");
+    Signer::generate(KeyOwner::Issuer)?.write(&foreign)?;
+    for (file, wanted) in
+        [("/nowhere/issuer.pem", "/nowhere/issuer.pem"), (foreign.to_str().unwrap(), "auth.jwks_file")]
+    {
+        let started =
+            World::start_with(|name, flags| flags.set(&format!("{name}.tokens.issuer_key_file"), file)).await;
+        let error = format!("{:#}", started.err().context("it must not start")?);
+        assert!(error.contains("tokens.issuer_key_file") && error.contains(wanted), "{error}");
+    }
+    Ok(())
+}
