@@ -6,10 +6,14 @@ use integration_tests::{
     gateway::{Gateway, Settings},
     report::measured,
     verdict::TestResult,
+    world::World,
 };
+use patchbay_auth::{Claims, Revocation, Scope, announce_revocation};
+use patchbay_backplane::{BackplaneConfig, SharedBackplane};
 use patchbay_testkit::{
     chat::{ChatClient, Lines, PATIENCE},
     keys::Keys,
+    redis::Persistence,
 };
 use serde_json::{Value, json};
 use std::{
@@ -18,6 +22,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Codes of `docs/protocol/chat.md`.
 const UNAUTHORIZED: u64 = 101;
@@ -237,5 +242,57 @@ async fn a_new_key_works_without_a_restart() -> TestResult {
         ChatClient::with_token(&url, &token).await.is_ok()
     })
     .await?;
+    Ok(())
+}
+
+/// The backplane as crypto-service has it.
+async fn backplane(url: String) -> Result<SharedBackplane> {
+    let config = BackplaneConfig { url: Some(url), ..BackplaneConfig::default() };
+    Ok(patchbay_backplane::connect(config, TaskTracker::new(), CancellationToken::new()).await?)
+}
+
+#[tokio::test]
+async fn whoever_is_revoked_is_out_within_a_second_on_every_replica() -> TestResult {
+    let world = World::start(2, Persistence::None, closed()).await?;
+    let backplane = backplane(world.redis.url()).await?;
+    let scope: Scope = "chat:subscribe:room/den".parse()?;
+    let mint = |subject: &str, session: &str| {
+        let claims = Claims::new(subject, vec![Scope::clone(&scope)]);
+        world.keys.signer().mint(Claims { session: Some(session.to_owned()), ..claims })
+    };
+    let (stolen, other, bobs) = (mint("ada", "s1")?, mint("ada", "s2")?, mint("bob", "s3")?);
+    let [first, second] = [0, 1].map(|number| world.gateways[number].url());
+    let mut victims =
+        [ChatClient::with_token(&first, &stolen).await?, ChatClient::with_token(&second, &stolen).await?];
+    let mut ada = ChatClient::with_token(&first, &other).await?;
+    let mut bob = ChatClient::with_token(&second, &bobs).await?;
+
+    let end = now() + 900;
+    let begun = Instant::now();
+    announce_revocation(&backplane, &Revocation::session("s1", end)).await?;
+    for victim in &mut victims {
+        assert_eq!(victim.closed(PATIENCE).await?.code, INVALID_TOKEN);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "after {:?}", begun.elapsed());
+    assert!(ChatClient::with_token(&first, &stolen).await.is_err(), "nor does it let in again");
+    ada.call("subscribe", json!({"channel": "den"})).await?;
+
+    announce_revocation(&backplane, &Revocation::subject("ada", now() * 1000 + 999, end)).await?;
+    assert_eq!(ada.closed(PATIENCE).await?.code, INVALID_TOKEN);
+    bob.call("subscribe", json!({"channel": "den"})).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_revocation_is_known_to_a_gateway_that_starts_later() -> TestResult {
+    let mut world = World::start(1, Persistence::Always, closed()).await?;
+    let backplane = backplane(world.redis.url()).await?;
+    let claims = Claims { session: Some("s1".to_owned()), ..Claims::new("ada", Vec::new()) };
+    let token = world.keys.signer().mint(claims)?;
+    announce_revocation(&backplane, &Revocation::session("s1", now() + 900)).await?;
+    world.gateways[0].process.kill()?;
+    world.gateways[0].restart().await?;
+    let refused = ChatClient::with_token(&world.gateways[0].url(), &token).await;
+    assert!(refused.is_err(), "let in with a token that was revoked before the gateway started");
     Ok(())
 }
