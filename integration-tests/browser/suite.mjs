@@ -17,11 +17,13 @@ const BINARY = process.env.PATCHBAY_BINARY ?? join(import.meta.dirname, '../../t
 const READY_MS = 30_000
 const STOP_MS = 20_000
 
-const PORTS = ['console', 'consoleGrpc', 'chat', 'chatGrpc', 'ops']
+const PORTS = ['console', 'consoleGrpc', 'chat', 'chatGrpc', 'crypto', 'cryptoGrpc', 'ops']
 
 export class Suite {
-  static async start() {
+  /** `changes` are settings of this suite alone, as environment variables. */
+  static async start(changes = {}) {
     const suite = new Suite()
+    suite.changes = changes
     suite.data = await mkdtemp(join(tmpdir(), 'patchbay-browser-'))
     suite.ports = await freePorts()
     await suite.run()
@@ -43,6 +45,11 @@ export class Suite {
     program.stdout.on('data', (text) => (output += text))
     await once(program, 'close')
     return output.trim().split('\n').at(-1)
+  }
+
+  /** The link with which the first account is made, as the suite printed it. */
+  get setupLink() {
+    return /https?:\/\/[\w.:-]+\/#setup=[\w-]+/.exec(this.log)?.[0]
   }
 
   async run() {
@@ -84,10 +91,15 @@ export class Suite {
       PATCHBAY_OPS__LISTEN: at('ops'),
       PATCHBAY_CHAT_GATEWAY__LISTEN__HTTP: at('chat'),
       PATCHBAY_CHAT_GATEWAY__GRPC__LISTEN: at('chatGrpc'),
+      PATCHBAY_CRYPTO_SERVICE__LISTEN__HTTP: at('crypto'),
+      PATCHBAY_CRYPTO_SERVICE__GRPC__LISTEN: at('cryptoGrpc'),
+      ...this.changes,
       PATCHBAY_CONSOLE__HTTP__LISTEN: at('console'),
       PATCHBAY_CONSOLE__GRPC__LISTEN: at('consoleGrpc'),
       PATCHBAY_CONSOLE__UPSTREAMS__CHAT: `http://${at('chat')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CHAT_GRPC: `http://${at('chatGrpc')}`,
+      PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO: `http://${at('crypto')}`,
+      PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO_GRPC: `http://${at('cryptoGrpc')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CONSOLE_GRPC: `http://${at('consoleGrpc')}`,
     }
   }
