@@ -56,8 +56,17 @@ pub struct PrivateKeyInfo {
 /// A wrong password and damaged ciphertext are one [`Error::Decryption`].
 pub fn private_key_from(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyInfo, Error> {
     check_size(bytes)?;
-    let der = if armor::is_pem(bytes) { armor::private_key(bytes)? } else { Secret::new(bytes.to_vec()) };
-    match (structure::shape(der.expose())?, password) {
+    let (label, der) = if armor::is_pem(bytes) {
+        let (label, der) = armor::private_key(bytes)?;
+        (Some(label), der)
+    } else {
+        (None, Secret::new(bytes.to_vec()))
+    };
+    let shape = structure::shape(der.expose())?;
+    if let Some(label) = label.filter(|label| *label != shape.label()) {
+        return Err(Error::Input(format!("this PEM is labelled `{label}` and is a `{}`", shape.label())));
+    }
+    match (shape, password) {
         (Shape::Encrypted, None) => Err(Error::Input("this key is encrypted: give its password".into())),
         (Shape::Encrypted, Some(password)) => {
             let pkcs8 = decrypt_pbes2(der.expose(), password.as_bytes())?;

@@ -15,15 +15,15 @@ pub(super) fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes())
 }
 
-/// Returns the only private key of a file. What `openssl ecparam` writes before a key is passed over.
-pub(super) fn private_key(bytes: &[u8]) -> Result<Secret, Error> {
+/// Returns the only private key of a file, and its label. What `openssl ecparam` writes before a key is passed over.
+pub(super) fn private_key(bytes: &[u8]) -> Result<(&str, Secret), Error> {
     let mut key = None;
     for block in blocks(bytes)? {
         match block.label {
             "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY"
                 if key.is_none() =>
             {
-                key = Some(block.decode()?);
+                key = Some((block.label, block.decode()?));
             }
             "EC PARAMETERS" => {}
             label if label.ends_with("PRIVATE KEY") && key.is_some() => {

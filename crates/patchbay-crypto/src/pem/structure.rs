@@ -34,6 +34,18 @@ pub(super) enum Shape {
     Sec1,
 }
 
+impl Shape {
+    /// Its label in PEM.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Pkcs8 => "PRIVATE KEY",
+            Self::Encrypted => "ENCRYPTED PRIVATE KEY",
+            Self::Pkcs1 => "RSA PRIVATE KEY",
+            Self::Sec1 => "EC PRIVATE KEY",
+        }
+    }
+}
+
 /// Tells the four apart by the tags they begin with.
 pub(super) fn shape(der: &[u8]) -> Result<Shape, Error> {
     let tags = first_tags(der).map_err(|_| unreadable())?;

@@ -12,6 +12,10 @@ fn openssl() -> PrivateKeyInfo {
     private_key_from(PKCS8, None).unwrap()
 }
 
+fn der_of(file: &[u8]) -> Secret {
+    armor::private_key(file).unwrap().1
+}
+
 fn refusal(file: &[u8], password: Option<&str>) -> String {
     private_key_from(file, password).unwrap_err().to_string()
 }
@@ -23,7 +27,7 @@ fn every_form_of_a_key_is_the_same_key() {
     assert_eq!(private_key_from(PKCS1, None).unwrap().pkcs8, key.pkcs8);
     for (file, password) in [(PKCS8, None), (PKCS1, None), (SCRYPT, Some(PASSWORD)), (PBKDF2, Some(PASSWORD))]
     {
-        let der = armor::private_key(file).unwrap();
+        let der = der_of(file);
         assert_eq!(private_key_from(der.expose(), password).unwrap().pkcs8, key.pkcs8, "as DER");
         assert_eq!(private_key_from(file, password).unwrap().pkcs8, key.pkcs8);
     }
@@ -113,6 +117,11 @@ fn a_refusal_says_what_to_do() {
         refusal(include_bytes!("../../testdata/rsa_public.pem"), None)
             .contains("`PUBLIC KEY` is no private key")
     );
+    let mislabelled = String::from_utf8_lossy(PKCS1).replace("RSA PRIVATE KEY", "EC PRIVATE KEY");
+    assert_eq!(
+        refusal(mislabelled.as_bytes(), None),
+        "this PEM is labelled `EC PRIVATE KEY` and is a `RSA PRIVATE KEY`"
+    );
     assert!(refusal(b"hello", None).contains("no private key in PKCS#8, PKCS#1 or SEC 1"));
     assert!(refusal(b"-----BEGIN PRIVATE KEY-----\nMII", None).contains("no end"));
     assert!(refusal(b"-----BEGIN PRIVATE KEY-----\n!!!\n-----END PRIVATE KEY-----", None).contains("Base64"));
@@ -120,7 +129,7 @@ fn a_refusal_says_what_to_do() {
 
 #[test]
 fn a_file_cannot_ask_for_any_amount_of_work() {
-    let der = armor::private_key(PBKDF2).unwrap();
+    let der = der_of(PBKDF2);
     // Numbers are exchanged for others of the same length, so that the lengths around them still hold.
     let asks = |document: &[u8], from: &[u8], to: &[u8]| {
         assert_eq!(from.len(), to.len());
@@ -133,7 +142,7 @@ fn a_file_cannot_ask_for_any_amount_of_work() {
         asks(der.expose(), &[2, 2, 8, 0], &[2, 2, 0, 0]).contains("no EncryptedPrivateKeyInfo"),
         "a zero that is not DER"
     );
-    let scrypt = armor::private_key(SCRYPT).unwrap();
+    let scrypt = der_of(SCRYPT);
     assert!(asks(scrypt.expose(), &[2, 2, 4, 0, 2, 1, 8], &[2, 2, 4, 1, 2, 1, 8]).contains("power of two"));
     assert!(
         asks(scrypt.expose(), &[2, 2, 4, 0, 2, 1, 8], &[2, 2, 0x40, 0, 2, 1, 0x7f]).contains("134217728")
@@ -158,7 +167,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let files: Vec<Vec<u8>> =
         [PKCS8, PKCS1, SCRYPT, PBKDF2, include_bytes!("../../testdata/ec_p256_sec1.pem")]
             .into_iter()
-            .flat_map(|pem| [pem.to_vec(), armor::private_key(pem).unwrap().expose().to_vec()])
+            .flat_map(|pem| [pem.to_vec(), der_of(pem).expose().to_vec()])
             .collect();
     let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8);
     (proptest::sample::select(files), changes, any::<prop::sample::Index>()).prop_map(
