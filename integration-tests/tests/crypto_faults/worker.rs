@@ -11,7 +11,6 @@ use patchbay_proto::crypto::v1::{
     data_client::DataClient, keys_client::KeysClient,
 };
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -70,13 +69,15 @@ impl Course {
 /// Rotations of the shared key since it was last compared.
 pub(crate) struct SharedKey {
     pub(crate) settled: u32,
-    pub(crate) acknowledged: BTreeSet<u32>,
+    pub(crate) acknowledged: u32,
+    /// Newest version that anybody was told.
+    pub(crate) newest: u32,
     pub(crate) unknown: u32,
 }
 
 impl Default for SharedKey {
     fn default() -> Self {
-        Self { settled: 1, acknowledged: BTreeSet::new(), unknown: 0 }
+        Self { settled: 1, acknowledged: 0, newest: 1, unknown: 0 }
     }
 }
 
@@ -329,8 +330,10 @@ async fn rotate_shared(clients: &mut Clients, course: &Course) -> Result<Next> {
     match answer {
         Outcome::Done(rotated) => {
             let latest = rotated.key.context("the key is told")?.latest_version;
+            // The key is told as it is after the rotation, and others may have rotated it since.
             ensure!(latest > shared.settled, "version {latest} is older than {}", shared.settled);
-            ensure!(shared.acknowledged.insert(latest), "two rotations were told to have made {latest}");
+            shared.acknowledged += 1;
+            shared.newest = shared.newest.max(latest);
             Ok(Next::GoOn)
         }
         Outcome::Unknown => {
