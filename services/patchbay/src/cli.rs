@@ -1,7 +1,7 @@
 //! Commands and their flags.
 
 use crate::{
-    banner, key,
+    banner, encode, hash, key,
     keys::{self, KeyFolder},
     presets, secrets, status, suite, token, user,
 };
@@ -55,6 +55,12 @@ enum Command {
     },
     /// Shows how a running suite is.
     Status(status::StatusArgs),
+    /// Hashes files, as `sha256sum` and its like do.
+    Hash(hash::HashArgs),
+    /// Writes bytes as text.
+    Encode(encode::CodeArgs),
+    /// Reads bytes from text.
+    Decode(encode::CodeArgs),
     /// Checks, shows or documents the configuration.
     Config {
         #[command(subcommand)]
@@ -90,6 +96,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::User { command } => user::run(command),
         Command::Key { command } => key::run(command),
         Command::InitSecrets { out } => secrets::init(&out, &suite()),
+        Command::Hash(args) => hash::run(&args),
+        Command::Encode(args) => encode::encode(args),
+        Command::Decode(args) => encode::decode(args),
         Command::Status(args) => status::show(&args),
         Command::Config { command } => {
             Ok(cli::config(&suite(), &presets::complete(&suite(), cli.config.options())?, &command)?)

@@ -5,6 +5,8 @@
 
 mod banner;
 mod cli;
+mod encode;
+mod hash;
 mod key;
 mod keys;
 mod password;
