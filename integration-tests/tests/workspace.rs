@@ -61,6 +61,31 @@ fn the_libraries_depend_downwards() -> TestResult {
     Ok(())
 }
 
+/// Names of the crates that a package is built from, or with `dev` that its tests are.
+fn crates_of(package: &str, edges: &str) -> Result<BTreeSet<String>> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["tree", "--package", package, "--edges", edges, "--prefix", "none", "--offline"];
+    let output = Command::new(cargo).current_dir(workspace()).args(arguments).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout)?;
+    Ok(lines.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect())
+}
+
+/// docs/decisions/0006-cryptography.md: one library holds the secrets, and those of RustCrypto that could are peers in tests.
+#[test]
+fn ciphers_and_signatures_come_from_one_library() -> TestResult {
+    for service in ["crypto-service", "patchbay"] {
+        let crates = crates_of(service, "normal")?;
+        assert!(crates.contains("aws-lc-rs"), "{crates:?}");
+        for peer in ["rsa", "aes-gcm", "aes", "p256", "ed25519-dalek", "ring"] {
+            assert!(!crates.contains(peer), "{service} is built with {peer}");
+        }
+    }
+    let peers = crates_of("patchbay-crypto", "all")?;
+    assert!(peers.contains("rsa") && peers.contains("aes-gcm"), "the peers are gone: {peers:?}");
+    Ok(())
+}
+
 #[test]
 fn folders_are_called_as_their_packages() -> TestResult {
     let metadata = metadata()?;
