@@ -90,7 +90,7 @@ impl Attempts {
         for _ in 0..TRIES {
             let (before, version) = self.read(name).await?;
             let count = before.count.saturating_add(1);
-            let lock = self.lock_of(count);
+            let lock = lock_of(count, self.lock_after, self.lock_for);
             let locked_until = lock.map_or(0, |lock| self.clock.now_millis() + millis(lock));
             let after = Failures { count, locked_until };
             let value: Bytes = serde_json::to_vec(&after).map_err(Error::internal)?.into();
@@ -125,13 +125,6 @@ impl Attempts {
         };
         Ok((serde_json::from_slice(&entry.value).map_err(Error::internal)?, Some(entry.version)))
     }
-
-    /// Doubles with every wrong password from the one that locks.
-    fn lock_of(&self, count: u32) -> Option<Duration> {
-        let over = count.checked_sub(self.lock_after)?;
-        let doubled = 2_u32.checked_pow(over).and_then(|factor| self.lock_for.checked_mul(factor));
-        Some(doubled.unwrap_or(LONGEST_LOCK).min(LONGEST_LOCK))
-    }
 }
 
 impl Attempt<'_> {
@@ -147,10 +140,29 @@ impl Attempt<'_> {
     }
 }
 
+/// How long a name is locked by its latest wrong password in a row: doubles from the one that locks.
+fn lock_of(count: u32, lock_after: u32, lock_for: Duration) -> Option<Duration> {
+    let over = count.checked_sub(lock_after)?;
+    let doubled = 2_u32.checked_pow(over).and_then(|factor| lock_for.checked_mul(factor));
+    Some(doubled.unwrap_or(LONGEST_LOCK).min(LONGEST_LOCK))
+}
+
 fn key(name: &str) -> Name {
     Name::new("crypto", "failures", name)
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_doubles_up_to_a_day() {
+        let lock = |count| lock_of(count, 3, Duration::from_secs(60)).map(|lock| lock.as_secs());
+        assert_eq!([1, 2, 3, 4, 5, 6].map(lock), [None, None, Some(60), Some(120), Some(240), Some(480)]);
+        assert_eq!([14, 40, u32::MAX].map(lock), [Some(24 * 3600); 3]);
+    }
 }
