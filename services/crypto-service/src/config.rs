@@ -259,6 +259,9 @@ impl ServiceConfig for CryptoConfig {
         if self.keys.poll.duration().is_zero() || self.keys.rotate_check.duration().is_zero() {
             problems.add("keys.poll", "and keys.rotate_check must be longer than nothing");
         }
+        if self.keys.stale_after <= self.keys.poll {
+            problems.add("keys.stale_after", "must be longer than keys.poll");
+        }
         if self.limits.batch == 0 || self.limits.connections == 0 || self.pool.queue == 0 {
             problems.add("limits.batch", "limits.connections and pool.queue must be at least 1");
         }

@@ -127,7 +127,7 @@ impl Keyring {
         if before.is_some() && existing == Existing::Keep {
             return Err(Error::AlreadyExists(format!("the key `{name}`")));
         }
-        let changes = self.restoring(name, &header, &backup, before.as_ref()).await?;
+        let changes = self.restoring(name, &header, (&backup, &versions), before.as_ref()).await?;
         let detail = format!("backup of {}, {} versions", backup.name, backup.versions.len());
         let revision = self.0.store.commit(changes, entry.detail(detail)).await?;
         let usable = versions.into_iter().filter(|version| version.number >= header.min_decryption).collect();
@@ -154,7 +154,7 @@ impl Keyring {
         &self,
         name: &KeyName,
         header: &Header,
-        backup: &Backup,
+        (backup, parsed): (&Backup, &[LoadedVersion]),
         before: Option<&Row<Header>>,
     ) -> Result<Vec<Change>, Error> {
         let expect = before.map_or(Expect::Absent, Row::unchanged);
@@ -164,12 +164,10 @@ impl Keyring {
             Some(before) => self.usage(&before.value, &numbers).await?,
             None => vec![0; numbers.len()],
         };
-        for (version, used_before) in backup.versions.iter().zip(used_before) {
-            let made = Made::stored(header.key_type, version.material.clone())?;
+        for ((version, parsed), used_before) in backup.versions.iter().zip(parsed).zip(used_before) {
             let place = place(name, header, version.number);
-            let public = made.ready.public();
-            let row =
-                VersionRow::wrap(&self.0.root, &place, version.created, &made.bytes, public.as_deref())?;
+            let (material, public) = (&version.material, parsed.public.as_deref());
+            let row = VersionRow::wrap(&self.0.root, &place, version.created, material, public)?;
             changes.push(Table::Keys.put(name.version_row(version.number), Expect::Anything, &row)?);
             if header.key_type.is_counted() {
                 let reserved =
@@ -207,7 +205,7 @@ fn parse_materials(backup: &Backup) -> Result<Vec<LoadedVersion>, Error> {
     let parse = |version: &BackedUp| {
         let made =
             Made::stored(header.key_type, version.material.clone()).map_err(|_| Error::BackupUnreadable)?;
-        Ok(LoadedVersion::new(header, version.number, version.created, made.ready))
+        Ok(LoadedVersion::new(header, version.number, version.created, *made.ready))
     };
     backup.versions.iter().map(parse).collect()
 }

@@ -79,12 +79,17 @@ impl Cache {
         self.entries.read().generation
     }
 
-    /// Keeps what was read, unless a change was told since the read began.
-    pub(super) fn insert(&self, key: &Arc<LoadedKey>, generation: u64) {
+    /// Keeps what was read, unless a change was told since the read began. Where another read of the same was quicker, its
+    /// result is the one to use, with what is left of its blocks of nonces.
+    pub(super) fn insert(&self, key: Arc<LoadedKey>, generation: u64) -> Arc<LoadedKey> {
         let mut entries = self.entries.write();
-        if entries.generation == generation {
-            entries.put(key, self.now());
+        if let Some(entry) = entries.keys.get(&key.name).filter(|entry| entry.key.revision == key.revision) {
+            return Arc::clone(&entry.key);
         }
+        if entries.generation == generation {
+            entries.put(&key, self.now());
+        }
+        key
     }
 
     /// Keeps what this replica itself has just committed, unless somebody else's later change was told already.

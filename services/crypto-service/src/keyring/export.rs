@@ -144,9 +144,12 @@ fn written(header: &Header, bytes: Secret, format: Format, password: &Secret) ->
     match format {
         Format::Pkcs8Pem => pem::write_pkcs8_pem(bytes.expose(), password).map_err(Error::internal),
         Format::Pkcs8Der => pem::write_pkcs8_der(bytes.expose(), password).map_err(Error::internal),
-        _ => match Made::stored(header.key_type, bytes)? {
-            Made { ready: Material::Ed25519(key), .. } => key.seed().map_err(Error::internal),
-            Made { bytes, .. } => Ok(bytes),
-        },
+        _ => {
+            let Made { bytes, ready } = Made::stored(header.key_type, bytes)?;
+            match &*ready {
+                Material::Ed25519(key) => key.seed().map_err(Error::internal),
+                _ => Ok(bytes),
+            }
+        }
     }
 }

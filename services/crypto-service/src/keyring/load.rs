@@ -39,9 +39,7 @@ impl Keyring {
         let read = self.unwrap_versions(name, &row.value, rows).await?;
         let key = assemble(name, row, known.as_deref(), read)
             .ok_or_else(|| Error::internal(format!("the key {name} lacks a version")))?;
-        let key = Arc::new(key);
-        self.0.cache.insert(&key, generation);
-        Ok(key)
+        Ok(self.0.cache.insert(Arc::new(key), generation))
     }
 
     /// Reads a header.
@@ -106,7 +104,7 @@ impl Keyring {
                 .map(|(number, row)| {
                     let bytes = row.unwrap(&root, &place(&name, &header, number))?;
                     let made = Made::stored(header.key_type, bytes)?;
-                    Ok(LoadedVersion::new(&header, number, row.created, made.ready))
+                    Ok(LoadedVersion::new(&header, number, row.created, *made.ready))
                 })
                 .collect()
         };

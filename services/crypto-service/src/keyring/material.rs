@@ -18,6 +18,7 @@ const CBC_SIZE: usize = 32;
 
 /// What a version computes with. It prints as nothing.
 #[expect(missing_docs, reason = "each is named after what it computes")]
+#[expect(clippy::large_enum_variant, reason = "a version's material is behind an `Arc` whatever it is")]
 pub enum Material {
     Aead(aead::Key),
     CbcLegacy(cbc::Key),
@@ -30,7 +31,8 @@ pub enum Material {
 /// Material as bytes and ready to use.
 pub(super) struct Made {
     pub(super) bytes: Secret,
-    pub(super) ready: Material,
+    // Boxed, because some are kilobytes and this is held while a commit is on its way.
+    pub(super) ready: Box<Material>,
 }
 
 impl Made {
@@ -38,7 +40,7 @@ impl Made {
     pub(super) fn random(key_type: KeyType, hmac_size: u32) -> Result<Self, Error> {
         match Material::random_private(key_type) {
             Some(made) => {
-                let ready = made.map_err(Error::internal)?;
+                let ready = Box::new(made.map_err(Error::internal)?);
                 Ok(Self { bytes: ready.pkcs8()?, ready })
             }
             None => {
@@ -58,13 +60,13 @@ impl Made {
         let password = (!password.is_empty()).then_some(password);
         let key = pem::private_key_from(material.expose(), password).map_err(unreadable)?;
         check_kind(key_type, &key.kind)?;
-        let ready = Material::load(key_type, &key.pkcs8).map_err(unreadable)?;
+        let ready = Box::new(Material::load(key_type, &key.pkcs8).map_err(unreadable)?);
         Ok(Self { bytes: ready.pkcs8()?, ready })
     }
 
     /// Reads what was stored or backed up.
     pub(super) fn stored(key_type: KeyType, bytes: Secret) -> Result<Self, Error> {
-        let ready = Material::load(key_type, &bytes).map_err(Error::internal)?;
+        let ready = Box::new(Material::load(key_type, &bytes).map_err(Error::internal)?);
         Ok(Self { bytes, ready })
     }
 

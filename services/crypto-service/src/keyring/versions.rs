@@ -143,7 +143,7 @@ impl Keyring {
             }
             Ok(hmac_size)
         };
-        self.add_version(name, &made, check, entry).await
+        self.add_version(name, made, check, entry).await
     }
 
     /// Makes a new version, which encrypts and signs from now on. An imported key gets a random one too.
@@ -165,7 +165,7 @@ impl Keyring {
             }
             Ok(header.hmac_size)
         };
-        match self.add_version(name, &made, check, entry).await {
+        match self.add_version(name, made, check, entry).await {
             Err(Error::Conflict(_)) if not_due => Ok(None),
             outcome => outcome.map(Some),
         }
@@ -175,7 +175,7 @@ impl Keyring {
     async fn add_version(
         &self,
         name: &KeyName,
-        made: &Made,
+        made: Made,
         mut check: impl FnMut(&Header) -> Result<u32, Error>,
         entry: Entry,
     ) -> Result<Header, Error> {
@@ -188,11 +188,11 @@ impl Keyring {
                 row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
             let now = self.0.clock.now_millis();
             let header = Header { latest, hmac_size, rotated_at: now, ..row.value.clone() };
-            let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, made)?];
+            let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, &made)?];
             let entry = entry.clone().detail(format!("version {latest}"));
             match self.0.store.commit(changes, entry).await {
                 Ok(revision) => {
-                    self.adopt_made(name, Row { value: header.clone(), revision }, made)?;
+                    self.adopt_made(name, Row { value: header.clone(), revision }, made);
                     return Ok(header);
                 }
                 Err(Error::Conflict(_)) => {}
@@ -211,7 +211,7 @@ impl Keyring {
     ) -> Result<Header, Error> {
         let changes = vec![header.put(name, Expect::Absent)?, self.version(name, &header, &made)?];
         let revision = self.0.store.commit(changes, entry.detail(header.key_type.word())).await?;
-        self.adopt_made(name, Row { value: header.clone(), revision }, &made)?;
+        self.adopt_made(name, Row { value: header.clone(), revision }, made);
         Ok(header)
     }
 
@@ -222,12 +222,9 @@ impl Keyring {
         Table::Keys.put(name.version_row(header.latest), Expect::Absent, &row)
     }
 
-    /// Parses once more what was made, because a version in memory is shared and a commit may be tried several times.
-    fn adopt_made(&self, name: &KeyName, row: Row<Header>, made: &Made) -> Result<(), Error> {
-        let ready = Made::stored(row.value.key_type, made.bytes.clone())?.ready;
-        let version = LoadedVersion::new(&row.value, row.value.latest, row.value.rotated_at, ready);
+    fn adopt_made(&self, name: &KeyName, row: Row<Header>, made: Made) {
+        let version = LoadedVersion::new(&row.value, row.value.latest, row.value.rotated_at, *made.ready);
         self.adopt(name, row, vec![version]);
-        Ok(())
     }
 
     async fn make(&self, key_type: KeyType, hmac_size: u32) -> Result<Made, Error> {
@@ -289,7 +286,7 @@ impl Keyring {
         let entry = Entry::by_service("key.auto_rotate", name.as_str());
         match self.rotate_when(When::Due, name, entry).await {
             Ok(Some(header)) => {
-                tracing::info!(key = name.as_str(), version = header.latest, "rotated by itself")
+                tracing::info!(key = name.as_str(), version = header.latest, "rotated by itself");
             }
             Ok(None) | Err(Error::Conflict(_) | Error::NotFound(_) | Error::KeyDisabled(_)) => {}
             Err(error) => tracing::warn!(key = name.as_str(), %error, "could not be rotated by itself"),

@@ -121,12 +121,12 @@ async fn a_read_that_began_before_a_change_brings_nothing_back() {
     one.rotate("k").await.unwrap();
     let new = one.keyring.get("k").await.unwrap();
     cache.changed("k", new.revision);
-    cache.insert(&old, generation);
+    cache.insert(Arc::clone(&old), generation);
     assert!(deaf.keyring.cached("k").is_none(), "the read began before the change");
     cache.replace(&old);
     assert!(deaf.keyring.cached("k").is_none(), "somebody else's later change was told first");
-    cache.insert(&new, cache.generation());
-    cache.insert(&old, cache.generation());
+    cache.insert(Arc::clone(&new), cache.generation());
+    cache.insert(Arc::clone(&old), cache.generation());
     assert_eq!(deaf.keyring.cached("k").unwrap().header.latest, 2);
     cache.changed("k", new.revision);
     assert!(deaf.keyring.cached("k").is_some(), "it is here as it was after that change");
