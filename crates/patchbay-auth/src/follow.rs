@@ -215,10 +215,11 @@ impl Follower {
     }
 
     fn take_revocation(&self, payload: &[u8]) {
-        match Revocation::parse(payload) {
-            Some(revocation) => self.authenticator.revoke(revocation),
-            None => tracing::warn!("a revocation on the backplane cannot be read"),
-        }
+        let Some(revocation) = Revocation::parse(payload) else {
+            tracing::warn!("a revocation on the backplane cannot be read");
+            return;
+        };
+        self.authenticator.revoke(revocation);
     }
 }
 

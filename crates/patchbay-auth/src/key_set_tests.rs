@@ -62,7 +62,9 @@ fn key_set_claims(jwks: &Jwks) -> Value {
 impl Bench {
     fn accept(&self, keys: &[&Signer], sequence: u64) -> Result<KeySetChange, TokenError> {
         let mut jwks = Jwks::default();
-        keys.iter().for_each(|key| jwks.merge(key.jwks()));
+        for key in keys {
+            jwks.merge(key.jwks());
+        }
         self.authenticator.accept_key_set(&self.anchor.sign_key_set(&jwks, sequence).unwrap())
     }
 

@@ -80,7 +80,9 @@ pub(crate) fn verify(token: &str, anchors: &KeySet, now: u64) -> Result<Publishe
         return Err(TokenError::Malformed);
     }
     let mut keys = key_set(&claims.jwks).map_err(|_| TokenError::Malformed)?;
-    keys.values_mut().for_each(|key| key.trust = Trust::Published);
+    for key in keys.values_mut() {
+        key.trust = Trust::Published;
+    }
     Ok(Published { anchor, sequence: claims.seq, keys })
 }
 

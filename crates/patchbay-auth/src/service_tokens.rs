@@ -58,14 +58,11 @@ impl ServiceTokens {
     ) -> Result<(Self, Jwks), ServiceKeyError> {
         let scopes = calls.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
         let owner = KeyOwner::Service(service.to_owned());
-        let (signer, own_key) = match key_file {
-            Some(path) => (Signer::load(path, owner)?, Jwks::default()),
-            None => {
-                let signer = Signer::generate(owner)?;
-                let jwks = signer.jwks().allowing(&scopes);
-                (signer, jwks)
-            }
-        };
+        if let Some(path) = key_file {
+            return Ok((Self::new(Signer::load(path, owner)?, service, scopes), Jwks::default()));
+        }
+        let signer = Signer::generate(owner)?;
+        let own_key = signer.jwks().allowing(&scopes);
         Ok((Self::new(signer, service, scopes), own_key))
     }
 
