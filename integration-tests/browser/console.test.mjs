@@ -1,8 +1,8 @@
 /** The console as an operator, a keyboard, a screen reader, a small screen and a Chinese reader meet it. */
 
-import axe from 'axe-core'
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { assertAccessible, assertFits } from './people.mjs'
 import { Suite } from './suite.mjs'
 import { message, picture, say, Windows } from './windows.mjs'
 
@@ -22,6 +22,8 @@ describe('an operator', () => {
   test('is told how to get in', async () => {
     const page = await windows.window()
     await page.goto(suite.console)
+    await page.locator('main').getByRole('link', { name: 'Sign in' }).click()
+    await page.getByText('With a token').click()
     await page.getByText('patchbay token create --sub me --scope admin').waitFor()
     await page.context().close()
   })
@@ -29,10 +31,10 @@ describe('an operator', () => {
   test('gets in with a link, whose token does not stay in the address, and sees what runs', async () => {
     const page = await windows.window()
     await page.goto(`${suite.console}/#token=${await suite.token()}`)
-    for (const service of ['chat-gateway', 'console']) {
+    for (const service of ['chat-gateway', 'console', 'crypto-service']) {
       await page.getByRole('region', { name: service }).getByText('Ready', { exact: true }).waitFor()
     }
-    await page.getByText('2 of 2').waitFor()
+    await page.getByText('3 of 3').waitFor()
     assert.equal(page.url(), `${suite.console}/`)
     assert.ok(!(await page.evaluate(() => JSON.stringify([localStorage, history.state]))).includes('eyJ'))
     await picture(page, 'overview')
@@ -52,8 +54,9 @@ describe('an operator', () => {
     const page = await windows.window()
     await page.goto(`${suite.console}/settings`)
     const submit = async (token) => {
+      if (!(await page.getByRole('textbox', { name: 'Token' }).isVisible())) await page.getByText('With a token').click()
       await page.getByRole('textbox', { name: 'Token' }).fill(token)
-      await page.locator('main').getByRole('button', { name: 'Sign in' }).click()
+      await page.getByRole('button', { name: 'Use the token' }).click()
     }
     await submit('nonsense')
     await page.getByText('That is not a token').waitFor()
@@ -67,7 +70,7 @@ describe('an operator', () => {
     await submit(await suite.token())
     await page.getByText('Signed in as').waitFor()
     await page.getByRole('link', { name: 'Overview' }).click()
-    await page.getByText('2 of 2').waitFor()
+    await page.getByText('3 of 3').waitFor()
     await page.context().close()
   })
 })
@@ -175,18 +178,4 @@ async function tabTo(page, name) {
     await page.keyboard.press('Tab')
   }
   assert.fail(`Tab does not reach ${name}`)
-}
-
-async function assertFits(page) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
-  assert.ok(over <= 0, `the page is ${over} px wider than the screen`)
-}
-
-async function assertAccessible(page) {
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate(() =>
-    globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }),
-  )
-  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('\n')}`)
-  assert.deepEqual(told, [])
 }

@@ -313,6 +313,7 @@ describe('accounts', () => {
     await page.getByRole('button', { name: 'Make the account' }).click()
     await page.waitForURL(`${origin}/accounts/bob`)
     await page.getByRole('heading', { name: 'bob' }).waitFor()
+    await page.getByRole('checkbox', { name: 'operators', checked: true }).waitFor()
   })
 
   test('see what they may, and are out when they are disabled', async () => {

@@ -14,6 +14,10 @@ export function inDays(duration: Duration | undefined): number {
   return Number(duration?.seconds ?? 0n) / DAY_SECONDS
 }
 
+export function spanWords(days: number): string {
+  return formatDuration(Math.round(days * DAY_SECONDS))
+}
+
 export function whenWords(time: Timestamp | undefined): string {
   return time ? formatDateTime(timestampMs(time)) : t('time.never')
 }
@@ -22,8 +26,10 @@ export function isPast(time: Timestamp | undefined): boolean {
   return time !== undefined && timestampMs(time) <= Date.now()
 }
 
-/** How long ago, in words. */
+/** How long ago, in words: its largest unit is enough. */
 export function ageWords(time: Timestamp | undefined): string {
   if (!time) return ''
-  return formatDuration(Math.max(0, Math.floor((Date.now() - timestampMs(time)) / 1000)))
+  const seconds = Math.max(0, Math.floor((Date.now() - timestampMs(time)) / 1000))
+  const unit = [DAY_SECONDS, 3_600, 60].find((size) => seconds >= size) ?? 1
+  return formatDuration(seconds - (seconds % unit))
 }

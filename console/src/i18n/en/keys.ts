@@ -39,7 +39,7 @@ export const keys = {
   'keys.autoRotate': 'Rotates by itself',
   'keys.autoRotateHelp': 'A new version encrypts and signs; older ones still decrypt and verify.',
   'keys.neverRotate': 'Never',
-  'keys.everyDays': 'Every {n} d',
+  'keys.every': 'Every {time}',
   'keys.config': 'Settings of the key',
   'keys.minDecryption': 'Oldest version that decrypts and verifies',
   'keys.minDecryptionHelp': 'Raise it once everything old has been encrypted anew.',
@@ -52,7 +52,7 @@ export const keys = {
   'keys.makeExportable': 'Make exportable',
   'keys.makeExportableText':
     'From now on the material of {name} may be given out to those who may export it. This can never be taken back.',
-  'keys.deletion': 'Out of use',
+  'keys.deletion': 'Disable or delete',
   'keys.softDelete': 'Disable',
   'keys.softDeleteText': 'A disabled key does nothing until it is enabled again.',
   'keys.isDisabled': 'This key is disabled: nothing can be done with it.',

@@ -41,7 +41,7 @@ export const keys: Record<keyof typeof en, string> = {
   'keys.autoRotate': '自动轮换',
   'keys.autoRotateHelp': '由新版本加密和签名，旧版本仍可解密和验证。',
   'keys.neverRotate': '从不',
-  'keys.everyDays': '每 {n} 天',
+  'keys.every': '每 {time}',
   'keys.config': '密钥设置',
   'keys.minDecryption': '可解密和验证的最旧版本',
   'keys.minDecryptionHelp': '旧内容全部重新加密后再调高。',
