@@ -318,3 +318,43 @@ fn removal(record: &Record, now: u64) -> Result<Vec<Change>, Error> {
         delete(Table::Sessions, index_key(&row.value.account, &row.value.id)),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patchbay_backplane::MemoryBackplane;
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    fn session(id: &str, expires: u64) -> SessionRow {
+        SessionRow {
+            id: id.to_owned(),
+            account: Name::account("account", "ada").unwrap(),
+            mark: String::new(),
+            fingerprint: String::new(),
+            generation: 1,
+            device: String::new(),
+            created: 0,
+            last_used: 0,
+            expires,
+            ends: expires,
+        }
+    }
+
+    #[tokio::test]
+    async fn ended_sessions_are_removed_and_others_stay() {
+        let backplane = MemoryBackplane::volatile(&TaskTracker::new(), &CancellationToken::new());
+        let store = Store::new(Arc::new(backplane), "node", Clock::manual(0));
+        for (id, expires) in [("one", 99), ("two", 100), ("three", 101)] {
+            let row = session(id, expires);
+            let changes = vec![
+                Table::Sessions.put(key(id), Expect::Absent, &row).unwrap(),
+                Table::Sessions.put(index_key(&row.account, id), Expect::Absent, &()).unwrap(),
+            ];
+            store.commit_unrecorded(changes).await.unwrap();
+        }
+        assert_eq!(remove_ended(&store, 100).await.unwrap(), 2);
+        let left = all(&store, Table::Sessions, "").await.unwrap();
+        let left: Vec<&str> = left.iter().map(|record| record.key.as_str()).collect();
+        assert_eq!(left, ["of/ada/three", "session/three"]);
+    }
+}

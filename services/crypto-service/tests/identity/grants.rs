@@ -27,12 +27,12 @@ fn update(name: &str) -> pb::UpdateAccountRequest {
     pb::UpdateAccountRequest { name: name.into(), ..Default::default() }
 }
 
-fn scopes(scopes: &[&str]) -> Option<pb::ScopeList> {
-    Some(pb::ScopeList { scopes: texts(scopes) })
+fn scopes(scopes: &[&str]) -> pb::ScopeList {
+    pb::ScopeList { scopes: texts(scopes) }
 }
 
-fn groups(groups: &[&str]) -> Option<pb::GroupList> {
-    Some(pb::GroupList { groups: texts(groups) })
+fn groups(groups: &[&str]) -> pb::GroupList {
+    pb::GroupList { groups: texts(groups) }
 }
 
 #[tokio::test]
@@ -40,11 +40,20 @@ async fn nobody_grants_what_he_does_not_have() -> Result<()> {
     let (mut world, _, manager) = world().await?;
     let accounts = &mut world.one.accounts;
     let updates = [
-        ("more scopes", pb::UpdateAccountRequest { scopes: scopes(&["keys:delete:a"]), ..update("weak") }),
-        ("a wider glob", pb::UpdateAccountRequest { scopes: scopes(&["chat:publish:*"]), ..update("weak") }),
-        ("admin", pb::UpdateAccountRequest { scopes: scopes(&["admin"]), ..update("weak") }),
-        ("a group with admin", pb::UpdateAccountRequest { groups: groups(&["admins"]), ..update("weak") }),
-        ("himself", pb::UpdateAccountRequest { scopes: scopes(&["admin"]), ..update("manager") }),
+        (
+            "more scopes",
+            pb::UpdateAccountRequest { scopes: Some(scopes(&["keys:delete:a"])), ..update("weak") },
+        ),
+        (
+            "a wider glob",
+            pb::UpdateAccountRequest { scopes: Some(scopes(&["chat:publish:*"])), ..update("weak") },
+        ),
+        ("admin", pb::UpdateAccountRequest { scopes: Some(scopes(&["admin"])), ..update("weak") }),
+        (
+            "a group with admin",
+            pb::UpdateAccountRequest { groups: Some(groups(&["admins"])), ..update("weak") },
+        ),
+        ("himself", pb::UpdateAccountRequest { scopes: Some(scopes(&["admin"])), ..update("manager") }),
         ("who has more", pb::UpdateAccountRequest { display_name: Some("x".into()), ..update("strong") }),
         ("disable who has more", pb::UpdateAccountRequest { disabled: Some(true), ..update("strong") }),
         ("disable the administrator", pb::UpdateAccountRequest { disabled: Some(true), ..update("root") }),
@@ -83,7 +92,7 @@ async fn nobody_grants_what_he_does_not_have() -> Result<()> {
 async fn what_one_has_one_can_give() -> Result<()> {
     let (mut world, admin, manager) = world().await?;
     world.create(&manager, "new", &["chat:publish:room/b"]).await?;
-    let request = pb::UpdateAccountRequest { groups: groups(&["rooms"]), ..update("new") };
+    let request = pb::UpdateAccountRequest { groups: Some(groups(&["rooms"])), ..update("new") };
     world.one.accounts.update_account(with(&manager, request)).await?;
     let got =
         world.one.accounts.get_account(with(&admin, pb::GetAccountRequest { name: "new".into() })).await?;
@@ -106,17 +115,17 @@ async fn the_last_administrator_stays() -> Result<()> {
     let accounts = &mut world.one.accounts;
     let disable = |name: &str| pb::UpdateAccountRequest { disabled: Some(true), ..update(name) };
     assert_eq!(reason(accounts.update_account(with(&admin, disable("root"))).await), "LAST_ADMIN");
-    let demote = pb::UpdateAccountRequest { scopes: scopes(&["chat:publish:*"]), ..update("root") };
+    let demote = pb::UpdateAccountRequest { scopes: Some(scopes(&["chat:publish:*"])), ..update("root") };
     assert_eq!(reason(accounts.update_account(with(&admin, demote)).await), "LAST_ADMIN");
     let delete = pb::DeleteAccountRequest { name: "root".into() };
     assert_eq!(reason(accounts.delete_account(with(&admin, delete.clone())).await), "LAST_ADMIN");
     // One by a group is one too, and then the group must keep the scope.
-    let promote = pb::UpdateAccountRequest { groups: groups(&["admins"]), ..update("weak") };
+    let promote = pb::UpdateAccountRequest { groups: Some(groups(&["admins"])), ..update("weak") };
     accounts.update_account(with(&admin, promote)).await?;
     let token = world.sign_in("weak", PASSWORD).await?.token;
     world.one.accounts.delete_account(with(&token, delete)).await?;
     assert_eq!(reason(put_group(&mut world, &token, "admins", &["chat:publish:*"]).await), "LAST_ADMIN");
-    let leave = pb::UpdateAccountRequest { groups: groups(&[]), ..update("weak") };
+    let leave = pb::UpdateAccountRequest { groups: Some(groups(&[])), ..update("weak") };
     assert_eq!(reason(world.one.accounts.update_account(with(&token, leave)).await), "LAST_ADMIN");
     world.process.stop().await;
     Ok(())
@@ -144,13 +153,13 @@ async fn scopes_must_fit_in_a_token() -> Result<()> {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(reason(world.create(&admin, "many", &many).await), "BAD_REQUEST");
     world.create(&admin, "many", &many[..64]).await?;
-    let join = pb::UpdateAccountRequest { groups: groups(&["admins"]), ..update("many") };
+    let join = pb::UpdateAccountRequest { groups: Some(groups(&["admins"])), ..update("many") };
     assert_eq!(reason(world.one.accounts.update_account(with(&admin, join)).await), "BAD_REQUEST");
     let long = "x".repeat(230);
     let long: Vec<String> = (0..20).map(|index| format!("chat:publish:{long}{index}")).collect();
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
     assert_eq!(reason(world.create(&admin, "long", &long).await), "BAD_REQUEST");
-    let missing = pb::UpdateAccountRequest { groups: groups(&["nothing"]), ..update("weak") };
+    let missing = pb::UpdateAccountRequest { groups: Some(groups(&["nothing"])), ..update("weak") };
     assert_eq!(reason(world.one.accounts.update_account(with(&admin, missing)).await), "BAD_REQUEST");
     assert_eq!(reason(world.create(&admin, "bad", &["not a scope"]).await), "BAD_REQUEST");
     let token = world.sign_in("many", PASSWORD).await?.token;

@@ -122,3 +122,26 @@ async fn sessions_are_listed_and_ended_by_their_owner() -> Result<()> {
     world.process.stop().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_session_that_is_not_refreshed_ends() -> Result<()> {
+    let mut world =
+        World::start_with(|name, flags| flags.set(&format!("{name}.tokens.refresh_ttl"), "2s")).await?;
+    let admin = world.set_up().await?;
+    let session = world.sign_in("root", PASSWORD).await?;
+    let session = refresh(&mut world.one, &session.refresh_token).await?;
+    let tokens = world.one.tokens.clone();
+    let is_over = async || {
+        let listed = tokens.clone().list_sessions(with(&admin, pb::ListSessionsRequest::default())).await;
+        listed.is_ok_and(|listed| listed.into_inner().sessions.is_empty())
+    };
+    wait_until("the sessions to end", Duration::from_secs(10), is_over).await?;
+    assert_eq!(reason(refresh(&mut world.one, &session.refresh_token).await), "REFRESH_TOKEN_INVALID");
+    let audit = world.audit(&admin).await?;
+    assert!(
+        !audit.iter().any(|(operation, ..)| operation == "session.refresh_reuse"),
+        "it is nobody's fault"
+    );
+    world.process.stop().await;
+    Ok(())
+}

@@ -7,7 +7,7 @@ use patchbay_auth::{KeyOwner, Signer};
 use patchbay_proto::crypto::v1 as pb;
 use patchbay_testkit::wait::wait_for;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 fn kid(token: &str) -> Result<String> {
     let header = token.split('.').next().context("a header")?;
@@ -123,7 +123,7 @@ async fn tokens_are_minted_verified_and_revoked() -> Result<()> {
 #[tokio::test]
 async fn bad_tokens_are_refused_by_the_service() -> Result<()> {
     let mut world = World::start().await?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    let now = world.context.clock.now_millis() / 1000;
     let claims = json!({"iss": "patchbay", "aud": "patchbay", "sub": "eve", "iat": now, "exp": now + 600, "scope": "admin"});
     let altered = |name: &str, value: Value| {
         let mut claims = claims.clone();

@@ -181,7 +181,8 @@ fn clients(address: &str) -> Result<Clients> {
 /// A request with a token.
 pub(crate) fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let value = format!("Bearer {token}").parse().expect("a token has plain characters");
+    request.metadata_mut().insert("authorization", value);
     request
 }
 
