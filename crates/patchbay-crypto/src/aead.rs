@@ -77,7 +77,7 @@ pub struct Key {
 enum Cipher {
     /// AES-GCM and ChaCha20-Poly1305, which differ in nothing but the function.
     Direct(LessSafeKey),
-    Extended(xaes::Key),
+    Extended(Box<xaes::Key>),
     CbcHmac(Box<cbc_hmac::Key>),
 }
 
@@ -88,7 +88,7 @@ impl Key {
             return Err(Error::Key(format!("it must have {} bytes", algorithm.key_length())));
         }
         let cipher = match algorithm {
-            Algorithm::Xaes256Gcm => Cipher::Extended(xaes::Key::new(material)?),
+            Algorithm::Xaes256Gcm => Cipher::Extended(Box::new(xaes::Key::new(material)?)),
             Algorithm::Aes128Gcm => Cipher::Direct(gcm::key(&AES_128_GCM, material)?),
             Algorithm::Aes192Gcm => Cipher::Direct(gcm::key(&AES_192_GCM, material)?),
             Algorithm::Aes256Gcm => Cipher::Direct(gcm::key(&AES_256_GCM, material)?),

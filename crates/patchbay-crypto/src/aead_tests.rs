@@ -28,7 +28,7 @@ fn check(algorithm: Algorithm, key: &str, nonce: &[u8], aad: &[u8], plaintext: &
     assert_eq!(key.open(aad, &message).unwrap().expose(), plaintext, "{algorithm:?}");
 }
 
-/// The GCM specification (McGrew and Viega), test cases 4, 10 and 16.
+/// The specification of GCM, appendix B, test cases 4, 10 and 16.
 #[test]
 fn aes_gcm_as_specified() {
     let key = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
