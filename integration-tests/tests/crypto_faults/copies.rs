@@ -2,10 +2,11 @@
 
 use crate::{settings, worker::Clients};
 use anyhow::{Context, Result};
+use futures_util::stream;
 use integration_tests::{admin::reason, crypto::Installation, verdict::TestResult};
 use patchbay_proto::crypto::v1::{
-    BackupKeyRequest, CreateKeyRequest, DecryptRequest, EncryptRequest, KeyType, RestoreKeyRequest,
-    RotateKeyRequest,
+    BackupKeyRequest, BackupRequest, CreateAccountRequest, CreateKeyRequest, DecryptRequest, EncryptRequest,
+    GetAccountRequest, KeyType, RestoreKeyRequest, RestoreRequest, RotateKeyRequest,
 };
 use std::path::Path;
 use tonic::codegen::Bytes;
@@ -63,5 +64,43 @@ async fn a_backup_opens_old_ciphertext_on_an_empty_node_with_another_root_key() 
     assert_eq!(decrypt(&clients, &second).await?, "of version 2");
     let next = encrypt(&clients, b"and on").await?;
     assert_eq!(decrypt(&clients, &next).await?, "and on");
+    Ok(())
+}
+
+/// A copy of everything: accounts and keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_store_fills_an_empty_node_with_another_root_key() -> TestResult {
+    let (here, there) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (from, to) = (installation(here.path())?, installation(there.path())?);
+    let old = from.start("old").await?;
+    let clients = Clients::connect(&old, &from.admin()?)?;
+    let request = CreateKeyRequest { name: NAME.into(), ..Default::default() };
+    clients.keys.clone().create_key(request).await?;
+    let first = encrypt(&clients, b"of version 1").await?;
+    clients.keys.clone().rotate_key(RotateKeyRequest { name: NAME.into() }).await?;
+    let account =
+        CreateAccountRequest { name: "ann".into(), display_name: "Ann".into(), ..Default::default() };
+    clients.accounts.clone().create_account(account).await?;
+    let password = || PASSWORD.to_owned();
+    let mut pieces = clients.admin.clone().backup(BackupRequest { password: password() }).await?.into_inner();
+    let mut copy = Vec::new();
+    while let Some(piece) = pieces.message().await? {
+        copy.push(RestoreRequest { password: password(), chunk: piece.chunk });
+    }
+    drop(old);
+
+    let mut new = to.start("new").await?;
+    let clients = Clients::connect(&new, &to.admin()?)?;
+    let restored = clients.admin.clone().restore(stream::iter(copy.clone())).await?.into_inner();
+    assert_eq!((restored.keys, restored.accounts), (1, 1));
+    let again = clients.admin.clone().restore(stream::iter(copy)).await.err();
+    assert_eq!(again.map(|status| reason(&status)).as_deref(), Some("STORE_NOT_EMPTY"));
+    new.process.kill()?;
+    new.restart().await?;
+    let clients = Clients::connect(&new, &to.admin()?)?;
+    assert_eq!(decrypt(&clients, &first).await?, "of version 1");
+    let asked = clients.accounts.clone().get_account(GetAccountRequest { name: "ann".into() }).await?;
+    let ann = asked.into_inner().account.context("the account is told")?;
+    assert_eq!(ann.display_name, "Ann");
     Ok(())
 }

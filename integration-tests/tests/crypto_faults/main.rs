@@ -81,7 +81,7 @@ async fn survive(store: &str, installation: &Installation, replicas: &mut [Crypt
         // By turns the one that was killed and the one that was not.
         let asked = usize::try_from(kill / 2)? % replicas.len();
         let clients = Clients::connect(&replicas[asked], &token)?;
-        let thorough = (kill + 1) % THOROUGH_EVERY == 0;
+        let thorough = (kill + 1).is_multiple_of(THOROUGH_EVERY);
         check::stored(&clients, &mut workers, &course, thorough).await?;
         if thorough {
             check::audit_chains(&clients).await?;

@@ -270,7 +270,7 @@ impl Worker {
         let answer = judge(clients.accounts.create_account(timed(request)).await)?;
         self.accounts.push(OwnAccount { name, possible: vec![None] });
         let account = self.accounts.last_mut().context("it was just added")?;
-        account.settle(answer, Some((String::new(), false)))
+        Ok(account.settle(&answer, Some((String::new(), false))))
     }
 
     async fn change_account(&mut self, clients: &mut Clients, account: Option<usize>) -> Result<Next> {
@@ -284,7 +284,7 @@ impl Worker {
         let name = account.name.clone();
         if step % 4 == 3 {
             let deleted = clients.accounts.delete_account(timed(DeleteAccountRequest { name })).await;
-            return account.settle(judge(deleted)?, None);
+            return Ok(account.settle(&judge(deleted)?, None));
         }
         let (display_name, disabled) =
             if step % 4 == 1 { (display_name, !disabled) } else { (format!("name {step}"), disabled) };
@@ -295,7 +295,7 @@ impl Worker {
             ..Default::default()
         };
         let updated = clients.accounts.update_account(timed(request)).await;
-        account.settle(judge(updated)?, Some((display_name, disabled)))
+        Ok(account.settle(&judge(updated)?, Some((display_name, disabled))))
     }
 }
 
@@ -308,17 +308,17 @@ impl OwnKey {
 }
 
 impl OwnAccount {
-    fn settle<T>(&mut self, answer: Outcome<T>, wanted: State) -> Result<Next> {
+    fn settle<T>(&mut self, answer: &Outcome<T>, wanted: State) -> Next {
         match answer {
             Outcome::Done(_) => {
                 self.possible = vec![wanted];
-                Ok(Next::GoOn)
+                Next::GoOn
             }
             Outcome::Unknown => {
                 self.possible.push(wanted);
-                Ok(Next::CutOff)
+                Next::CutOff
             }
-            Outcome::Refused => Ok(Next::GoOn),
+            Outcome::Refused => Next::GoOn,
         }
     }
 }
