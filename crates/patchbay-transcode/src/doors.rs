@@ -49,6 +49,9 @@ pub enum DoorError {
     /// Two methods have one door.
     #[error("{0} {1} is there twice")]
     Twice(String, String),
+    /// Two paths differ in nothing but the names of their fields, so that no request could tell them apart.
+    #[error("{0} and {1} are the same path with other names of fields")]
+    SamePlace(String, String),
 }
 
 /// Makes a router of doors.
@@ -75,6 +78,10 @@ impl Transcoder {
             return Err(DoorError::Streams(rpc.to_owned()));
         }
         let verb: Method = verb.parse().map_err(|_| DoorError::Verb(verb.to_owned()))?;
+        let same = |known: &&String| known.as_str() != path && shape(known) == shape(path);
+        if let Some(known) = self.paths.keys().find(same) {
+            return Err(DoorError::SamePlace(known.clone(), path.to_owned()));
+        }
         let doors = self.paths.entry(path.to_owned()).or_default();
         if doors.iter().any(|door| door.verb == verb) {
             return Err(DoorError::Twice(verb.to_string(), path.to_owned()));
@@ -93,6 +100,11 @@ impl Transcoder {
         });
         router.fallback(|| async { Problem::no_such_path() })
     }
+}
+
+/// A path without the names of its fields.
+fn shape(path: &str) -> Vec<&str> {
+    path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment }).collect()
 }
 
 /// One method of one path.

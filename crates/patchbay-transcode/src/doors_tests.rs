@@ -251,6 +251,12 @@ fn a_table_that_cannot_be_is_refused() {
     let twice =
         transcoder().door("GET", "/x", "/test.v1.Echo/Say").unwrap().door("GET", "/x", "/test.v1.Echo/Fail");
     assert!(matches!(twice, Err(DoorError::Twice(..))));
+    let same = transcoder().door("GET", "/x/{name}", "/test.v1.Echo/Say").unwrap().door(
+        "PUT",
+        "/x/{inner.name}",
+        "/test.v1.Echo/Say",
+    );
+    assert!(matches!(same, Err(DoorError::SamePlace(..))));
 }
 
 proptest::proptest! {

@@ -86,9 +86,9 @@ impl Wish {
         let first = DigestStreamRequest {
             algorithms: self.algorithms,
             allow_unsafe: self.allow_unsafe,
-            chunk: Bytes::new().into(),
+            chunk: Bytes::new(),
         };
-        let rest = chunks.map(|chunk| DigestStreamRequest { chunk: chunk.into(), ..Default::default() });
+        let rest = chunks.map(|chunk| DigestStreamRequest { chunk, ..Default::default() });
         stream::iter([first]).chain(rest)
     }
 }

@@ -167,8 +167,8 @@ mod tests {
         Batch::of(&Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap()
     }
 
-    fn good() -> Done<Map<String, Value>> {
-        Ok(Map::from_iter([("x".to_owned(), json!(1))]))
+    fn fields() -> Map<String, Value> {
+        Map::from_iter([("x".to_owned(), json!(1))])
     }
 
     #[tokio::test]
@@ -188,12 +188,12 @@ mod tests {
         let expected = Answer::data(json!({"batch_results": [
             {"x": 1, "reference": "a"}, {"error": "odd", "reference": ""}
         ]}));
-        assert_eq!(code(vec![good(), bad()], Failures::Tell(accepted)), expected.with_status(accepted));
+        assert_eq!(code(vec![Ok(fields()), bad()], Failures::Tell(accepted)), expected.with_status(accepted));
         let all = code(vec![bad(), bad()], Failures::Tell(accepted));
         assert_ne!(all, code(vec![bad(), bad()], Failures::InItems));
         assert_eq!(
-            code(vec![good(), good()], Failures::Tell(accepted)),
-            code(vec![good(), good()], Failures::InItems)
+            code(vec![Ok(fields()), Ok(fields())], Failures::Tell(accepted)),
+            code(vec![Ok(fields()), Ok(fields())], Failures::InItems)
         );
     }
 

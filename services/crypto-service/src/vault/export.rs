@@ -198,8 +198,6 @@ mod tests {
     #[test]
     fn a_seed_is_found_in_either_version_of_pkcs8() {
         // RFC 8410, section 10.3: the same key without and with its public half.
-        let seed = "1O5y7/dbsSuVLF4rBUjpbTzCwVchZoyoMoWWMsrB01Q";
-        let _ = seed;
         let short = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
         let expected = STANDARD.decode("1O5y2/kTWErVttjx92n4rTr+fCjL8dT74Jeoj0R1WEI=").unwrap();
         assert_eq!(ed25519_seed(short).unwrap().as_slice(), expected);

@@ -1,4 +1,4 @@
-//! The client protocol of Vault's Transit engine, as OpenBao speaks it too, in the words of this service's own calls.
+//! The client protocol of Vault's Transit engine, as `OpenBao` speaks it too, in the words of this service's own calls.
 //!
 //! Paths under `/v1/transit/`, and the few others that clients look at before they begin. Every request becomes calls of the gRPC
 //! services of this process, so that permissions, limits and the audit log are the same; `docs/guides/vault.md` says what differs
@@ -108,9 +108,11 @@ impl Vault {
         let limited = Limited::new(body, self.limits.body).collect();
         let read = tokio::time::timeout(self.limits.arrival, limited).await;
         let read = read.map_err(|_| Refusal::from(&Problem::too_slow()))?;
-        let body = read.map_err(|error| match error.is::<LengthLimitError>() {
-            true => Refusal::from(&Problem::too_large(self.limits.body)),
-            false => Refusal::bad("the body broke off"),
+        let body = read.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return Refusal::from(&Problem::too_large(self.limits.body));
+            }
+            Refusal::bad("the body broke off")
         })?;
         Fields::parse(&body.to_bytes())
     }
@@ -167,8 +169,7 @@ async fn write(session: &Session, path: &[&str], body: &Fields) -> Outcome {
         ["verify", name, algorithm] => signature::verify(session, name, Some(algorithm), body).await,
         ["hmac", name] => signature::hmac(session, name, None, body).await,
         ["hmac", name, algorithm] => signature::hmac(session, name, Some(algorithm), body).await,
-        ["random"] => tools::random(session, None, body).await,
-        ["random", "platform" | "seal" | "all"] => tools::random(session, None, body).await,
+        ["random"] | ["random", "platform" | "seal" | "all"] => tools::random(session, None, body).await,
         ["random", bytes] | ["random", "platform" | "seal" | "all", bytes] => {
             tools::random(session, Some(bytes), body).await
         }
