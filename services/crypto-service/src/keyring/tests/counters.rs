@@ -51,15 +51,16 @@ async fn many_at_once_get_no_more_than_was_reserved() {
     world.config.counter_block = 7;
     let (one, two) = (world.replica("one").await, world.replica("two").await);
     let header = one.create("k", KeyType::ChaCha20Poly1305).await;
-    let jobs = (0..200).map(|index| {
+    let mut jobs = JoinSet::new();
+    for index in 0..200 {
         let keyring = if index % 2 == 0 { one.keyring.clone() } else { two.keyring.clone() };
-        tokio::spawn(async move {
+        jobs.spawn(async move {
             let key = keyring.get("k").await?;
             keyring.reserve(&key, key.encrypting(0)?, 3).await
-        })
-    });
-    for job in jobs.collect::<Vec<_>>() {
-        job.await.unwrap().unwrap();
+        });
+    }
+    for reserved in jobs.join_all().await {
+        reserved.unwrap();
     }
     let reserved = usage(&one, &header).await.unwrap();
     assert!((600..=614).contains(&reserved), "{reserved}");

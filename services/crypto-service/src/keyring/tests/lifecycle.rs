@@ -109,7 +109,7 @@ async fn impossible_minimums_are_refused() {
         Configuration { min_decryption: Some(3), ..config() },
         Configuration { min_encryption: Some(3), ..config() },
         Configuration { min_decryption: Some(2), min_encryption: Some(1), ..config() },
-        Configuration { auto_rotate: Some(Duration::from_secs(60)), ..config() },
+        Configuration { auto_rotate: Some(Duration::from_mins(1)), ..config() },
     ];
     for wanted in refused {
         assert_eq!(configure(&replica, "k", wanted).await.unwrap_err().reason(), "BAD_REQUEST", "{wanted:?}");

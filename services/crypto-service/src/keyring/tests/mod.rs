@@ -20,7 +20,7 @@ use patchbay_chassis::{ByteSize, Clock, Span};
 use patchbay_crypto::Secret;
 use prometheus_client::metrics::counter::Counter as Metric;
 use std::{sync::Arc, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The first moment of manual clocks, in milliseconds since 1970.
@@ -39,7 +39,8 @@ pub(crate) struct Replica {
     pub(crate) keyring: Keyring,
     pub(crate) store: Arc<Store>,
     pub(crate) warnings: Metric,
-    following: Option<JoinHandle<()>>,
+    // Ends what it spawned when it is dropped.
+    following: JoinSet<()>,
 }
 
 impl World {
@@ -61,7 +62,7 @@ impl World {
     async fn replica(&self, node: &str) -> Replica {
         let mut replica = self.deaf(node);
         let keyring = replica.keyring.clone();
-        replica.following = Some(tokio::spawn(async move { keyring.follow().await }));
+        replica.following.spawn(async move { keyring.follow().await });
         until(|| replica.keyring.0.cache.is_confirmed()).await;
         replica
     }
@@ -74,7 +75,7 @@ impl World {
         let warnings = Metric::default();
         let clock = self.clock.clone();
         let keyring = Keyring::with(&self.config, clock, &store, &self.root, &pool, warnings.clone());
-        Replica { keyring, store, warnings, following: None }
+        Replica { keyring, store, warnings, following: JoinSet::new() }
     }
 
     /// A replica of its own, for tests of what stands before a keyring.
@@ -126,14 +127,6 @@ impl Replica {
         let scan = Scan { prefix: prefix.to_owned(), after: None, order: Order::Ascending, limit: 10_000 };
         let page = self.store.scan(table, scan).await.unwrap();
         page.records.into_iter().map(|record| (record.key, record.value.to_vec())).collect()
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        if let Some(following) = &self.following {
-            following.abort();
-        }
     }
 }
 

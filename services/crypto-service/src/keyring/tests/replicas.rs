@@ -45,14 +45,13 @@ async fn versions_made_at_once_are_all_there() {
     let world = World::new();
     let (one, two) = (world.replica("one").await, world.replica("two").await);
     one.create("k", KeyType::Xaes256Gcm).await;
-    let jobs = (0..40).map(|index| {
+    let mut jobs = JoinSet::new();
+    for index in 0..40 {
         let keyring = if index % 2 == 0 { one.keyring.clone() } else { two.keyring.clone() };
-        tokio::spawn(async move { keyring.rotate(&named("k"), entry("key.rotate", "k")).await })
-    });
-    let mut latest = Vec::new();
-    for job in jobs.collect::<Vec<_>>() {
-        latest.push(job.await.unwrap().unwrap().latest);
+        jobs.spawn(async move { keyring.rotate(&named("k"), entry("key.rotate", "k")).await });
     }
+    let rotated = jobs.join_all().await;
+    let mut latest: Vec<u32> = rotated.into_iter().map(|header| header.unwrap().latest).collect();
     latest.sort_unstable();
     assert_eq!(latest, (2..=41).collect::<Vec<_>>());
     until(|| two.keyring.cached("k").is_none_or(|key| key.header.latest == 41)).await;
@@ -138,7 +137,7 @@ async fn keys_are_not_trusted_when_the_store_has_long_not_confirmed_them() {
     let mut replica = world.replica("one").await;
     replica.create("k", KeyType::Xaes256Gcm).await;
     assert!(replica.keyring.cached("k").is_some());
-    replica.following.take().unwrap().abort();
+    replica.following.abort_all();
     tokio::time::advance(Duration::from_secs(29)).await;
     assert!(replica.keyring.cached("k").is_some());
     tokio::time::advance(Duration::from_secs(3)).await;
