@@ -1,4 +1,4 @@
-//! crypto-service against programs that we did not write: Python's cryptography, argon2-cffi, PyJWT and urllib, and openssl, both ways.
+//! crypto-service against programs that we did not write: Python's cryptography, argon2-cffi, `PyJWT` and urllib, and openssl, both ways.
 //! Where they are not installed the tests are skipped, and it is said; `scripts/test` installs them all.
 
 use anyhow::{Context, Result, ensure};

@@ -71,7 +71,7 @@ fn crates_of(package: &str, edges: &str) -> Result<BTreeSet<String>> {
     Ok(lines.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect())
 }
 
-/// docs/decisions/0006-cryptography.md: one library holds the secrets, and those of RustCrypto that could are peers in tests.
+/// docs/decisions/0006-cryptography.md: one library holds the secrets, and those of `RustCrypto` that could are peers in tests.
 #[test]
 fn ciphers_and_signatures_come_from_one_library() -> TestResult {
     for service in ["crypto-service", "patchbay"] {

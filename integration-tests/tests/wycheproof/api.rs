@@ -23,7 +23,7 @@ use tonic::{Code, Status};
 const IMPORTS: usize = 16;
 /// Items of a batch.
 const BATCH: usize = 500;
-/// Reasons that are INVALID_ARGUMENT where they are the answer to a whole call.
+/// Reasons that are `INVALID_ARGUMENT` where they are the answer to a whole call.
 const INVALID_ARGUMENT: [&str; 5] = ["BAD_REQUEST", "DECRYPTION_FAILED", "KEY_TYPE", "TOO_LARGE", "WEAK_KEY"];
 
 /// Runs every file against a service of its own.
@@ -37,7 +37,7 @@ pub(crate) async fn run() -> Result<Table> {
         let outcomes = api.decrypt(&file, |case: &Sealed| Decryption {
             key: (key_type(case.algorithm), case.key.clone()),
             aad: case.aad.clone(),
-            body: case.sealed.clone(),
+            body: case.message.clone(),
             plaintext: case.plaintext.clone(),
         });
         table.judge(&file, &outcomes.await?);
@@ -265,7 +265,7 @@ fn id((key_type, material): &Material) -> (i32, Vec<u8>) {
     ((*key_type).into(), material.clone())
 }
 
-/// Tells whether a key was taken; a refusal is INVALID_ARGUMENT.
+/// Tells whether a key was taken; a refusal is `INVALID_ARGUMENT`.
 async fn import(client: Client, name: &str, (key_type, material): &Material, password: &str) -> Result<bool> {
     let request = ImportKeyRequest {
         name: name.to_owned(),

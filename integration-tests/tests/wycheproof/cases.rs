@@ -15,7 +15,7 @@ pub(crate) struct Sealed {
     pub(crate) key: Vec<u8>,
     pub(crate) aad: Vec<u8>,
     /// Nonce, ciphertext and tag.
-    pub(crate) sealed: Vec<u8>,
+    pub(crate) message: Vec<u8>,
     pub(crate) plaintext: Vec<u8>,
 }
 
@@ -90,16 +90,17 @@ pub(crate) fn aead_files() -> Result<Vec<File<Sealed>>> {
                 _ => (aead::Algorithm::Aes256Gcm, 96, 128),
             };
             for test in &group.tests {
-                let not_offered = if test.nonce.len() * 8 != nonce {
-                    Some(format!("a nonce that has not {nonce} bits"))
-                } else {
-                    (group.tag_size != tag).then(|| format!("a tag that has not {tag} bits"))
+                let has_nonce = test.nonce.len() * 8 == nonce;
+                let not_offered = match (has_nonce, group.tag_size == tag) {
+                    (false, _) => Some(format!("a nonce that has not {nonce} bits")),
+                    (true, false) => Some(format!("a tag that has not {tag} bits")),
+                    (true, true) => None,
                 };
                 let input = Sealed {
                     algorithm,
                     key: test.key.to_vec(),
                     aad: test.aad.to_vec(),
-                    sealed: [&test.nonce[..], &test.ct, &test.tag].concat(),
+                    message: [&test.nonce[..], &test.ct, &test.tag].concat(),
                     plaintext: test.pt.to_vec(),
                 };
                 cases.push(case(test.tc_id, &test.comment, test.result, not_offered, input));

@@ -41,7 +41,7 @@ fn decrypted(outcome: Result<Secret, Error>, plaintext: &[u8]) -> Outcome {
     }
 }
 
-fn verified(outcome: Result<bool, Error>) -> Outcome {
+fn verified(outcome: &Result<bool, Error>) -> Outcome {
     match outcome {
         Ok(true) => Outcome::Accepted,
         Ok(false) | Err(Error::Key(_) | Error::Input(_)) => Outcome::Refused,
@@ -51,7 +51,7 @@ fn verified(outcome: Result<bool, Error>) -> Outcome {
 
 fn sealed(case: &Sealed) -> Outcome {
     let key = aead::Key::new(case.algorithm, &case.key);
-    decrypted(key.and_then(|key| key.open(&case.aad, &case.sealed)), &case.plaintext)
+    decrypted(key.and_then(|key| key.open(&case.aad, &case.message)), &case.plaintext)
 }
 
 fn in_cbc(case: &Cbc) -> Outcome {
@@ -61,7 +61,7 @@ fn in_cbc(case: &Cbc) -> Outcome {
 
 fn mac(case: &Mac) -> Outcome {
     let key = mac::Key::new(&case.key);
-    verified(key.and_then(|key| key.verify(case.digest, &case.message, &case.tag)))
+    verified(&key.and_then(|key| key.verify(case.digest, &case.message, &case.tag)))
 }
 
 fn oaep(case: &Oaep) -> Outcome {
@@ -75,5 +75,5 @@ fn pbes2(case: &Pbes2) -> Outcome {
 
 fn pbkdf2(case: &Pbkdf2) -> Outcome {
     let stored = case.hash.parse::<Stored>();
-    verified(stored.and_then(|stored| stored.verify(&case.password, None)).map(|verdict| verdict.is_valid))
+    verified(&stored.and_then(|stored| stored.verify(&case.password, None)).map(|verdict| verdict.is_valid))
 }

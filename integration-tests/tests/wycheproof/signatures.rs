@@ -39,7 +39,7 @@ fn judged(
     Case { id, comment: comment.to_owned(), expected, not_offered, input: outcome }
 }
 
-fn outcome(verdict: Result<bool, Error>) -> Outcome {
+fn outcome(verdict: &Result<bool, Error>) -> Outcome {
     match verdict {
         Ok(true) => Outcome::Accepted,
         Ok(false) | Err(Error::Key(_) | Error::Input(_)) => Outcome::Refused,
@@ -98,7 +98,7 @@ fn ecdsa_files() -> Result<Vec<Judged>> {
                     .as_ref()
                     .map_err(Error::clone)
                     .and_then(|key| key.verify(digest, encoding, Message::Whole(&test.msg), &test.sig));
-                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(verdict)));
+                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(&verdict)));
             }
         }
         Ok(File { name, at_least, cases })
@@ -112,7 +112,7 @@ fn ed25519_file() -> Result<Judged> {
         let key = ed25519::PublicKey::from_spki(&group.der);
         for test in &group.tests {
             let verdict = key.as_ref().map_err(Error::clone).map(|key| key.verify(&test.msg, &test.sig));
-            cases.push(judged(test.tc_id, &test.comment, test.result, None, outcome(verdict)));
+            cases.push(judged(test.tc_id, &test.comment, test.result, None, outcome(&verdict)));
         }
     }
     Ok(File { name: "ed25519", at_least: 151, cases })
@@ -147,7 +147,7 @@ fn pkcs1_files() -> Result<Vec<Judged>> {
                     .as_ref()
                     .map_err(Error::clone)
                     .and_then(|key| key.verify_pkcs1v15(digest, Message::Whole(&test.msg), &test.sig));
-                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(verdict)));
+                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(&verdict)));
             }
         }
         Ok(File { name, at_least, cases })
@@ -189,7 +189,7 @@ fn pss_files() -> Result<Vec<Judged>> {
                     .as_ref()
                     .map_err(Error::clone)
                     .and_then(|key| key.verify_pss(digest, Some(salt), Message::Whole(&test.msg), &test.sig));
-                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(verdict)));
+                cases.push(judged(test.tc_id, &test.comment, test.result, not_offered, outcome(&verdict)));
             }
         }
         Ok(File { name, at_least, cases })
