@@ -95,17 +95,19 @@ async fn exchange(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    let (head, body) = (head.into_bytes(), body.to_vec());
-    // A server may answer before it has read everything, so both go on at once.
-    let writing = tokio::spawn(async move {
-        writer.write_all(&head).await?;
-        writer.write_all(&body).await?;
-        // Kept until the answer is there: an end that is closed looks like a client that has gone.
-        Ok::<_, std::io::Error>(writer)
-    });
+    let head = head.into_bytes();
+    // A server may answer before it has read everything, so both go on at once. The sending half stays open until the answer is
+    // there: one that is closed looks like a client that has gone.
+    let sending = async {
+        drop(writer.write_all(&head).await);
+        drop(writer.write_all(&body).await);
+        std::future::pending().await
+    };
     let mut bytes = Vec::new();
-    let read = reader.read_to_end(&mut bytes).await;
-    writing.abort();
+    let read = tokio::select! {
+        read = reader.read_to_end(&mut bytes) => read,
+        never = sending => never,
+    };
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no answer: {read:?}"))?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
@@ -359,7 +361,8 @@ async fn keys_are_used_through_rest() -> TestResult {
     assert_eq!(opened.await?["plaintext"], "aGVsbG8=");
     assert_eq!(call("GET", "/v1/keys?prefix=ap&page_size=10", Value::Null).await?["keys"][0]["name"], "app");
     assert_eq!(call("GET", "/v1/accounts/ada", Value::Null).await?["account"]["name"], "ada");
-    let group = call("PUT", "/v1/groups/readers", json!({"group": {"scopes": ["keys:read:*"]}})).await?;
+    let group = json!({"group": {"name": "readers", "scopes": ["keys:read:*"]}});
+    let group = call("PUT", "/v1/groups", group).await?;
     assert_eq!(group["group"]["name"], "readers");
     Ok(())
 }
