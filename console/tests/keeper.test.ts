@@ -9,6 +9,8 @@ class Browser {
   now = 1_000_000
   /** Refresh tokens that were used, in order. */
   used: string[] = []
+  /** Sessions that nobody kept. */
+  discarded: string[] = []
   service: 'up' | 'away' | 'ended' = 'up'
   tabs: Tab[] = []
   private turn: Promise<void> = Promise.resolve()
@@ -51,8 +53,14 @@ class Tab {
       write: (kept) => (browser.stored = kept),
       inTurn: (work) => browser.inTurn(work),
       refresh: (refreshToken) => browser.refresh(refreshToken),
+      discard: (refreshToken) => browser.discarded.push(refreshToken),
       look,
-      tell: (token) => browser.tabs.filter((tab) => tab !== this).forEach((tab) => tab.keeper.heard(token)),
+      ask: async () => {
+        await Promise.resolve()
+        browser.tabs.filter((tab) => tab !== this).forEach((tab) => tab.keeper.asked())
+      },
+      tell: (token, ageMs) =>
+        browser.tabs.filter((tab) => tab !== this).forEach((tab) => tab.keeper.heard(token, ageMs)),
       hold: (token) => (this.token = token),
       wake: (afterMs, work) => this.wakes.push({ afterMs, work }),
       now: () => browser.now,
@@ -89,7 +97,29 @@ describe('a session', () => {
     expect([reloaded.token, browser.used]).toEqual(['s1 t1', []])
     const slept = browser.open()
     await slept.keeper.resume('s1 t1', () => LIFE_MS + 1)
-    expect([slept.token, browser.used]).toEqual(['s1 t2', ['r1']])
+    expect([slept.token, browser.used]).toEqual(['s1 t1', []])
+    browser.now += LIFE_MS
+    const later = browser.open()
+    await later.keeper.resume('s1 t1', () => LIFE_MS + 1)
+    expect([later.token, browser.used]).toEqual(['s1 t2', ['r1']])
+  })
+
+  test('is shared with a new tab, whose token is as old as the one it got', async () => {
+    const first = browser.open()
+    first.keeper.begin(browser.grant())
+    browser.now += 600_000
+    const second = browser.open()
+    await second.keeper.resume(null, () => 0)
+    expect([second.token, browser.used]).toEqual(['s1 t1', []])
+    expect(second.wakes.at(-1)?.afterMs).toBe(LIFE_MS - 120_000 - 600_000)
+  })
+
+  test('goes on with the newest token that any tab has', async () => {
+    const [first, second] = [browser.open(), browser.open()]
+    first.keeper.begin(browser.grant())
+    await first.keeper.renew()
+    second.keeper.heard('s1 t1', 60_000)
+    expect([first.token, second.token]).toEqual(['s1 t2', 's1 t2'])
   })
 
   test('never uses a refresh token twice, however many tabs want a new one at once', async () => {
@@ -139,7 +169,14 @@ describe('a session', () => {
     await Promise.resolve()
     tab.keeper.end()
     await renewing
-    expect([tab.token, browser.stored]).toEqual([null, null])
+    expect([tab.token, browser.stored, browser.discarded]).toEqual([null, null, ['r2']])
+  })
+
+  test('that ended while a tab was closed does not live on in its token', async () => {
+    const tab = browser.open()
+    tab.token = 's1 t1'
+    await tab.keeper.resume(tab.token, () => 0)
+    expect(tab.token).toBeNull()
   })
 
   test('gives a call a token that is still good, and renews one that has ended', async () => {
@@ -155,8 +192,8 @@ describe('a session', () => {
   test('takes no token of another session', () => {
     const tab = browser.open()
     tab.keeper.begin(browser.grant())
-    tab.keeper.heard('s2 t9')
-    tab.keeper.heard('')
+    tab.keeper.heard('s2 t9', 0)
+    tab.keeper.heard('', 0)
     expect(tab.token).toBe('s1 t1')
   })
 })

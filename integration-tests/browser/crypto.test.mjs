@@ -78,6 +78,17 @@ describe('a session', () => {
     }
   })
 
+  test('is not used up by reloads and new tabs: they have, or are given, the token that is good', async () => {
+    const second = await page.context().newPage()
+    let renewed = 0
+    for (const tab of [page, second]) tab.on('request', (request) => (renewed += request.url().endsWith('Tokens/Refresh')))
+    await second.goto(`${origin}/account`)
+    for (let n = 0; n < 5; n += 1) await Promise.all([page.reload(), second.reload()])
+    for (const tab of [page, second]) await tab.getByTitle('You are ada', { exact: false }).waitFor()
+    assert.equal(renewed, 0)
+    await second.close()
+  })
+
   test('ends in all tabs at once, and begins in all at once', async () => {
     const second = await page.context().newPage()
     await second.goto(`${origin}/account`)

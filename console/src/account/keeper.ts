@@ -28,10 +28,14 @@ export interface Surroundings {
   inTurn(work: () => Promise<void>): Promise<void>
   /** Renews; `ended` when the service says that the session is no more. Throws when it cannot be asked. */
   refresh(refreshToken: string): Promise<Granted | 'ended'>
+  /** Ends a session at the service that nobody keeps any more. */
+  discard(refreshToken: string): void
   /** Reads how long a token is good for in all, and its session. */
   look(token: string): Held | null
-  /** Gives a new token to the other tabs. */
-  tell(token: string): void
+  /** Asks the other tabs for the token that they use, and gives them time to answer. */
+  ask(): Promise<void>
+  /** Gives a token of this age to the other tabs. */
+  tell(token: string, ageMs: number): void
   /** Gives a token, or its end, to the page. */
   hold(token: string | null): void
   /** Calls back once; calling again replaces it. */
@@ -47,7 +51,7 @@ const EARLY_MS = 120_000
 export const RETRY = { firstMs: 2_000, longestMs: 60_000 }
 
 export class Keeper {
-  private held?: { token: string; sessionId: string; endsAtMs: number; renewAtMs: number }
+  private held?: Held & { endsAtMs: number; renewAtMs: number }
   private renewing?: Promise<void>
   private failures = 0
 
@@ -57,24 +61,38 @@ export class Keeper {
   begin(granted: Granted): void {
     this.around.write({ sessionId: granted.sessionId, refreshToken: granted.refreshToken })
     this.adopt(granted.token)
-    this.around.tell(granted.token)
+    this.around.tell(granted.token, 0)
   }
 
   /** Takes up the session that the browser keeps, with the token of before a reload where it is still good. */
   async resume(token: string | null, age: (token: string) => number): Promise<void> {
     const kept = this.around.read()
-    if (!kept) return
+    if (!kept) return this.leave()
     const looked = token === null ? null : this.around.look(token)
     if (token !== null && looked?.sessionId === kept.sessionId && looked.livesMs > age(token)) {
       this.adopt(token, age(token))
       return
     }
-    await this.renew()
+    // A new tab need not use up the refresh token when another one has what it wants.
+    await this.around.ask()
+    if (!this.held) await this.renew()
+  }
+
+  /** Another tab, which has just been opened, asks for the token. */
+  asked(): void {
+    const now = this.around.now()
+    if (!this.held || this.held.renewAtMs <= now) return
+    const { token, endsAtMs, livesMs } = this.held
+    this.around.tell(token, livesMs - (endsAtMs - now))
   }
 
   /** A token that another tab has got. */
-  heard(token: string): void {
-    if (this.around.look(token)?.sessionId === this.around.read()?.sessionId) this.adopt(token)
+  heard(token: string, ageMs: number): void {
+    const looked = this.around.look(token)
+    if (!looked || looked.sessionId !== this.around.read()?.sessionId) return
+    const endsAtMs = this.around.now() + looked.livesMs - ageMs
+    const isOlder = this.held?.sessionId === looked.sessionId && endsAtMs < this.held.endsAtMs
+    if (!isOlder) this.adopt(token, ageMs)
   }
 
   /** The kept session has changed in another tab: it began, went on or ended there. */
@@ -129,7 +147,10 @@ export class Keeper {
   private async exchange(kept: Kept): Promise<void> {
     const granted = await this.around.refresh(kept.refreshToken)
     // Somebody signed out, or in as another, while the answer was on its way.
-    if (this.around.read()?.refreshToken !== kept.refreshToken) return
+    if (this.around.read()?.refreshToken !== kept.refreshToken) {
+      if (granted !== 'ended') this.around.discard(granted.refreshToken)
+      return
+    }
     if (granted === 'ended') {
       this.end()
       return
@@ -146,7 +167,7 @@ export class Keeper {
     const endsAtMs = now + looked.livesMs - ageMs
     // Not all tabs at the same moment.
     const renewAtMs = endsAtMs - early * (1 - this.around.random() / 4)
-    this.held = { token, sessionId: looked.sessionId, endsAtMs, renewAtMs }
+    this.held = { ...looked, endsAtMs, renewAtMs }
     this.around.hold(token)
     this.around.wake(Math.max(0, renewAtMs - now), () => void this.renew())
   }

@@ -15,6 +15,12 @@ const STORED_AS = 'patchbay.session'
 /** What a token is taken to be good for where it does not say. */
 const UNTOLD_LIFE_MS = 60_000
 
+/** What tabs say to each other: a token, or nothing, which asks for one. */
+type Word = { token: string; ageMs: number } | null
+
+/** Other tabs answer within this time, or not at all. */
+const ASK_MS = 100
+
 /** Tokens that a service has refused are renewed before their time this often at most. */
 const REFUSED_PAUSE_MS = 30_000
 
@@ -36,8 +42,15 @@ const keeper = new Keeper({
   write,
   inTurn,
   refresh,
+  // The person is gone already; where this fails, the session ends when its time is up.
+  discard: (refreshToken) => void tokens.signOut({ refreshToken }).catch(() => {}),
   look,
-  tell: (token) => channel?.postMessage(token),
+  ask: async () => {
+    if (!channel) return
+    channel.postMessage(null satisfies Word)
+    await new Promise((done) => setTimeout(done, ASK_MS))
+  },
+  tell: (token, ageMs) => channel?.postMessage({ token, ageMs } satisfies Word),
   hold: (token) => {
     if (usesGivenToken()) return
     if (token === null) dropToken()
@@ -58,7 +71,9 @@ export async function keepSession(): Promise<void> {
     keptSession.value = read()?.sessionId ?? null
     void keeper.changedElsewhere()
   })
-  if (channel) channel.onmessage = (event: MessageEvent<unknown>) => keeper.heard(String(event.data))
+  if (channel) {
+    channel.onmessage = ({ data }: MessageEvent<Word>) => (data ? keeper.heard(data.token, data.ageMs) : keeper.asked())
+  }
   addEventListener('online', () => void keeper.renewIfDue())
   document.addEventListener('visibilitychange', () => void keeper.renewIfDue())
   if (!usesGivenToken()) await keeper.resume(session.token, ageMs)

@@ -2,6 +2,7 @@
 
 import { reactive, shallowRef } from 'vue'
 import { keys } from '../calls/clients'
+import type { Trouble } from '../calls/trouble'
 import type { Key } from '../gen/patchbay/crypto/v1/keys_pb'
 import { bytesOf, textOf, type Format } from '../keys/bytes'
 import { typeFacts, type Purpose } from '../keys/types'
@@ -43,9 +44,15 @@ export function keyNamed(name: string): Key | undefined {
   return known.value?.find((key) => key.name === name)
 }
 
-/** Bytes of an input that is known to be valid, for the button that sends it waits for that. */
+/** An input that is not in its form; nothing is sent then. */
+class NotBytes extends Error {
+  readonly trouble: Trouble = { reason: 'NOT_BYTES', message: '' }
+}
+
 export function bytesIn({ text, format }: Input): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytesOf(text, format) ?? [])
+  const bytes = bytesOf(text, format)
+  if (!bytes) throw new NotBytes()
+  return new Uint8Array(bytes)
 }
 
 /** Puts bytes into an input, in its format. */

@@ -145,6 +145,7 @@ export const keys = {
   'bytes.notHex': 'Hexadecimal is pairs of 0-9 and a-f.',
   'bytes.notBase64': 'That is not Base64.',
 
+  'trouble.NOT_BYTES': 'An input is not in its form. Correct it first.',
   'trouble.DECRYPTION_FAILED': 'Could not decrypt: the ciphertext, the associated data or the key is another.',
   'trouble.KEY_DISABLED': 'The key is disabled. Enable it first.',
   'trouble.KEY_TYPE': 'This type of key cannot do that: {message}.',

@@ -145,6 +145,7 @@ export const keys: Record<keyof typeof en, string> = {
   'bytes.notHex': '十六进制由成对的 0-9 和 a-f 组成。',
   'bytes.notBase64': '这不是 Base64。',
 
+  'trouble.NOT_BYTES': '有输入的格式不正确，请先更正。',
   'trouble.DECRYPTION_FAILED': '无法解密：密文、附加数据或密钥不一致。',
   'trouble.KEY_DISABLED': '密钥已停用，请先启用。',
   'trouble.KEY_TYPE': '这种类型的密钥不能这样使用：{message}。',
