@@ -16,8 +16,10 @@ use call::CallLayer;
 use patchbay_auth::{GrpcAuthLayer, Identity};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{body::Body, transport::Server};
+use tonic::{
+    body::Body,
+    transport::{Server, server::TcpIncoming},
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::MapRequestLayer;
 
@@ -52,9 +54,10 @@ pub(crate) fn spawn(
         .layer(MapRequestLayer::new(name_caller))
         .add_routes(routes);
     let (soft, hard) = (context.shutdown.soft(), context.shutdown.hard());
+    // Without it the end of an answer waits 40 ms for the acknowledgement of its beginning.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     context.tasks.spawn_critical("grpc", async move {
-        let serving =
-            server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), soft.cancelled_owned());
+        let serving = server.serve_with_incoming_shutdown(incoming, soft.cancelled_owned());
         if let Some(Err(error)) = hard.run_until_cancelled(serving).await {
             tracing::error!(error = crate::error::chain(&error), "the gRPC server failed");
         }
