@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use patchbay_chassis::ByteSize;
     use std::sync::atomic::AtomicUsize;
+    use tokio::task::JoinSet;
 
     fn pool(queue: usize) -> Pool {
         Pool::start(&config::Pool { threads: 1, memory: ByteSize::kib(64), queue })
@@ -166,18 +167,20 @@ mod tests {
         let pool = pool(1);
         let (release, held) = std::sync::mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
-        let blocked = tokio::spawn({
+        let mut jobs = JoinSet::new();
+        jobs.spawn({
             let pool = pool.clone();
             async move {
-                pool.sign(move || {
-                    drop(begun.send(()));
-                    drop(held.recv());
-                })
-                .await
+                let work = move || {
+                    assert!(begun.send(()).is_ok());
+                    // Ends with the sender.
+                    assert!(held.recv().is_err());
+                };
+                pool.sign(work).await
             }
         });
         has_begun.await.unwrap();
-        let queued = tokio::spawn({
+        jobs.spawn({
             let pool = pool.clone();
             async move { pool.sign(|| ()).await }
         });
@@ -186,28 +189,26 @@ mod tests {
         }
         assert!(matches!(pool.sign(|| ()).await, Err(Error::Busy)));
         drop(release);
-        blocked.await.unwrap().unwrap();
-        queued.await.unwrap().unwrap();
+        assert!(jobs.join_all().await.into_iter().all(|done| done.is_ok()));
     }
 
     #[tokio::test]
     async fn password_hashes_share_a_budget_of_memory() {
         let pool = Pool::start(&config::Pool { threads: 4, memory: ByteSize::kib(64), queue: 64 });
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let jobs = (0..16).map(|_| {
+        let mut jobs = JoinSet::new();
+        for _ in 0..16 {
             let (pool, now, most) = (pool.clone(), now.clone(), most.clone());
-            tokio::spawn(async move {
-                pool.hash(32 * 1024, move || {
+            jobs.spawn(async move {
+                let work = move || {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     thread::yield_now();
                     now.fetch_sub(1, Ordering::SeqCst);
-                })
-                .await
-            })
-        });
-        for job in jobs.collect::<Vec<_>>() {
-            job.await.unwrap().unwrap();
+                };
+                pool.hash(32 * 1024, work).await
+            });
         }
+        assert!(jobs.join_all().await.into_iter().all(|done| done.is_ok()));
         assert!(most.load(Ordering::SeqCst) <= 2, "64 KiB hold two jobs of 32 KiB");
     }
 }

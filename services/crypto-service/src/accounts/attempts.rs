@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_lock_doubles_up_to_a_day() {
-        let lock = |count| lock_of(count, 3, Duration::from_secs(60)).map(|lock| lock.as_secs());
+        let lock = |count| lock_of(count, 3, Duration::from_mins(1)).map(|lock| lock.as_secs());
         assert_eq!([1, 2, 3, 4, 5, 6].map(lock), [None, None, Some(60), Some(120), Some(240), Some(480)]);
         assert_eq!([14, 40, u32::MAX].map(lock), [Some(24 * 3600); 3]);
     }

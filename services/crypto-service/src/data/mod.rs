@@ -122,8 +122,8 @@ pub(crate) async fn many<O: Operation>(
             *place = Some(answer);
         }
     }
-    let lost = || Err(Error::internal("an item of a batch was not computed"));
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect();
+    let missing = || Err(Error::internal("an item of a batch was not computed"));
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect();
     let done = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
     count(core, done, answers.len() as u64 - done);
     Ok(answers)
@@ -163,14 +163,13 @@ async fn admit<O: Operation>(
     last: Option<&Arc<LoadedKey>>,
 ) -> Result<Admitted<O>, Error> {
     let known = last.filter(|key| *key.name == *operation.key());
-    let key = match known {
-        Some(key) => Arc::clone(key),
-        None => {
-            caller.require_key(O::WORD, operation.key())?;
-            match core.keyring.cached(operation.key()) {
-                Some(key) => key,
-                None => core.keyring.get(operation.key()).await?,
-            }
+    let key = if let Some(key) = known {
+        Arc::clone(key)
+    } else {
+        caller.require_key(O::WORD, operation.key())?;
+        match core.keyring.cached(operation.key()) {
+            Some(key) => key,
+            None => core.keyring.get(operation.key()).await?,
         }
     };
     let limit = core.config.limits.message.0;

@@ -45,7 +45,7 @@ macro_rules! operations {
             )+
 
             async fn random(&self, request: Request<pb::RandomRequest>) -> Result<Response<pb::RandomResponse>, Status> {
-                Ok(Response::new(random(&request.into_inner())?))
+                Ok(Response::new(random(request.into_inner())?))
             }
 
             async fn random_batch(
@@ -92,7 +92,7 @@ impl Data {
             ));
         }
         let results = items.iter().map(|item| pb::RandomResult {
-            outcome: Some(match random(item) {
+            outcome: Some(match random(*item) {
                 Ok(response) => pb::random_result::Outcome::Ok(response),
                 Err(error) => pb::random_result::Outcome::Error(item_error(&error)),
             }),
@@ -101,7 +101,7 @@ impl Data {
     }
 }
 
-fn random(request: &pb::RandomRequest) -> Result<pb::RandomResponse, Error> {
+fn random(request: pb::RandomRequest) -> Result<pb::RandomResponse, Error> {
     if !(1..=MAX_RANDOM).contains(&request.size) {
         return Err(Error::bad("size", format!("must be from 1 to {MAX_RANDOM}")));
     }

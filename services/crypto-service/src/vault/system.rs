@@ -42,7 +42,7 @@ fn answer(method: &Method, body: serde_json::Value) -> Response {
 
 /// `GET /v1/auth/token/lookup-self`: who the caller is. Scopes stand where Vault has policies.
 pub(super) fn lookup_self(session: &Session) -> Outcome {
-    let identity = session.identity().map_err(|error| refused(error))?;
+    let identity = session.identity().map_err(refused)?;
     let now = session.now();
     let ends = identity.expires_at.unwrap_or(now);
     let scopes: Vec<String> = identity.scopes.iter().map(ToString::to_string).collect();
