@@ -125,6 +125,23 @@ describe('a session', () => {
     await elsewhere.context().close()
   })
 
+  test('is left alone by a token that one tab is given, which shows what that allows', async () => {
+    const tab = await page.context().newPage()
+    await tab.goto(`${origin}/playground/hash#token=${await suite.token('chat:subscribe:room/*')}`)
+    await tab.getByTitle('You are me', { exact: false }).waitFor()
+    const links = await tab.getByRole('navigation').first().getByRole('link').allInnerTexts()
+    assert.deepEqual(links, ['Overview', 'Chat', 'Tools', 'Settings'])
+    await tab.getByLabel('Message', { exact: true }).fill('abc')
+    await tab.getByRole('button', { name: 'Hash the message' }).click()
+    await tab.locator('[data-test=result]').waitFor()
+    await page.reload()
+    await page.getByTitle('You are ada', { exact: false }).waitFor()
+    await tab.goto(`${origin}/settings`)
+    await tab.getByRole('button', { name: 'Sign out' }).click()
+    await tab.getByTitle('You are ada', { exact: false }).waitFor()
+    await tab.close()
+  })
+
   test('gives the chat its name', async () => {
     await page.goto(`${origin}/rooms/lobby`)
     await page.getByRole('textbox', { name: 'Message' }).waitFor()

@@ -38,9 +38,9 @@ export class Suite {
     return `ws://127.0.0.1:${this.ports.chat}/`
   }
 
-  /** A token that allows everything, made as an operator makes one. */
-  async token() {
-    const program = spawn(BINARY, ['token', 'create', '--sub', 'me', '--scope', 'admin', '--data', this.data])
+  /** A token made as an operator makes one; it allows everything where no scopes are named. */
+  async token(...scopes) {
+    const program = spawn(BINARY, ['token', 'create', '--sub', 'me', '--scope', ...(scopes.length > 0 ? scopes : ['admin']), '--data', this.data])
     let output = ''
     program.stdout.on('data', (text) => (output += text))
     await once(program, 'close')

@@ -13,7 +13,7 @@ export const identity: Record<keyof typeof en, string> = {
   'confirm.keep': '取消',
   'confirm.type': '输入 {name} 以确认',
   'secret.once': '只显示这一次。请复制到安全的地方，以后无法再次查看。',
-  'secret.copy': '复制密文',
+  'secret.copy': '复制机密内容',
   'secret.kept': '我已保存',
   'lifetime.label': '有效期',
   'lifetime.forGood': '长期有效',
