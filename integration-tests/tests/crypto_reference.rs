@@ -48,7 +48,9 @@ fn check(method: &Method, call: &Call) -> Result<()> {
         (Requirement::Open, Who::Anybody) => true,
         (Requirement::AnyToken, Who::AnyToken) => true,
         // The method itself looks whose it is.
-        (Requirement::AnyToken, Who::Scope(text)) => text.contains("own need"),
+        (Requirement::AnyToken, Who::Scope(text)) => {
+            text.contains("own need") || text.contains("oneself none") || text.contains("own none")
+        }
         (Requirement::Scope { service, action }, Who::Scope(text)) => {
             text.starts_with(&format!("`{service}:{action}:"))
         }
