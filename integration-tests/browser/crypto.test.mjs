@@ -1,7 +1,6 @@
 /** Accounts, sessions, keys and the audit log, as people meet them in the console. */
 
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { assertAccessible, assertFits, fillSignIn, panel, PASSWORD, setUp, signIn } from './people.mjs'
 import { Suite, waitUntil } from './suite.mjs'
@@ -278,46 +277,6 @@ describe('keys', () => {
     await page.getByRole('button', { name: 'Destroy old versions' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Destroy old versions' }).click()
     await page.getByText('Version 1', { exact: true }).waitFor({ state: 'detached' })
-  })
-})
-
-describe('without a key', () => {
-  test('messages and files are hashed', async () => {
-    const result = page.locator('[data-test=result]')
-    await page.goto(`${origin}/playground/hash`)
-    await page.getByLabel('Message', { exact: true }).fill('abc')
-    await page.getByRole('button', { name: 'Hash the message' }).click()
-    await result.waitFor()
-    assert.equal(await result.innerText(), createHash('sha256').update('abc').digest('hex'))
-    await page.getByLabel('Algorithm').selectOption('MD5 (broken)')
-    await page.getByText('MD5 is broken', { exact: false }).waitFor()
-    // More than a request may have elsewhere.
-    const buffer = Buffer.alloc(3 * 1024 * 1024, 'patchbay')
-    await page.locator('[data-test=file]').setInputFiles({ name: 'a file.bin', mimeType: 'application/octet-stream', buffer })
-    await page.getByText('Digest: a file.bin', { exact: false }).waitFor()
-    assert.equal(await result.innerText(), createHash('md5').update(buffer).digest('hex'))
-  })
-
-  test('text is encoded and decoded, whole queries too', async () => {
-    await page.goto(`${origin}/playground/encode`)
-    const encode = async (encoding, label, plain) => {
-      await page.getByLabel('Encoding').selectOption(encoding)
-      await page.getByLabel(label, { exact: true }).fill(plain)
-      const before = await page.getByLabel('Encoded', { exact: true }).inputValue()
-      await page.getByRole('button', { name: 'Encode', exact: true }).click()
-      await waitUntil('it is encoded', 5_000, async () => (await page.getByLabel('Encoded', { exact: true }).inputValue()) !== before)
-      return page.getByLabel('Encoded', { exact: true }).inputValue()
-    }
-    assert.equal(await encode('Base64', 'Plain', 'a b&c=密'), Buffer.from('a b&c=密').toString('base64'))
-    assert.equal(await encode('Percent-encoding for paths', 'Plain', 'a b&c=密'), 'a%20b%26c%3D%E5%AF%86')
-    assert.equal(await encode('Whole query string', 'Names and values', 'q=a b\nempty='), 'q=a+b&empty=')
-    await page.getByLabel('Encoding').selectOption('Base64')
-    await page.getByLabel('Encoded', { exact: true }).fill('not base64!')
-    await page.getByRole('button', { name: 'Decode', exact: true }).click()
-    await page.getByText('The service does not accept that', { exact: false }).waitFor()
-    await page.getByLabel('Encoded', { exact: true }).fill('5a+G')
-    await page.getByRole('button', { name: 'Decode', exact: true }).click()
-    await waitUntil('it is decoded', 5_000, async () => (await page.locator('[data-test=result]').innerText()) === '密')
   })
 })
 
