@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { assertAccessible, assertFits } from './people.mjs'
+import { assertAccessible, assertFits, focused, tabTo } from './people.mjs'
 import { Suite } from './suite.mjs'
 import { message, picture, say, Windows } from './windows.mjs'
 
@@ -162,20 +162,3 @@ test('no window has logged an error, and nothing broke the content security poli
   // The token that is not valid was refused by the gateway as it should be.
   assert.deepEqual(windows.errors, [])
 })
-
-/** Name of what has the focus, as assistive technology has it. */
-function focused(page) {
-  return page.evaluate(() => {
-    const element = document.activeElement
-    const label = element.labels?.[0]?.textContent
-    return (element.getAttribute('aria-label') ?? label ?? element.textContent ?? '').trim()
-  })
-}
-
-async function tabTo(page, name) {
-  for (let n = 0; n < 40; n += 1) {
-    if ((await focused(page)) === name) return
-    await page.keyboard.press('Tab')
-  }
-  assert.fail(`Tab does not reach ${name}`)
-}

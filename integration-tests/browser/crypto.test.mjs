@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { assertAccessible, assertFits, fillSignIn, panel, PASSWORD, setUp, signIn } from './people.mjs'
+import { assertAccessible, assertFits, fillSignIn, focused, look, panel, PASSWORD, signIn, tabTo } from './people.mjs'
 import { Suite, waitUntil } from './suite.mjs'
 import { message, picture, say, Windows } from './windows.mjs'
 
@@ -424,6 +424,41 @@ describe('the audit log', () => {
   })
 })
 
+test('a key is made with the keyboard alone', async () => {
+  await page.goto(`${origin}/keys`)
+  await tabTo(page, 'New key')
+  await page.keyboard.press('Enter')
+  await tabTo(page, 'Name')
+  await page.keyboard.type('typed')
+  await tabTo(page, 'Type')
+  await page.keyboard.type('ed25519')
+  await tabTo(page, 'Make the key')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'typed', exact: true }).waitFor()
+  await page.getByText('ed25519', { exact: true }).waitFor()
+  await tabTo(page, 'Make exportable')
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'hidden' })
+  assert.equal(await focused(page), 'Make exportable', 'the focus is back where the question was asked')
+})
+
+test('forms and questions are accessible, too', async () => {
+  for (const [path, ...buttons] of [
+    ['keys', 'New key'],
+    ['keys/typed', 'Make exportable'],
+    ['accounts', 'New account', 'New group'],
+    ['accounts/ada', 'New API key', 'New credential', 'Sign out everywhere'],
+  ]) {
+    await page.goto(`${origin}/${path}`)
+    await page.locator('main h1').waitFor()
+    await page.waitForLoadState('networkidle')
+    for (const name of buttons) await page.getByRole('button', { name, exact: true }).first().click()
+    await assertAccessible(page)
+  }
+})
+
 for (const colorScheme of ['light', 'dark']) {
   for (const locale of ['en-GB', 'zh-CN']) {
     for (const [width, height] of [[1280, 800], [360, 740]]) {
@@ -453,17 +488,3 @@ for (const colorScheme of ['light', 'dark']) {
 test('no window has logged an error, and nothing broke the content security policy', () => {
   assert.deepEqual(windows.errors, [])
 })
-
-/** A picture of the whole page, and what a machine can tell of it. */
-async function look(page, name) {
-  await assertFits(page)
-  await assertAccessible(page)
-  const height = await page.evaluate(() => {
-    const main = document.querySelector('main')
-    return window.innerHeight + main.scrollHeight - main.clientHeight
-  })
-  const { width, height: before } = page.viewportSize()
-  await page.setViewportSize({ width, height })
-  await picture(page, name)
-  await page.setViewportSize({ width, height: before })
-}

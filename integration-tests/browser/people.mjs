@@ -2,6 +2,7 @@
 
 import axe from 'axe-core'
 import assert from 'node:assert/strict'
+import { picture } from './windows.mjs'
 
 /** Good enough for the service. */
 export const PASSWORD = 'correct horse battery'
@@ -32,6 +33,20 @@ export function panel(page, name) {
   return page.getByRole('region', { name, exact: true })
 }
 
+/** A picture of the whole page, and what a machine can tell of it. */
+export async function look(page, name) {
+  await assertFits(page)
+  await assertAccessible(page)
+  const height = await page.evaluate(() => {
+    const main = document.querySelector('main')
+    return window.innerHeight + main.scrollHeight - main.clientHeight
+  })
+  const { width, height: before } = page.viewportSize()
+  await page.setViewportSize({ width, height })
+  await picture(page, name)
+  await page.setViewportSize({ width, height: before })
+}
+
 export async function assertFits(page) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
   assert.ok(over <= 0, `the page is ${over} px wider than the screen`)
@@ -49,4 +64,21 @@ export async function assertAccessible(page) {
   )
   const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('\n')}`)
   assert.deepEqual(told, [])
+}
+
+/** Name of what has the focus, as assistive technology has it. */
+export function focused(page) {
+  return page.evaluate(() => {
+    const element = document.activeElement
+    const label = element.labels?.[0]?.textContent
+    return (element.getAttribute('aria-label') ?? label ?? element.textContent ?? '').trim()
+  })
+}
+
+export async function tabTo(page, name) {
+  for (let n = 0; n < 40; n += 1) {
+    if ((await focused(page)) === name) return
+    await page.keyboard.press('Tab')
+  }
+  assert.fail(`Tab does not reach ${name}`)
 }
