@@ -1,6 +1,6 @@
 //! Who calls, and whether he may.
 
-use crate::error::Error;
+use crate::{accounts::secrets, error::Error};
 use patchbay_auth::{Identity, IdentityKind};
 use std::sync::Arc;
 use tonic::Request;
@@ -34,6 +34,17 @@ impl Caller {
     /// Name of the account, for a caller that has one: neither a service nor a guest.
     pub fn account(&self) -> Option<&str> {
         (self.0.kind == IdentityKind::User).then_some(&*self.0.subject)
+    }
+
+    /// As [`Self::account`], for a token that a sign-in or an API key of the account has given. One that somebody else has minted
+    /// under its name is not the account's.
+    pub fn member(&self) -> Option<&str> {
+        self.account().filter(|_| self.0.session.is_some())
+    }
+
+    /// As [`Self::account`], for a token that a sign-in has given. An API key's is not enough to make other keys: they would outlive it.
+    pub fn signed_in(&self) -> Option<&str> {
+        self.account().filter(|_| self.0.session.as_deref().is_some_and(secrets::is_id))
     }
 
     /// Requires `<service>:<action>:<resource>`.

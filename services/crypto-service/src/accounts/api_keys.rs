@@ -18,6 +18,7 @@ use crate::{
 use patchbay_auth::{Claims, Minted, Scope};
 use patchbay_backplane::Expect;
 use patchbay_proto::crypto::v1::{ApiKey, CreateApiKeyRequest, CreateApiKeyResponse};
+use std::time::Duration;
 
 /// API keys of an account, and bytes of a description, at most.
 const MAX_KEYS: usize = 100;
@@ -41,7 +42,7 @@ pub(crate) async fn create(
     names::shown("description", &request.description, MAX_DESCRIPTION)?;
     let now = core.tokens.now();
     let secret = secrets::generate()?;
-    let mut row = ApiKeyRow {
+    let row = ApiKeyRow {
         id: secrets::id()?,
         account: name.clone(),
         account_id: String::new(),
@@ -51,18 +52,24 @@ pub(crate) async fn create(
         created: now,
         expires: view::ttl_end("ttl", request.ttl, now)?,
     };
-    let account = rows::account(&core.store, &name).await?.value;
-    row.account_id.clone_from(&account.id);
-    check_grants(core, caller, &account, &row.scopes).await?;
-    let key = api_key_key(&row.id);
-    check_room(core, &name).await?;
-    let changes = vec![
-        Table::Accounts.put(key.clone(), Expect::Absent, &row)?,
-        Table::Accounts.put(owned_key(&name, &key), Expect::Absent, &())?,
-    ];
-    core.store.commit(changes, Entry::of(caller, "api_key.create", &row.id).detail(name.as_str())).await?;
+    rows::retrying(|| try_create(core, caller, row.clone())).await?;
     let secret = format!("{PREFIX}_{}_{}", row.id, *secret);
     Ok(CreateApiKeyResponse { api_key: Some(view::api_key(row, None)), secret })
+}
+
+async fn try_create(core: &Core, caller: &Caller, mut row: ApiKeyRow) -> Result<(), Error> {
+    let account = rows::account(&core.store, &row.account).await?;
+    row.account_id.clone_from(&account.value.id);
+    check_grants(core, caller, &account.value, &row.scopes).await?;
+    check_room(core, &row.account).await?;
+    let key = api_key_key(&row.id);
+    let changes = vec![
+        rows::hold(&account)?,
+        Table::Accounts.put(key.clone(), Expect::Absent, &row)?,
+        Table::Accounts.put(owned_key(&row.account, &key), Expect::Absent, &())?,
+    ];
+    let entry = Entry::of(caller, "api_key.create", &row.id).detail(row.account.as_str());
+    core.store.commit(changes, entry).await.map(drop)
 }
 
 /// Nobody gets by an API key or a credential what he does not have, nor what the account does not have. None given is all that the
@@ -119,7 +126,7 @@ pub(crate) async fn revoke(core: &Core, caller: &Caller, id: &str) -> Result<(),
         return Err(missing());
     };
     let account = row.value.account.clone();
-    own_or(caller, "write", "id", account.as_str())?;
+    own_or(caller, "write", "id", account.as_str()).map_err(unnamed)?;
     let changes = vec![
         Table::Accounts.change(key.clone(), row.unchanged(), None),
         rows::delete(Table::Accounts, owned_key(&account, &key)),
@@ -135,20 +142,26 @@ pub(crate) async fn revoke(core: &Core, caller: &Caller, id: &str) -> Result<(),
     Ok(())
 }
 
-/// Gives a token for an API key, with what both the key and its account may now. Only wrong keys are counted against an address, since
-/// many programs may share one.
+/// A refusal that does not tell whose something is.
+pub(super) fn unnamed(error: Error) -> Error {
+    match error {
+        Error::Denied(_) => Error::Denied("accounts:write:*".to_owned()),
+        other => other,
+    }
+}
+
+/// Gives a token for an API key, with what both the key and its account may now. Only wrong keys are counted against an address and
+/// refused for their number: many programs may share one, and there is nothing to guess that a right key would have to wait for.
 pub(crate) async fn exchange(
     core: &Core,
     client: &str,
     api_key: &str,
     scopes: &[String],
 ) -> Result<Minted, Error> {
-    let attempt = Attempt::CredentialAddress(client);
-    core.accounts.attempts.check(attempt).await?;
     let done = try_exchange(core, api_key, scopes).await;
     if matches!(done, Err(Error::ApiKeyInvalid)) {
         core.metrics.failed_sign_ins.inc();
-        core.accounts.attempts.count(attempt).await?;
+        core.accounts.attempts.admit(Attempt::CredentialAddress(client)).await?;
     }
     done
 }
@@ -177,6 +190,10 @@ async fn try_exchange(core: &Core, api_key: &str, scopes: &[String]) -> Result<M
     claims.name = Some(account.display_name).filter(|name| !name.is_empty());
     claims.avatar = Some(account.avatar).filter(|avatar| !avatar.is_empty());
     claims.session = Some(session(&row.id));
+    // The tokens of a key end with it.
+    if let Some(expires) = row.expires {
+        claims.ttl = claims.ttl.min(Duration::from_secs(expires.saturating_sub(now_ms / 1000)));
+    }
     core.tokens.mint(claims, now_ms)
 }
 

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use patchbay_backplane::{Name, SharedBackplane, Version};
 use patchbay_chassis::Clock;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 /// Window in which attempts are counted.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -40,8 +43,6 @@ pub(crate) enum Attempt<'a> {
     CredentialAddress(&'a str),
     /// Wrong credentials under a protocol's user name.
     Credential(&'a str),
-    /// Tries to make the first account.
-    Setup,
 }
 
 /// Wrong passwords in a row.
@@ -130,13 +131,21 @@ impl Attempts {
 impl Attempt<'_> {
     fn counter(self) -> Name {
         let id = match self {
-            Self::Address(address) => format!("address/{address}"),
+            Self::Address(address) => format!("address/{}", network(address)),
             Self::Name(name) => format!("name/{name}"),
-            Self::CredentialAddress(address) => format!("credential-address/{address}"),
+            Self::CredentialAddress(address) => format!("credential-address/{}", network(address)),
             Self::Credential(username) => format!("credential/{username}"),
-            Self::Setup => "setup".to_owned(),
         };
         Name::new("crypto", "attempts", id)
+    }
+}
+
+/// What attempts are counted for: of IPv6 the first 64 bits, because whoever has one such address has all that begin so.
+fn network(address: &str) -> String {
+    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+        Ok(address) => address.to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -158,6 +167,15 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_of_ipv6_is_counted_by_its_network() {
+        let one = Attempt::Address("2001:db8:1:2:aaaa::1").counter();
+        assert_eq!(one, Attempt::Address("2001:db8:1:2:bbbb::2").counter());
+        assert_ne!(one, Attempt::Address("2001:db8:1:3:aaaa::1").counter());
+        assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!([network("192.0.2.7"), network("unknown")], ["192.0.2.7", "unknown"]);
+    }
 
     #[test]
     fn a_lock_doubles_up_to_a_day() {

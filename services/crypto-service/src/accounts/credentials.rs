@@ -1,7 +1,7 @@
 //! Names and passwords, and stream keys, with which devices log in elsewhere; gateways have them checked here.
 
 use super::{
-    api_keys::check_grants,
+    api_keys::{check_grants, unnamed},
     attempts::Attempt,
     grants,
     manage::own_or,
@@ -22,6 +22,7 @@ use patchbay_proto::crypto::v1::{
     CheckCredentialRequest, CheckCredentialResponse, CreateCredentialRequest, CreateCredentialResponse,
     Credential, Protocol,
 };
+use std::time::Duration;
 
 /// Credentials of an account, characters of a user name, and bytes of a client's address, at most.
 const MAX_CREDENTIALS: usize = 1000;
@@ -65,9 +66,8 @@ pub(crate) async fn create(
     let (protocol, word) = word(request.protocol)?;
     check_username(&request.username)?;
     let scopes = grants::parse_scopes("scopes", &request.scopes)?;
-    let account = rows::account(&core.store, &name).await?.value;
-    check_grants(core, caller, &account, &scopes).await?;
-    check_room(core, &name).await?;
+    // Before the work of hashing.
+    check_grants(core, caller, &rows::account(&core.store, &name).await?.value, &scopes).await?;
     let now = core.tokens.now();
     let expires = view::ttl_end("ttl", request.ttl, now)?;
     let (hash, made) = hash(core, &name, &request.password).await?;
@@ -75,26 +75,33 @@ pub(crate) async fn create(
         id: secrets::id()?,
         protocol: word.to_owned(),
         username: request.username,
-        account_id: account.id,
-        account: name.clone(),
+        account_id: String::new(),
+        account: name,
         hash,
         scopes,
         created: now,
         expires,
     };
-    let key = credential_key(word, &row.username);
-    let changes = vec![
-        Table::Accounts.put(key.clone(), Expect::Absent, &row)?,
-        Table::Accounts.put(owned_key(&name, &key), Expect::Anything, &())?,
-    ];
-    match core.store.commit(changes, Entry::of(caller, "credential.create", &key).detail(name.as_str())).await
-    {
-        Err(Error::Conflict(_)) => {
-            Err(Error::AlreadyExists(format!("the {word} user name `{}`", row.username)))
-        }
-        other => other.map(drop),
-    }?;
+    rows::retrying(|| try_create(core, caller, row.clone())).await?;
     Ok(CreateCredentialResponse { credential: Some(view::credential(row, protocol)), password: made })
+}
+
+async fn try_create(core: &Core, caller: &Caller, mut row: CredentialRow) -> Result<(), Error> {
+    let account = rows::account(&core.store, &row.account).await?;
+    row.account_id.clone_from(&account.value.id);
+    check_grants(core, caller, &account.value, &row.scopes).await?;
+    check_room(core, &row.account).await?;
+    let key = credential_key(&row.protocol, &row.username);
+    if core.store.read_one(Table::Accounts, &key).await?.is_some() {
+        return Err(Error::AlreadyExists(format!("the {} user name `{}`", row.protocol, row.username)));
+    }
+    let changes = vec![
+        rows::hold(&account)?,
+        Table::Accounts.put(key.clone(), Expect::Absent, &row)?,
+        Table::Accounts.put(owned_key(&row.account, &key), Expect::Anything, &())?,
+    ];
+    let entry = Entry::of(caller, "credential.create", &key).detail(row.account.as_str());
+    core.store.commit(changes, entry).await.map(drop)
 }
 
 /// A chosen password is hashed slowly; one that is made here need not be.
@@ -141,6 +148,7 @@ pub(crate) async fn list(core: &Core, caller: &Caller, account: &str) -> Result<
 /// Removes a credential; gateways are told to drop what they have cached of it.
 pub(crate) async fn delete(core: &Core, caller: &Caller, protocol: i32, username: &str) -> Result<(), Error> {
     let (_, word) = word(protocol)?;
+    check_username(username)?;
     let missing = || Error::NotFound(format!("the {word} user name `{username}`"));
     let key = credential_key(word, username);
     let Some(row) = core.store.get::<CredentialRow>(Table::Accounts, &key).await? else {
@@ -148,7 +156,7 @@ pub(crate) async fn delete(core: &Core, caller: &Caller, protocol: i32, username
         caller.require("accounts", "write", "*")?;
         return Err(missing());
     };
-    own_or(caller, "write", "username", row.value.account.as_str())?;
+    own_or(caller, "write", "username", row.value.account.as_str()).map_err(unnamed)?;
     let changes = vec![
         Table::Accounts.change(key.clone(), row.unchanged(), None),
         rows::delete(Table::Accounts, owned_key(&row.value.account, &key)),
@@ -217,13 +225,15 @@ async fn verified(core: &Core, key: &str, given: &str) -> Result<Option<CheckCre
         return Ok(None);
     }
     let held = grants::effective(&core.store, &account).await?;
+    let cache_for = core.config.accounts.credential_cache.duration();
+    let left = row.expires.map_or(cache_for, |end| Duration::from_secs(end.saturating_sub(now)));
     Ok(Some(CheckCredentialResponse {
         is_valid: true,
         scopes: view::texts(&grants::within(&row.scopes, &held)),
         session_id: session(&row),
         subject: account.name.into(),
         display_name: account.display_name,
-        cache_for: Some(view::duration(core.config.accounts.credential_cache.duration())),
+        cache_for: Some(view::duration(cache_for.min(left))),
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     store::{Row, Table},
 };
 use patchbay_auth::Scope;
-use patchbay_backplane::Expect;
+use patchbay_backplane::{Change, Expect};
 use patchbay_proto::crypto::v1::Group;
 
 /// Bytes of a description, and groups, at most.
@@ -32,6 +32,7 @@ pub(crate) async fn put(core: &Core, caller: &Caller, group: Group) -> Result<Gr
     };
     require_held(caller, &row.scopes)?;
     rows::retrying(|| try_put(core, caller, &row)).await?;
+    core.tokens.flush().await;
     Ok(view::group(row))
 }
 
@@ -49,8 +50,8 @@ async fn try_put(core: &Core, caller: &Caller, row: &GroupRow) -> Result<(), Err
             }
         }
     }
-    check_members(core, row).await?;
-    let mut changes = vec![Table::Accounts.put(key, expect, row)?];
+    let mut changes = members(core, row).await?;
+    changes.push(Table::Accounts.put(key, expect, row)?);
     // While there was no account there is nothing to guard, and the guard's row would say that there was one.
     if guard.is_some() {
         changes.push(rows::bump(guard.as_ref())?);
@@ -65,17 +66,25 @@ async fn require_still_admin(core: &Core, row: &GroupRow) -> Result<(), Error> {
     if has_member { grants::require_admin(&core.store, Changed::Group(row)).await } else { Ok(()) }
 }
 
-/// What the members have together must still fit in a token.
-async fn check_members(core: &Core, row: &GroupRow) -> Result<(), Error> {
-    let mut groups = rows::groups(&core.store).await?;
-    groups.retain(|group| group.name != row.name);
-    groups.push(row.clone());
+/// Requires that what the members have together still fits in a token, and ends the tokens of those who have less than before: with one
+/// of these a member could give himself what the group has lost.
+async fn members(core: &Core, row: &GroupRow) -> Result<Vec<Change>, Error> {
+    let before = rows::groups(&core.store).await?;
+    let mut after = before.clone();
+    after.retain(|group| group.name != row.name);
+    after.push(row.clone());
+    let mut changes = Vec::new();
     for account in rows::accounts(&core.store).await? {
-        if account.groups.contains(&row.name) {
-            grants::check_size("group.scopes", &grants::together(&account, &groups))?;
+        if !account.groups.contains(&row.name) {
+            continue;
+        }
+        let held = grants::together(&account, &after);
+        grants::check_size("group.scopes", &held)?;
+        if grants::require_covered(&held, &grants::together(&account, &before)).is_err() {
+            changes.push(core.tokens.revoke_subject(account.name.as_str())?);
         }
     }
-    Ok(())
+    Ok(changes)
 }
 
 async fn check_room(core: &Core) -> Result<(), Error> {

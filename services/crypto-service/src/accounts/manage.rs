@@ -240,15 +240,16 @@ async fn owned(core: &Core, name: &Name) -> Result<Vec<Change>, Error> {
     Ok(changes)
 }
 
-/// Name of the account that is meant: the caller's own where it is empty or names it, which needs no scope.
-pub(super) fn own_or(
+/// Name of the account that is meant: the caller's own where it is empty or names it, which needs no scope. Reading one's own takes a
+/// token of a sign-in or of an API key; changing it one of a sign-in.
+pub(crate) fn own_or(
     caller: &Caller,
     action: &'static str,
     field: &'static str,
     name: &str,
 ) -> Result<Name, Error> {
-    let own = caller.account();
-    let meant = if name.is_empty() { own.unwrap_or_default() } else { name };
+    let meant = if name.is_empty() { caller.account().unwrap_or_default() } else { name };
+    let own = if action == "read" { caller.member() } else { caller.signed_in() };
     if own != Some(meant) {
         caller.require("accounts", action, meant)?;
     }

@@ -153,16 +153,20 @@ pub(crate) async fn change(core: &Arc<Core>, caller: &Caller, current: &str, new
     let name = caller.account().ok_or_else(|| Error::Denied("account of one's own".to_owned()))?;
     core.accounts.attempts.admit(Attempt::Name(name)).await?;
     let name = Name::account("name", name).map_err(|_| Error::SignInFailed)?;
-    verify(core, Some(&name), current).await?;
+    let verified = verify(core, Some(&name), current).await?;
     check(core, &name, new)?;
     let hash = hash(core, new).await?;
-    rows::retrying(|| try_change(core, caller, &name, &hash)).await?;
+    rows::retrying(|| try_change(core, caller, &verified, &hash)).await?;
     core.tokens.flush().await;
     Ok(())
 }
 
-async fn try_change(core: &Core, caller: &Caller, name: &Name, hash: &str) -> Result<(), Error> {
-    let row = rows::account(&core.store, name).await.map_err(|_| Error::SignInFailed)?;
+async fn try_change(core: &Core, caller: &Caller, verified: &AccountRow, hash: &str) -> Result<(), Error> {
+    let name = &verified.name;
+    let row = core.store.get::<AccountRow>(Table::Accounts, &account_key(name)).await?;
+    // Who has set the password, or disabled the account, since the current one was checked has the last word.
+    let row = row.filter(|row| row.value.sessions_mark == verified.sessions_mark && !row.value.disabled);
+    let row = row.ok_or(Error::SignInFailed)?;
     let expect = row.unchanged();
     let mut account = row.value;
     account.password = Some(hash.to_owned());
@@ -178,6 +182,7 @@ pub(crate) async fn unlock(core: &Core, caller: &Caller, name: &str) -> Result<(
     caller.require("accounts", "write", name)?;
     let name = Name::account("name", name)?;
     rows::account(&core.store, &name).await?;
-    core.accounts.attempts.forgive(name.as_str()).await?;
-    core.store.record(Entry::of(caller, "account.unlock", name.as_str())).await
+    // First: what cannot be recorded is not done.
+    core.store.record(Entry::of(caller, "account.unlock", name.as_str())).await?;
+    core.accounts.attempts.forgive(name.as_str()).await
 }

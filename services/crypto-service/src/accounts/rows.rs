@@ -129,6 +129,11 @@ pub(crate) fn bump(guard: Option<&Row<Guard>>) -> Result<Change, Error> {
     Table::Accounts.put(GUARD, expect, &Guard { changes })
 }
 
+/// Makes a commit fail when an account was changed or removed since it was read: what is made for it belongs to it as it was.
+pub(crate) fn hold(account: &Row<AccountRow>) -> Result<Change, Error> {
+    Table::Accounts.put(account_key(&account.value.name), account.unchanged(), &account.value)
+}
+
 /// Reads an account that must be there.
 pub(crate) async fn account(store: &Store, name: &Name) -> Result<Row<AccountRow>, Error> {
     let row = store.get(Table::Accounts, &account_key(name)).await?;

@@ -2,7 +2,7 @@
 //! nothing to guess.
 
 use crate::error::Error;
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use patchbay_crypto::Secret;
 use zeroize::Zeroizing;
@@ -46,6 +46,40 @@ pub(crate) fn matches(secret: &str, kept: &str) -> bool {
     verify_slices_are_equal(fingerprint(secret).as_bytes(), kept.as_bytes()).is_ok()
 }
 
+/// Makes and knows the secrets of refresh tokens: 128 random bits, and as many of an HMAC-SHA256 over the session's id and those.
+pub(crate) struct RefreshSecrets(hmac::Key);
+
+impl RefreshSecrets {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// Makes one for a session: 43 characters, as all secrets have.
+    pub(crate) fn generate(&self, session: &str) -> Result<Zeroizing<String>, Error> {
+        let random = Secret::random(SECRET / 2).map_err(Error::internal)?;
+        let mut bytes = Zeroizing::new(random.expose().to_vec());
+        let tag = self.tag(session, random.expose());
+        bytes.extend_from_slice(tag.as_ref().get(..SECRET / 2).unwrap_or_default());
+        Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes)))
+    }
+
+    /// Whether it was made here for this session, however long ago.
+    pub(crate) fn is_ours(&self, session: &str, secret: &str) -> bool {
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(secret) else { return false };
+        let Some((random, tag)) = bytes.split_at_checked(SECRET / 2) else { return false };
+        let ours = self.tag(session, random);
+        ours.as_ref().get(..SECRET / 2).is_some_and(|ours| verify_slices_are_equal(ours, tag).is_ok())
+    }
+
+    /// The id has a length of its own, so no two pairs give the same bytes.
+    fn tag(&self, session: &str, random: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(session.as_bytes());
+        context.update(random);
+        context.sign()
+    }
+}
+
 /// Takes `<prefix>_<id>_<secret>` apart.
 pub(crate) fn split<'a>(prefix: &str, text: &'a str) -> Option<(&'a str, &'a str)> {
     let (id, secret) = text.strip_prefix(prefix)?.strip_prefix('_')?.split_once('_')?;
@@ -62,6 +96,19 @@ mod tests {
         let kept = fingerprint(&one);
         assert!(matches(&one, &kept) && !matches(&other, &kept) && is_fingerprint(&kept));
         assert!(!kept.contains(one.as_str()));
+    }
+
+    #[test]
+    fn a_refresh_secret_is_known_by_its_mac_and_no_other_is() {
+        let (ours, others) = (RefreshSecrets::new(&[1; 32]), RefreshSecrets::new(&[2; 32]));
+        let (session, another) = (id().unwrap(), id().unwrap());
+        let secret = ours.generate(&session).unwrap();
+        assert_eq!(secret.len(), 43);
+        assert!(ours.is_ours(&session, &secret));
+        assert!(!ours.is_ours(&another, &secret) && !others.is_ours(&session, &secret));
+        for made_up in [generate().unwrap().as_str(), "", "AAAA", "not Base64"] {
+            assert!(!ours.is_ours(&session, made_up), "{made_up}");
+        }
     }
 
     #[test]

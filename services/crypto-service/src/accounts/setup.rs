@@ -60,9 +60,9 @@ async fn remember(core: &Core, secret: &str) -> Result<(), Error> {
 }
 
 /// Makes the first account and signs it in. Of two at once, one wins.
-pub(crate) async fn set_up(core: &Arc<Core>, request: SetupRequest) -> Result<Session, Error> {
+pub(crate) async fn set_up(core: &Arc<Core>, client: &str, request: SetupRequest) -> Result<Session, Error> {
     let SetupRequest { secret, name, password } = request;
-    core.accounts.attempts.admit(Attempt::Setup).await?;
+    core.accounts.attempts.admit(Attempt::Address(client)).await?;
     if !is_needed(core).await? {
         return Err(Error::SetupDone);
     }

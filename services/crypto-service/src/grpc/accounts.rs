@@ -1,6 +1,6 @@
 //! `patchbay.crypto.v1.Accounts`: who may do what. Each method checks its own resource in `accounts`, and refused changes are recorded.
 
-use super::refusal::answer;
+use super::{client, refusal::answer};
 use crate::{
     accounts::{self, api_keys, credentials, groups, manage, password},
     audit::Entry,
@@ -32,7 +32,8 @@ impl pb::accounts_server::Accounts for Accounts {
 
     async fn setup(&self, request: Request<pb::SetupRequest>) -> Result<Response<pb::SetupResponse>, Status> {
         let core = &self.core;
-        let done = accounts::set_up(core, request.into_inner()).await;
+        let client = client::address(&request, &core.config.listen.trusted_proxies);
+        let done = accounts::set_up(core, &client, request.into_inner()).await;
         let done = done.map(|session| pb::SetupResponse { session: Some(session) });
         answer(core, Entry::by("", "account.setup", ""), done).await
     }

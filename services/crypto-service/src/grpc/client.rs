@@ -1,7 +1,7 @@
 //! From where a call comes: for limits on guessing.
 
 use patchbay_chassis::config::Network;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use tonic::Request;
 
 /// Address of the client: the peer's, or what a trusted proxy says. REST puts its own client's address on the calls that it makes.
@@ -21,8 +21,14 @@ pub(super) fn address<T>(request: &Request<T>, trusted: &[Network]) -> String {
         .filter_map(|value| value.to_str().ok())
         .collect();
     let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
-    let mut named = hops.filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+    // What stands before something that is no address may be the client's own invention.
+    let mut named = hops.map_while(|hop| host(hop.trim()));
     named.find(|address| !is_trusted(address)).unwrap_or(peer).to_string()
+}
+
+/// An address, with a port or without.
+fn host(hop: &str) -> Option<IpAddr> {
+    hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 
 #[cfg(test)]
@@ -43,6 +49,8 @@ mod tests {
         assert_eq!(seen("192.0.2.1", "198.51.100.7"), "192.0.2.1");
         assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2"), "198.51.100.7");
         assert_eq!(seen("10.0.0.1", "nonsense"), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", "203.0.113.9, 198.51.100.7:4711, 10.0.0.2"), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", "203.0.113.9, unknown"), "10.0.0.1", "not what the client made up");
         assert_eq!(address(&Request::new(()), &[]), "unknown");
     }
 }

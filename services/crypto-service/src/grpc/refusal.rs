@@ -17,7 +17,12 @@ pub(super) async fn answer<T>(
         Err(error) => error,
     };
     core.metrics.refusals.inc();
-    if !matches!(error, Error::Unavailable | Error::Busy | Error::Internal(_)) {
+    // One that comes too often is not worth a row: whoever is refused for that could fill the disk with them.
+    let is_kept = !matches!(
+        error,
+        Error::Unavailable | Error::Busy | Error::TooManyAttempts { .. } | Error::Internal(_)
+    );
+    if is_kept {
         entry.target = entry.target.chars().filter(|c| !c.is_control()).take(MAX_TARGET).collect();
         if let Err(error) = core.store.record(entry.refused(&error)).await {
             tracing::warn!(%error, "a refused call was not recorded");

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     tokens::{mint, sessions, sign_in},
 };
-use patchbay_proto::crypto::v1::{self as pb, tokens_server::TokensServer};
+use patchbay_proto::crypto::v1::{self as pb, revoke_tokens_request::Target, tokens_server::TokensServer};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -91,7 +91,12 @@ impl pb::tokens_server::Tokens for Tokens {
         request: Request<pb::RevokeTokensRequest>,
     ) -> Result<Response<pb::RevokeTokensResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
-        let entry = Entry::of(&caller, "token.revoke", "");
+        let target = match &request.target {
+            Some(Target::Subject(subject)) => subject.as_str(),
+            Some(Target::SessionId(id)) => id.as_str(),
+            Some(Target::Token(_)) | None => "",
+        };
+        let entry = Entry::of(&caller, "token.revoke", target);
         let done = mint::revoke(core, &caller, request).await.map(|()| pb::RevokeTokensResponse {});
         answer(core, entry, done).await
     }

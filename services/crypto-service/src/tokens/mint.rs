@@ -40,10 +40,11 @@ pub(crate) async fn mint(
     crate::accounts::check_shown("name", &request.name, MAX_NAME)?;
     crate::accounts::check_shown("avatar", &request.avatar, MAX_AVATAR)?;
     let mut claims = Claims::new(request.subject.clone(), scopes);
-    claims.ttl = ttl(request.ttl)?;
+    let now_ms = core.tokens.now_ms();
+    claims.ttl = ttl(request.ttl)?.min(left(caller, now_ms)?);
     claims.name = Some(request.name).filter(|name| !name.is_empty());
     claims.avatar = Some(request.avatar).filter(|avatar| !avatar.is_empty());
-    let minted = core.tokens.mint_for(claims, core.tokens.now_ms())?;
+    let minted = core.tokens.mint_for(claims, now_ms)?;
     core.store.record(Entry::of(caller, "token.mint", &request.subject).detail(minted.id)).await?;
     Ok(MintTokenResponse { token: minted.token, expires: Some(timestamp(minted.expires_at)) })
 }
@@ -67,6 +68,19 @@ fn ttl(ttl: Option<prost_types::Duration>) -> Result<Duration, Error> {
         return Err(Error::bad("ttl", "must be whole seconds, from 1s to 900s"));
     }
     Ok(asked)
+}
+
+/// How long the caller's own token is good yet. What it mints ends with it: otherwise a token could mint its successor for ever, whatever
+/// became of who had the first.
+fn left(caller: &Caller, now_ms: u64) -> Result<Duration, Error> {
+    let left = caller.identity().expires_at.map_or(0, |end| end.saturating_sub(now_ms / 1000));
+    if left == 0 {
+        return Err(Error::bad(
+            "ttl",
+            "would be longer than that of the caller's own token, which has ended",
+        ));
+    }
+    Ok(Duration::from_secs(left))
 }
 
 /// Tells whether a token is good now, and what it says.
@@ -104,7 +118,9 @@ async fn revoke_token(core: &Core, caller: &Caller, token: &str) -> Result<(), E
     let identity = core.context.auth.verify(token);
     let identity =
         identity.map_err(|error| Error::bad("token", format!("is not good now: {}", error.reason())))?;
-    require_revoke(caller, &identity.subject)?;
+    if caller.account() != Some(&*identity.subject) {
+        caller.require("tokens", "revoke", &identity.subject)?;
+    }
     let (Some(id), Some(expires_at)) = (&identity.token_id, identity.expires_at) else {
         return Err(Error::bad("token", "has no id; revoke all tokens of its subject"));
     };
@@ -141,7 +157,7 @@ async fn revoke_subject(core: &Core, caller: &Caller, subject: &str) -> Result<(
     Ok(())
 }
 
-/// One's own need no scope.
+/// One's own need no scope, for who has signed in.
 fn require_revoke(caller: &Caller, subject: &str) -> Result<(), Error> {
-    if caller.account() == Some(subject) { Ok(()) } else { caller.require("tokens", "revoke", subject) }
+    if caller.signed_in() == Some(subject) { Ok(()) } else { caller.require("tokens", "revoke", subject) }
 }

@@ -9,7 +9,9 @@ pub(crate) mod sessions;
 pub(crate) mod sign_in;
 mod signing;
 
-use crate::{config::CryptoConfig, error::Error, root_key::RootKey, store::Store};
+use crate::{
+    accounts::secrets::RefreshSecrets, config::CryptoConfig, error::Error, root_key::RootKey, store::Store,
+};
 use patchbay_auth::{Claims, Minted, SignerError, TokenError};
 use patchbay_backplane::Change;
 use patchbay_chassis::{Clock, Context};
@@ -47,6 +49,7 @@ pub struct Tokens {
     store: Arc<Store>,
     clock: Clock,
     ttl: Duration,
+    refresh_secrets: RefreshSecrets,
 }
 
 impl Tokens {
@@ -64,6 +67,7 @@ impl Tokens {
             store: Arc::clone(store),
             clock: context.clock.clone(),
             ttl: config.tokens.ttl.duration(),
+            refresh_secrets: RefreshSecrets::new(&root.derive("refresh")),
         })
     }
 
@@ -99,6 +103,11 @@ impl Tokens {
     /// As [`Self::mint`], for as long as the claims say.
     pub(crate) fn mint_for(&self, claims: Claims, now_ms: u64) -> Result<Minted, Error> {
         self.keys.mint(claims, now_ms)
+    }
+
+    /// Makes and knows the secrets of refresh tokens.
+    pub(crate) fn refresh_secrets(&self) -> &RefreshSecrets {
+        &self.refresh_secrets
     }
 
     /// The public keys, as JSON.

@@ -11,7 +11,7 @@ use crate::{
     store::{Store, Table, parse},
 };
 use patchbay_auth::{Authenticator, Revocation, Revoked, announce_revocation};
-use patchbay_backplane::{Change, Expect, SharedBackplane};
+use patchbay_backplane::{Change, Expect, Record, SharedBackplane};
 use patchbay_chassis::{Clock, Context};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Revoking {
     }
 
     pub(super) fn subject(&self, subject: &str) -> Result<Change, Error> {
-        // The time is set when it is told: see `flush`.
+        // The time is set when it is told: see `timed`.
         change(&Revocation::subject(subject, 0, self.now() + LONGEST_LIFE))
     }
 
@@ -57,11 +57,7 @@ impl Revoking {
     pub(super) async fn flush(&self) -> Result<(), Error> {
         let mut told = Vec::new();
         for record in all(&self.store, Table::Sessions, ROWS).await? {
-            let mut revocation = parse::<Revocation>(&record)?.value;
-            if let Revoked::Subject { before_ms, .. } = &mut revocation.what {
-                // Later than the commit, so that no token which was minted from what stood there before is left.
-                *before_ms = self.clock.now_millis();
-            }
+            let Some(revocation) = self.timed(&record).await? else { continue };
             self.auth.revoke(revocation.clone());
             announce_revocation(&self.backplane, &revocation).await?;
             told.push(delete(Table::Sessions, record.key));
@@ -71,6 +67,29 @@ impl Revoking {
         }
         // What is told twice, by another replica or after a crash, says the same.
         self.store.commit_unrecorded(told).await.map(drop)
+    }
+
+    /// The revocation of a row. That of a subject gets its time first, once for all who may tell it: a later one would also hit tokens
+    /// that the subject got since. `None` where another replica has told it.
+    async fn timed(&self, record: &Record) -> Result<Option<Revocation>, Error> {
+        let row = parse::<Revocation>(record)?;
+        let expect = row.unchanged();
+        let mut revocation = row.value;
+        let Revoked::Subject { before_ms, .. } = &mut revocation.what else { return Ok(Some(revocation)) };
+        if *before_ms != 0 {
+            return Ok(Some(revocation));
+        }
+        // Later than the commit, so that no token which was minted from what stood there before is left.
+        *before_ms = self.clock.now_millis();
+        let change = Table::Sessions.put(record.key.clone(), expect, &revocation)?;
+        match self.store.commit_unrecorded(vec![change]).await {
+            Ok(_) => Ok(Some(revocation)),
+            Err(Error::Conflict(_)) => {
+                let theirs = self.store.get::<Revocation>(Table::Sessions, &record.key).await?;
+                Ok(theirs.map(|row| row.value))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn now(&self) -> u64 {

@@ -1,11 +1,13 @@
 //! Sessions: what a sign-in begins, and what refresh tokens belong to.
 //!
-//! A refresh token is `pbr_<session>_<secret>` and good once. Whoever shows one that was used, or one that the session never had, ends the
-//! session: then two people have it.
+//! A refresh token is `pbr_<session>_<secret>` and good once. Whoever shows one that was used ends the session: then two people have it.
+//! Half of the secret is a MAC over the rest, by which one that was used is told from one that somebody has made up: that one does nothing,
+//! or whoever has seen a session's id could end it.
 
 use crate::{
     accounts::{
         Name, grants,
+        manage::own_or,
         rows::{self, AccountRow, account_key, all, delete},
         secrets, timestamp,
     },
@@ -72,10 +74,11 @@ pub(crate) async fn begin(
     entry: Entry,
 ) -> Result<Session, Error> {
     let (now, config) = (core.tokens.now(), &core.config.tokens);
-    let secret = secrets::generate()?;
+    let id = secrets::id()?;
+    let secret = core.tokens.refresh_secrets().generate(&id)?;
     let ends = now + config.session_ttl.duration().as_secs();
     let row = SessionRow {
-        id: secrets::id()?,
+        id,
         account: account.name.clone(),
         mark: account.sessions_mark.clone(),
         fingerprint: secrets::fingerprint(&secret),
@@ -96,8 +99,8 @@ pub(crate) async fn begin(
 
 /// Gives the next token of a session.
 pub(crate) async fn refresh(core: &Arc<Core>, refresh_token: &str) -> Result<Session, Error> {
-    let (row, secret) = match present(core, refresh_token).await? {
-        Presented::Good(row) => (row, secrets::generate()?),
+    let row = match present(core, refresh_token).await? {
+        Presented::Good(row) => row,
         Presented::Used(row) => {
             end(core, &row, Entry::by(row.value.account.as_str(), "session.refresh_reuse", &row.value.id))
                 .await?;
@@ -108,17 +111,21 @@ pub(crate) async fn refresh(core: &Arc<Core>, refresh_token: &str) -> Result<Ses
     let now = core.tokens.now();
     let expect = row.unchanged();
     let mut session = row.value;
+    let secret = core.tokens.refresh_secrets().generate(&session.id)?;
     session.fingerprint = secrets::fingerprint(&secret);
     session.generation += 1;
     session.last_used = now;
     session.expires = session.ends.min(now + core.config.tokens.refresh_ttl.duration().as_secs());
+    // Before the one that was shown is used up: a store that goes away between the two must not cost the session. Whatever ends the
+    // account or the session meanwhile removes the row, and then nothing is written.
+    let next = issue(core, &session, &secret).await?.ok_or(Error::RefreshTokenInvalid)?;
     let change = Table::Sessions.put(key(&session.id), expect, &session)?;
     match core.store.commit_unrecorded(vec![change]).await {
         // Somebody else has used it in this moment: then two have it.
-        Err(Error::Conflict(_)) => return Box::pin(refresh(core, refresh_token)).await,
-        other => other.map(drop),
-    }?;
-    issue(core, &session, &secret).await?.ok_or(Error::RefreshTokenInvalid)
+        Err(Error::Conflict(_)) => Box::pin(refresh(core, refresh_token)).await,
+        Err(error) => Err(error),
+        Ok(_) => Ok(next),
+    }
 }
 
 /// Ends the session of a refresh token, if there is one.
@@ -132,7 +139,7 @@ pub(crate) async fn sign_out(core: &Arc<Core>, refresh_token: &str) -> Result<()
 /// What a refresh token is.
 enum Presented {
     Good(Row<SessionRow>),
-    /// It was good, or never was: somebody has guessed, or has it from somebody else.
+    /// It was good once: two people have it.
     Used(Row<SessionRow>),
     Unknown,
 }
@@ -148,7 +155,8 @@ async fn present(core: &Core, refresh_token: &str) -> Result<Presented, Error> {
     if secrets::matches(secret, &row.value.fingerprint) {
         return Ok(Presented::Good(row));
     }
-    Ok(Presented::Used(row))
+    let was_good = core.tokens.refresh_secrets().is_ours(id, secret);
+    Ok(if was_good { Presented::Used(row) } else { Presented::Unknown })
 }
 
 /// Mints the token of a session; `None` when the account was disabled, deleted or given another password, now or before.
@@ -163,6 +171,7 @@ async fn issue(core: &Core, session: &SessionRow, secret: &str) -> Result<Option
     claims.name = Some(account.display_name).filter(|name| !name.is_empty());
     claims.avatar = Some(account.avatar).filter(|avatar| !avatar.is_empty());
     claims.session = Some(session.id.clone());
+    claims.ttl = claims.ttl.min(Duration::from_secs(session.ends.saturating_sub(now_ms / 1000).max(1)));
     let minted = core.tokens.mint(claims, now_ms)?;
     Ok(Some(Session {
         token: minted.token,
@@ -216,6 +225,9 @@ pub(crate) async fn end_one(core: &Core, account: &Name, id: &str, entry: Entry)
 
 /// Whose session it is.
 pub(crate) async fn account_of(core: &Core, id: &str) -> Result<Option<Name>, Error> {
+    if !secrets::is_id(id) {
+        return Ok(None);
+    }
     let row = core.store.get::<SessionRow>(Table::Sessions, &key(id)).await?;
     Ok(row.map(|row| row.value.account))
 }
@@ -249,12 +261,7 @@ async fn of(core: &Core, account: &Name) -> Result<Vec<Row<SessionRow>>, Error> 
 
 /// Lists an account's sessions, newest first.
 pub(crate) async fn list(core: &Core, caller: &Caller, account: &str) -> Result<Vec<SessionInfo>, Error> {
-    let own = caller.account();
-    let meant = if account.is_empty() { own.unwrap_or_default() } else { account };
-    if own != Some(meant) {
-        caller.require("accounts", "read", meant)?;
-    }
-    let name = Name::account("account", meant)?;
+    let name = own_or(caller, "read", "account", account)?;
     let mark = rows::account(&core.store, &name).await?.value.sessions_mark;
     let now = core.tokens.now();
     let mut rows = of(core, &name).await?;

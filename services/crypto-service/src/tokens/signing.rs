@@ -149,8 +149,12 @@ impl SigningKeys {
         let now = self.clock.now_millis();
         let newest_created = row.value.keys.last().map_or(0, |key| key.created);
         if newest_created + self.rotate_after.as_secs() <= now / 1000 {
-            let rotated = self.rotate(Entry::by_service("token.rotate_key", "")).await;
-            return rotated.map(drop);
+            // Tried once: after a conflict another replica has made the key, and the next look finds it.
+            return match self.try_rotate(&Entry::by_service("token.rotate_key", "")).await {
+                Ok((_, row)) => self.adopt(row).await,
+                Err(Error::Conflict(_)) => Ok(()),
+                Err(error) => Err(error),
+            };
         }
         if ended(&row.value, now) > 0 {
             return self.drop_ended(row).await;
@@ -169,11 +173,16 @@ impl SigningKeys {
     /// Makes a new key; returns its id.
     pub(super) async fn rotate(&self, entry: Entry) -> Result<String, Error> {
         let (kid, row) = crate::accounts::rows::retrying(|| self.try_rotate(&entry)).await?;
+        self.adopt(row).await?;
+        Ok(kid)
+    }
+
+    async fn adopt(&self, row: Row<Ring>) -> Result<(), Error> {
         self.accept(&row.value).map_err(Error::internal)?;
         if let Err(error) = self.load(row).await {
             tracing::warn!(%error, "a new key that signs tokens is not told yet; the one before signs until it is");
         }
-        Ok(kid)
+        Ok(())
     }
 
     async fn try_rotate(&self, entry: &Entry) -> Result<(String, Row<Ring>), Error> {

@@ -35,9 +35,9 @@ async fn an_api_key_gives_tokens_until_it_is_revoked() -> Result<()> {
     let list = world.one.accounts.list_api_keys(with(&ada, pb::ListApiKeysRequest::default())).await?;
     let listed = list.into_inner().api_keys.pop().unwrap();
     assert!(listed.id == key.id && listed.last_used.is_some());
-    // Somebody with the key's token cannot make himself a key with more.
-    let whole = pb::CreateApiKeyRequest::default();
-    assert_eq!(reason(world.one.accounts.create_api_key(with(&token, whole)).await), "ESCALATION");
+    // Somebody with the key's token cannot make himself another: it would outlive the first.
+    let own = pb::CreateApiKeyRequest { scopes: texts(&["chat:publish:room/a"]), ..Default::default() };
+    assert_eq!(reason(world.one.accounts.create_api_key(with(&token, own)).await), "PERMISSION_DENIED");
 
     let revoke = pb::RevokeApiKeyRequest { id: key.id.clone() };
     world.one.accounts.revoke_api_key(with(&ada, revoke.clone())).await?;
@@ -69,6 +69,41 @@ async fn wrong_api_keys_are_refused_and_limited() -> Result<()> {
         );
     }
     assert_eq!(reason(world.one.tokens.exchange_api_key(exchange(&wrong, &[])).await), "TOO_MANY_ATTEMPTS");
+    assert!(world.one.tokens.exchange_api_key(exchange(&secret, &[])).await.is_ok(), "a neighbour's is good");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_given_for_an_api_key_or_a_credential_ends_with_it() -> Result<()> {
+    let (mut world, admin, ada) = world().await?;
+    let ttl = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let key = pb::CreateApiKeyRequest { ttl, ..Default::default() };
+    let made = world.one.accounts.create_api_key(with(&ada, key)).await?.into_inner();
+    let token = world.one.tokens.exchange_api_key(exchange(&made.secret, &[])).await?.into_inner();
+    let end = |end: Option<prost_types::Timestamp>| end.map(|end| end.seconds);
+    assert_eq!(end(token.expires), end(made.api_key.unwrap().expires));
+    let credential = pb::CreateCredentialRequest { ttl, ..create("short", "") };
+    let made = world.one.accounts.create_credential(with(&ada, credential)).await?.into_inner();
+    let good = world.one.accounts.check_credential(with(&admin, check("short", &made.password))).await?;
+    let cache_for = good.into_inner().cache_for.unwrap().seconds;
+    assert!((1..=30).contains(&cache_for), "{cache_for}");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_may_not_manage_a_credential_is_not_told_whose_it_is() -> Result<()> {
+    let (mut world, _, ada) = world().await?;
+    let eve = world.keys.token("eve", &[])?;
+    world.one.accounts.create_credential(with(&ada, create("sensor", ""))).await?;
+    let delete = |username: &str| {
+        let protocol = pb::Protocol::Mqtt.into();
+        with(&eve, pb::DeleteCredentialRequest { protocol, username: username.into() })
+    };
+    let there = world.one.accounts.delete_credential(delete("sensor")).await.unwrap_err();
+    let not_there = world.one.accounts.delete_credential(delete("nothing")).await.unwrap_err();
+    assert_eq!((there.code(), there.message()), (not_there.code(), not_there.message()));
     world.process.stop().await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Nobody gives what he does not have, and somebody can always administer.
 
-use crate::world::{PASSWORD, World, reason, texts, with};
+use crate::world::{PASSWORD, World, reason, refresh, texts, with};
 use anyhow::Result;
 use patchbay_proto::crypto::v1 as pb;
 
@@ -84,6 +84,29 @@ async fn nobody_grants_what_he_does_not_have() -> Result<()> {
     }
     let mint = pb::MintTokenRequest { subject: "x".into(), scopes: texts(&["admin"]), ..Default::default() };
     assert_eq!(reason(world.one.tokens.mint_token(with(&manager, mint)).await), "ESCALATION");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_loses_scopes_by_a_group_loses_the_tokens_that_say_so() -> Result<()> {
+    let (mut world, admin, _) = world().await?;
+    put_group(&mut world, &admin, "keepers", &["keys:delete:*", "keys:read:*"]).await?;
+    for (name, own) in [("loser", None), ("keeper", Some("keys:delete:*"))] {
+        world.create(&admin, name, own.as_slice()).await?;
+        let join = pb::UpdateAccountRequest { groups: Some(groups(&["keepers"])), ..update(name) };
+        world.one.accounts.update_account(with(&admin, join)).await?;
+    }
+    let loser = world.sign_in("loser", PASSWORD).await?;
+    let keeper = world.sign_in("keeper", PASSWORD).await?;
+    put_group(&mut world, &admin, "keepers", &["keys:delete:*", "keys:read:*", "keys:list:*"]).await?;
+    assert!(world.context.auth.verify(&loser.token).is_ok(), "more is no reason");
+    put_group(&mut world, &admin, "keepers", &["keys:read:*", "keys:list:*"]).await?;
+    assert_eq!(world.context.auth.verify(&loser.token).unwrap_err().reason(), "TOKEN_REVOKED");
+    assert!(world.context.auth.verify(&keeper.token).is_ok(), "who has it by himself has lost nothing");
+    let next = refresh(&mut world.other, &loser.refresh_token).await?;
+    let identity = world.context.auth.verify(&next.token)?;
+    assert!(identity.allows("keys", "list", "a") && !identity.allows("keys", "delete", "a"));
     world.process.stop().await;
     Ok(())
 }

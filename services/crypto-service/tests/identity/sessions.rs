@@ -39,6 +39,27 @@ async fn a_refresh_token_is_good_once_and_a_stolen_one_ends_the_session() -> Res
 }
 
 #[tokio::test]
+async fn who_knows_only_the_id_of_a_session_cannot_end_it() -> Result<()> {
+    let mut world = World::start().await?;
+    let admin = world.set_up().await?;
+    let session = world.sign_in("root", PASSWORD).await?;
+    let made_up = format!("pbr_{}_{}", session.session_id, "A".repeat(43));
+    assert_eq!(reason(refresh(&mut world.one, &made_up).await), "REFRESH_TOKEN_INVALID");
+    world.other.tokens.sign_out(pb::SignOutRequest { refresh_token: made_up }).await?;
+    // Nor with the secret of another session.
+    let other = world.sign_in("root", PASSWORD).await?;
+    let mixed = other.refresh_token.replace(&other.session_id, &session.session_id);
+    assert_eq!(reason(refresh(&mut world.one, &mixed).await), "REFRESH_TOKEN_INVALID");
+    assert!(world.context.auth.verify(&session.token).is_ok());
+    assert!(refresh(&mut world.other, &session.refresh_token).await.is_ok(), "it goes on");
+    let audit = world.audit(&admin).await?;
+    let ends = ["session.refresh_reuse", "session.sign_out"];
+    assert!(!audit.iter().any(|(operation, ..)| ends.contains(&operation.as_str())), "{audit:?}");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn of_two_refreshes_at_once_at_most_one_goes_on() -> Result<()> {
     let mut world = World::start().await?;
     world.set_up().await?;

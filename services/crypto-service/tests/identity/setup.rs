@@ -60,6 +60,11 @@ async fn guessing_the_setup_secret_is_limited() -> Result<()> {
         assert_eq!(reason(world.one.accounts.setup(request("x", "ada")).await), "SETUP_SECRET_WRONG");
     }
     assert_eq!(reason(world.other.accounts.setup(request("x", "ada")).await), "TOO_MANY_ATTEMPTS");
+    // Nobody fills the disk with records of that.
+    let admin = world.keys.token("operator", &["admin"])?;
+    let audit = world.audit(&admin).await?;
+    assert!(audit.iter().any(|(.., outcome)| outcome == "SETUP_SECRET_WRONG"), "{audit:?}");
+    assert!(!audit.iter().any(|(.., outcome)| outcome == "TOO_MANY_ATTEMPTS"), "{audit:?}");
     world.process.stop().await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::world::{PASSWORD, World, reason, texts, with};
 use anyhow::{Context as _, Result};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use patchbay_auth::{KeyOwner, Signer};
+use patchbay_auth::{Claims, KeyOwner, Signer};
 use patchbay_proto::crypto::v1 as pb;
 use patchbay_testkit::wait::wait_for;
 use serde_json::{Value, json};
@@ -116,6 +116,53 @@ async fn tokens_are_minted_verified_and_revoked() -> Result<()> {
     assert!(!tokens.verify_token(verify(&two)).await?.into_inner().is_valid);
     let foreign = pb::revoke_tokens_request::Target::Subject("root".into());
     assert_eq!(reason(tokens.revoke_tokens(with(&minter, revoke(foreign))).await), "PERMISSION_DENIED");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_minted_token_ends_with_that_of_who_minted_it() -> Result<()> {
+    let mut world = World::start().await?;
+    let ttl = Duration::from_secs(100);
+    let claims = Claims { ttl, ..Claims::new("minter", vec!["tokens:mint:*".parse()?]) };
+    let minter = world.keys.signer().mint(claims)?;
+    let end = world.context.auth.verify(&minter)?.expires_at;
+    let mint = pb::MintTokenRequest {
+        subject: "next".into(),
+        scopes: texts(&["tokens:mint:*"]),
+        ..Default::default()
+    };
+    let next = world.one.tokens.mint_token(with(&minter, mint.clone())).await?.into_inner();
+    assert!(world.context.auth.verify(&next.token)?.expires_at <= end);
+    let after = world.other.tokens.mint_token(with(&next.token, mint)).await?.into_inner();
+    assert!(world.context.auth.verify(&after.token)?.expires_at <= end, "nor does its own");
+    assert_eq!(after.expires.map(|end| end.seconds), next.expires.map(|end| end.seconds));
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_minted_under_somebodys_name_is_not_his() -> Result<()> {
+    let mut world = World::start().await?;
+    let admin = world.set_up().await?;
+    let key = world.one.accounts.create_api_key(with(&admin, pb::CreateApiKeyRequest::default())).await?;
+    let id = key.into_inner().api_key.context("a key")?.id;
+    let minter = world.keys.token("minter", &["tokens:mint:*"])?;
+    let mint = pb::MintTokenRequest { subject: "root".into(), ..Default::default() };
+    let token = world.one.tokens.mint_token(with(&minter, mint)).await?.into_inner().token;
+    let subject = pb::revoke_tokens_request::Target::Subject("root".into());
+    let revoke = pb::RevokeTokensRequest { target: Some(subject) };
+    let accounts = &mut world.one.accounts;
+    let refused = [
+        reason(accounts.get_account(with(&token, pb::GetAccountRequest::default())).await),
+        reason(accounts.list_api_keys(with(&token, pb::ListApiKeysRequest::default())).await),
+        reason(accounts.create_api_key(with(&token, pb::CreateApiKeyRequest::default())).await),
+        reason(accounts.revoke_api_key(with(&token, pb::RevokeApiKeyRequest { id })).await),
+        reason(world.one.tokens.list_sessions(with(&token, pb::ListSessionsRequest::default())).await),
+        reason(world.one.tokens.revoke_tokens(with(&token, revoke)).await),
+    ];
+    assert!(refused.iter().all(|reason| reason == "PERMISSION_DENIED"), "{refused:?}");
+    assert!(world.context.auth.verify(&admin).is_ok());
     world.process.stop().await;
     Ok(())
 }
