@@ -115,8 +115,8 @@ pub struct Signer {
 impl Signer {
     /// Reads a PKCS#8 PEM file.
     pub fn load(path: &Path, owner: KeyOwner) -> Result<Self, SignerError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| SignerError::Read { path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.map_err(|source| SignerError::Read { path: path.to_owned(), source })?;
         Self::from_pem(&text, owner)
     }
 
@@ -164,12 +164,12 @@ impl Signer {
         Self { kid: thumbprint(&public), public, pair, pkcs8: Zeroizing::new(pkcs8), owner }
     }
 
-    /// Writes the private key as a new file that only its owner can read.
+    /// Writes the private key as a new file that only its owner can read, and which is there whole or not at all: half a key would keep
+    /// every later start from making one.
     pub fn write(&self, path: &Path) -> Result<(), SignerError> {
         let write_failed = |source| SignerError::Write { path: path.to_owned(), source };
         let text = Zeroizing::new(pem::encode(&pem::Pem::new("PRIVATE KEY", self.pkcs8.to_vec())));
-        let mut file = private_file(path).map_err(write_failed)?;
-        file.write_all(text.as_bytes()).map_err(write_failed)
+        write_new(path, text.as_bytes()).map_err(write_failed)
     }
 
     /// The private key as PKCS#8, for whoever keeps it encrypted.
@@ -308,7 +308,22 @@ fn thumbprint(public: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
+/// Writes beside the path and links the file in place, which fails where there is one already.
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = private_file(&temporary)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| fs::hard_link(&temporary, path));
+    fs::remove_file(&temporary)?;
+    linked
+}
+
+/// What a process that was killed has left under this name is no key that anybody uses.
 fn private_file(path: &Path) -> io::Result<fs::File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

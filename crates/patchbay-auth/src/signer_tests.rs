@@ -17,6 +17,18 @@ fn a_key_file_is_private_and_reads_back() {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     assert!(matches!(made.write(&path), Err(SignerError::Write { .. })), "a key is never overwritten");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_start_that_was_killed_half_way_leaves_no_half_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.pem");
+    let left = path.with_extension(format!("{}.new", std::process::id()));
+    std::fs::write(&left, "-----BEGIN PRI").unwrap();
+    let made = Signer::load_or_generate(&path, KeyOwner::Issuer).unwrap();
+    assert_eq!(Signer::load(&path, KeyOwner::Issuer).unwrap().kid(), made.kid());
+    assert!(!left.exists());
 }
 
 #[test]
