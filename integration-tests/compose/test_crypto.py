@@ -35,7 +35,7 @@ class Crypto(unittest.TestCase):
     def setUpClass(cls):
         links = re.findall(r"#setup=([\w-]+)", compose("logs", "--no-color", "crypto-service"))
         assert links, "no setup link in the log of crypto-service"
-        status, answer = call("POST", "/v1/setup", {"secret": links[-1], "name": "operator", "password": PASSWORD})
+        status, answer = call("POST", "/v1/setup", {"secret": links[-1], "name": "keeper", "password": PASSWORD})
         assert status == 200, answer
         cls.token = answer["session"]["token"]
 
@@ -46,7 +46,7 @@ class Crypto(unittest.TestCase):
             self.assertEqual((status, answer["error"]["reason"]), (409, "SETUP_DONE"))
 
     def test_a_token_is_believed_by_the_other_services(self):
-        status, answer = call("POST", "/v1/tokens/sign-in", {"name": "operator", "password": PASSWORD})
+        status, answer = call("POST", "/v1/tokens/sign-in", {"name": "keeper", "password": PASSWORD})
         self.assertEqual(status, 200, answer)
         token = answer["session"]["token"]
         # The console's own API, through the console's proxy.

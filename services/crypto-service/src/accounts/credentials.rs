@@ -172,6 +172,8 @@ pub(crate) async fn delete(core: &Core, caller: &Caller, protocol: i32, username
 }
 
 /// Tells a gateway whether a name and password are good. Only wrong ones are counted: devices behind one address may all come back at once.
+/// A right one that was made here does not even wait for those: it cannot be guessed, and a stream's name is no secret, so that anybody
+/// could keep its owner out.
 pub(crate) async fn check(
     core: &Core,
     caller: &Caller,
@@ -187,63 +189,80 @@ pub(crate) async fn check(
         return Ok(CheckCredentialResponse::default());
     }
     let key = credential_key(word, &username);
-    let by_name = Attempt::Credential(&key);
-    core.accounts.attempts.check(by_name).await?;
-    let by_address = Some(Attempt::CredentialAddress(&client_address)).filter(|_| !client_address.is_empty());
-    if let Some(attempt) = by_address {
-        core.accounts.attempts.check(attempt).await?;
+    let found = find(core, &key).await?;
+    if let Some(found) = found.as_ref().filter(|found| found.was_made() && found.is_made_as(&password)) {
+        return found.answer(core).await;
     }
-    if let Some(answer) = verified(core, &key, &password).await? {
-        return Ok(answer);
+    let attempts = attempts(&key, &client_address);
+    for attempt in &attempts {
+        core.accounts.attempts.check(*attempt).await?;
+    }
+    // Every other failure costs a slow hash, so that none is told from another.
+    match found.filter(|found| !found.was_made() && password::is_possible(&password)) {
+        None => password::verify_nothing(core).await?,
+        Some(found) if found.is_chosen_as(core, &password).await? => return found.answer(core).await,
+        Some(_) => {}
     }
     core.metrics.failed_sign_ins.inc();
-    core.accounts.attempts.count(by_name).await?;
-    if let Some(attempt) = by_address {
-        core.accounts.attempts.count(attempt).await?;
+    for attempt in &attempts {
+        core.accounts.attempts.count(*attempt).await?;
     }
-    let entry = Entry::of(caller, "credential.check", &key).detail(client_address);
+    let entry = Entry::of(caller, "credential.check", &key).detail(client_address.clone());
     core.store.record(entry.refused(&Error::SignInFailed)).await?;
     Ok(CheckCredentialResponse::default())
 }
 
-/// `None` for a wrong one; every failure costs a slow hash, so that none is told from another.
-async fn verified(core: &Core, key: &str, given: &str) -> Result<Option<CheckCredentialResponse>, Error> {
-    let row = core.store.get::<CredentialRow>(Table::Accounts, key).await?.map(|row| row.value);
-    let account = match &row {
-        Some(row) => core.store.get::<AccountRow>(Table::Accounts, &account_key(&row.account)).await?,
-        None => None,
+/// What a wrong password is counted against.
+fn attempts<'a>(key: &'a str, address: &'a str) -> Vec<Attempt<'a>> {
+    let by_address = Some(Attempt::CredentialAddress(address)).filter(|_| !address.is_empty());
+    std::iter::once(Attempt::Credential(key)).chain(by_address).collect()
+}
+
+/// A credential that is good now, and its account.
+struct Found {
+    row: CredentialRow,
+    account: AccountRow,
+}
+
+async fn find(core: &Core, key: &str) -> Result<Option<Found>, Error> {
+    let Some(row) = core.store.get::<CredentialRow>(Table::Accounts, key).await?.map(|row| row.value) else {
+        return Ok(None);
     };
+    let account = core.store.get::<AccountRow>(Table::Accounts, &account_key(&row.account)).await?;
+    let found = account.map(|account| Found { row, account: account.value });
     let now = core.tokens.now();
-    let good = row.zip(account.map(|account| account.value)).filter(|(row, account)| {
+    Ok(found.filter(|Found { row, account }| {
         account.id == row.account_id && !account.disabled && !view::is_over(row.expires, now)
-    });
-    let Some((row, account)) = good.filter(|_| password::is_possible(given)) else {
-        password::verify_nothing(core).await?;
-        return Ok(None);
-    };
-    if !is_right(core, &row, given).await? {
-        return Ok(None);
-    }
-    let held = grants::effective(&core.store, &account).await?;
-    let cache_for = core.config.accounts.credential_cache.duration();
-    let left = row.expires.map_or(cache_for, |end| Duration::from_secs(end.saturating_sub(now)));
-    Ok(Some(CheckCredentialResponse {
-        is_valid: true,
-        scopes: view::texts(&grants::within(&row.scopes, &held)),
-        session_id: session(&row),
-        subject: account.name.into(),
-        display_name: account.display_name,
-        cache_for: Some(view::duration(cache_for.min(left))),
     }))
 }
 
-async fn is_right(core: &Core, row: &CredentialRow, given: &str) -> Result<bool, Error> {
-    if !secrets::is_fingerprint(&row.hash) {
-        return Ok(core.accounts.passwords.verify(given, &row.hash).await?.is_valid);
+impl Found {
+    /// Whether its password was made here.
+    fn was_made(&self) -> bool {
+        secrets::is_fingerprint(&self.row.hash)
     }
-    let is_right = secrets::matches(given, &row.hash);
-    if !is_right {
-        password::verify_nothing(core).await?;
+
+    fn is_made_as(&self, given: &str) -> bool {
+        secrets::matches(given, &self.row.hash)
     }
-    Ok(is_right)
+
+    async fn is_chosen_as(&self, core: &Core, given: &str) -> Result<bool, Error> {
+        Ok(core.accounts.passwords.verify(given, &self.row.hash).await?.is_valid)
+    }
+
+    async fn answer(&self, core: &Core) -> Result<CheckCredentialResponse, Error> {
+        let Self { row, account } = self;
+        let held = grants::effective(&core.store, account).await?;
+        let cache_for = core.config.accounts.credential_cache.duration();
+        let end = row.expires.unwrap_or(u64::MAX);
+        let left = Duration::from_secs(end.saturating_sub(core.tokens.now()));
+        Ok(CheckCredentialResponse {
+            is_valid: true,
+            scopes: view::texts(&grants::within(&row.scopes, &held)),
+            session_id: session(row),
+            subject: account.name.as_str().to_owned(),
+            display_name: account.display_name.clone(),
+            cache_for: Some(view::duration(cache_for.min(left))),
+        })
+    }
 }

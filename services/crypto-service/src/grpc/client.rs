@@ -27,7 +27,7 @@ pub(super) fn address<T>(request: &Request<T>, trusted: &[Network]) -> String {
 }
 
 /// An address, with a port or without.
-fn host(hop: &str) -> Option<IpAddr> {
+pub(crate) fn host(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 

@@ -13,6 +13,7 @@ mod refusal;
 mod tokens;
 
 use crate::{core::Core, error::Error};
+pub(crate) use client::host;
 pub use methods::{Door, METHODS, Method};
 
 use patchbay_auth::MethodScopes;

@@ -2,7 +2,7 @@
 //! has, and one wide event at its end.
 
 use super::server::Peer;
-use crate::core::Core;
+use crate::{core::Core, grpc::host};
 use axum::{extract::State, middleware::Next, response::IntoResponse};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -39,7 +39,8 @@ impl Frame {
         let values: Vec<_> =
             headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
         let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
-        let mut named = hops.filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+        // What stands before something that is no address may be the client's own invention.
+        let mut named = hops.map_while(|hop| host(hop.trim()));
         named.find(|&address| !trusted(address)).map_or(peer, |address| SocketAddr::new(address, 0))
     }
 
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(client("10.0.0.1:5", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1:5", &["198.51.100.1, 203.0.113.9, 10.0.0.7"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1:5", &["198.51.100.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1:5", &["203.0.113.9, unknown"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1:5", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1:5", &[]), "10.0.0.1");
         assert_eq!(client("[::ffff:10.0.0.1]:5", &["203.0.113.9"]), "203.0.113.9");
     }

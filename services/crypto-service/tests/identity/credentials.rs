@@ -227,6 +227,8 @@ async fn guessing_credentials_is_limited_and_good_ones_are_not() -> Result<()> {
     }
     let more = world.other.accounts.check_credential(with(&admin, check("sensor", "wrong"))).await;
     assert_eq!(reason(more), "TOO_MANY_ATTEMPTS");
+    let owner = world.one.accounts.check_credential(with(&admin, check("sensor", &made.password))).await?;
+    assert!(owner.into_inner().is_valid, "nobody keeps the owner out");
     world.process.stop().await;
     Ok(())
 }
