@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -16,7 +17,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 /// against everybody's wait for a decryption.
 const HASH_NICENESS: i32 = 15;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// A computation; what it returns tells the caller.
+type Job = Box<dyn FnOnce() -> Answer + Send>;
+type Answer = Box<dyn FnOnce()>;
+
+/// How long answers are kept to be told together while more jobs wait. A caller that is woken takes the processor from the next
+/// computation, and its answer and next request cross the network alone; together they cost a third less. Nobody waits for
+/// this when the queue is empty, and hashes of passwords take longer than this each.
+const TOGETHER: Duration = Duration::from_millis(2);
 
 /// The pool. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +34,37 @@ pub struct Pool {
     /// One permit for each KiB.
     memory: Arc<Semaphore>,
     memory_kib: u32,
+}
+
+type Jobs = parking_lot::Mutex<mpsc::Receiver<Job>>;
+
+/// Computes until the queue is closed.
+fn work(jobs: &Jobs) {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut first = Instant::now();
+    loop {
+        let job = match waiting(jobs) {
+            Some(job) => Some(job),
+            None => {
+                answers.drain(..).for_each(|answer| answer());
+                // The lock is held while waiting: one thread waits for the next job, the others for the lock.
+                jobs.lock().blocking_recv()
+            }
+        };
+        let Some(job) = job else { return };
+        if answers.is_empty() {
+            first = Instant::now();
+        }
+        answers.push(job());
+        if first.elapsed() >= TOGETHER {
+            answers.drain(..).for_each(|answer| answer());
+        }
+    }
+}
+
+/// A job that is there already. Where another thread has the lock, it waits for a job, and there is none.
+fn waiting(jobs: &Jobs) -> Option<Job> {
+    jobs.try_lock()?.try_recv().ok()
 }
 
 /// Threads that share a queue.
@@ -101,12 +140,7 @@ impl Lane {
                 // A thread that keeps its priority works all the same.
                 let lowered = setpriority_process(Some(gettid()), niceness);
                 debug_assert!(lowered.is_ok(), "niceness can always be raised");
-                loop {
-                    // The lock is held while waiting: one thread waits for the next job, the others for the lock.
-                    let job = taken.lock().blocking_recv();
-                    let Some(job) = job else { return };
-                    job();
-                }
+                work(&taken);
             };
             let spawned = thread::Builder::new().name(format!("{name}-{index}")).spawn(work);
             if let Err(error) = spawned {
@@ -128,12 +162,15 @@ impl Lane {
         let guarded: Job = Box::new(move || {
             waiting.fetch_sub(1, Ordering::Relaxed);
             if answer.is_closed() {
-                return;
+                return Box::new(|| {});
             }
-            if let Ok(done) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)) {
-                // The caller may have gone meanwhile.
-                drop(answer.send(done));
-            }
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+            Box::new(move || {
+                if let Ok(done) = done {
+                    // The caller may have gone meanwhile.
+                    drop(answer.send(done));
+                }
+            })
         });
         if self.jobs.try_send(guarded).is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -190,6 +227,19 @@ mod tests {
         assert!(matches!(pool.sign(|| ()).await, Err(Error::Busy)));
         drop(release);
         assert!(jobs.join_all().await.into_iter().all(|done| done.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn answers_that_wait_to_be_told_together_are_told_when_the_queue_is_empty() {
+        let pool = Pool::start(&config::Pool { threads: 2, memory: ByteSize::kib(64), queue: 64 });
+        let mut jobs = JoinSet::new();
+        for number in 0..50_u32 {
+            let pool = pool.clone();
+            jobs.spawn(async move { pool.sign(move || number).await });
+        }
+        let mut answers: Vec<u32> = jobs.join_all().await.into_iter().map(Result::unwrap).collect();
+        answers.sort_unstable();
+        assert_eq!(answers, (0..50).collect::<Vec<_>>());
     }
 
     #[tokio::test]
