@@ -18,6 +18,13 @@ pub(crate) fn issuer_key_file(data: &Path) -> PathBuf {
     data.join("keys/token-signing.pem")
 }
 
+/// Reads the key that signs tokens, for calls to a service that runs: one that were made here now would be believed by nobody.
+pub(crate) fn issuer(file: Option<&Path>, data: &Path) -> anyhow::Result<Signer> {
+    let path = file.map_or_else(|| issuer_key_file(data), Path::to_owned);
+    Signer::load(&path, KeyOwner::Issuer)
+        .context("there is no key to sign with: name the folder that has it with --data")
+}
+
 /// Where a data folder's root key is.
 pub(crate) fn root_key_file(data: &Path) -> PathBuf {
     data.join("keys/root.key")

@@ -1,9 +1,8 @@
 //! Calls to a running crypto-service, signed as the operator of this machine.
 
-use crate::{cli::DATA, keys::KeyFolder, token};
+use crate::{cli::DATA, keys, token};
 use anyhow::Context;
 use clap::Args;
-use patchbay_auth::{KeyOwner, Signer};
 use std::{path::PathBuf, time::Duration};
 use tonic::{
     Request, Status,
@@ -39,7 +38,8 @@ pub(crate) type Connection = InterceptedService<Channel, Bearer>;
 impl Remote {
     /// Connects.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
-        let bearer = Bearer::new(&self.token()?)?;
+        let signer = keys::issuer(self.key.as_deref(), &self.data)?;
+        let bearer = Bearer::new(&token::for_operator(&signer)?)?;
         let endpoint = Endpoint::from_shared(self.url.clone())
             .with_context(|| format!("`{}` is no address", self.url))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -47,19 +47,6 @@ impl Remote {
         let channel = endpoint.connect().await;
         let channel = channel.with_context(|| format!("crypto-service does not answer at {}", self.url))?;
         Ok(InterceptedService::new(channel, bearer))
-    }
-
-    fn token(&self) -> anyhow::Result<String> {
-        if let Some(path) = &self.key {
-            return token::for_operator(&Signer::load(path, KeyOwner::Issuer)?);
-        }
-        let keys = self.data.join("keys");
-        anyhow::ensure!(
-            keys.is_dir(),
-            "there are no keys in {}: name the data folder with --data, or a key with --key",
-            keys.display()
-        );
-        token::for_operator(KeyFolder::open(&self.data)?.signer())
     }
 }
 

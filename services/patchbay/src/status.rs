@@ -1,6 +1,6 @@
 //! `patchbay status`: how a running suite is, for people.
 
-use crate::{cli::DATA, keys::KeyFolder, token};
+use crate::{cli::DATA, keys, token};
 use anyhow::Context;
 use clap::Args;
 use patchbay_chassis::cli;
@@ -81,7 +81,7 @@ fn figures(node: &Node) -> String {
 
 #[tokio::main(flavor = "current_thread")]
 async fn nodes(args: &StatusArgs) -> anyhow::Result<ListNodesResponse> {
-    let token = token::for_operator(KeyFolder::open(&args.data)?.signer())?;
+    let token = token::for_operator(&keys::issuer(None, &args.data)?)?;
     let endpoint = Endpoint::from_shared(args.console.clone())?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let mut client = OverviewClient::new(endpoint.connect().await.context("the console does not answer")?);
     let mut request = Request::new(ListNodesRequest {});

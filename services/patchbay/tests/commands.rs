@@ -196,6 +196,13 @@ fn a_password_is_no_argument_and_nobody_is_asked_without_a_terminal() -> Result<
     let text = String::from_utf8(stranger.stderr)?;
     assert!(stranger.status.code() == Some(1) && text.contains("--data"), "{text}");
     assert!(!folder.path().join("data").exists(), "asking somebody else makes no keys here");
+    let keys = folder.path().join("data/keys");
+    fs::create_dir_all(&keys)?;
+    for command in [["user", "list"].as_slice(), &["status"]] {
+        let stranger = patchbay_with_input(folder.path(), command, "")?;
+        assert_ne!(stranger.status.code(), Some(0));
+        assert_eq!(fs::read_dir(&keys)?.count(), 0, "nor does {command:?} where there is a folder for them");
+    }
     Ok(())
 }
 
