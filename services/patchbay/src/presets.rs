@@ -56,11 +56,11 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
     Ok(options)
 }
 
-/// Where a browser on this machine opens the console; not known where the system is to choose the port.
+/// Where a browser on this machine opens the console, spelled as in the list of addresses, because two spellings are two origins; not known where the system is to choose the port.
 fn console_url(settings: &Settings) -> Option<String> {
     let listen: SocketAddr = shown(settings, "console.http.listen")?.parse().ok()?;
     let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
-    let host = if is_here { "localhost".to_owned() } else { listen.ip().to_string() };
+    let host = if is_here { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
     (listen.port() != 0).then(|| format!("http://{host}:{}", listen.port()))
 }
 
