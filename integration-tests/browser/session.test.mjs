@@ -68,7 +68,7 @@ test('it outlives a restart of the service', async () => {
 })
 
 test('tabs take turns without https too, where browsers have no locks', async () => {
-  const there = origin.replace('localhost', PLAIN)
+  const there = origin.replace('127.0.0.1', PLAIN)
   const third = await windows.window()
   await signIn(third, there, 'ada')
   const fourth = await third.context().newPage()
