@@ -75,12 +75,15 @@ fn thin(file: &mut File<Sealed>) {
 /// What is imported: a type and its material.
 type Material = (KeyType, Vec<u8>);
 
+/// Tells whether a plaintext is right.
+type IsRight<'a> = Box<dyn Fn(&[u8]) -> bool + Send + 'a>;
+
 /// Something to decrypt with a key.
 struct Decryption<'a> {
     key: Material,
     aad: &'a [u8],
     body: &'a [u8],
-    is_right: Box<dyn Fn(&[u8]) -> bool + Send + 'a>,
+    is_right: IsRight<'a>,
 }
 
 fn gcm(case: &Sealed) -> Decryption<'_> {
