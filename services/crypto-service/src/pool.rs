@@ -43,14 +43,11 @@ fn work(jobs: &Jobs) {
     let mut answers: Vec<Answer> = Vec::new();
     let mut first = Instant::now();
     loop {
-        let job = match waiting(jobs) {
-            Some(job) => Some(job),
-            None => {
-                answers.drain(..).for_each(|answer| answer());
-                // The lock is held while waiting: one thread waits for the next job, the others for the lock.
-                jobs.lock().blocking_recv()
-            }
-        };
+        let job = waiting(jobs).or_else(|| {
+            answers.drain(..).for_each(|answer| answer());
+            // The lock is held while waiting: one thread waits for the next job, the others for the lock.
+            jobs.lock().blocking_recv()
+        });
         let Some(job) = job else { return };
         if answers.is_empty() {
             first = Instant::now();
