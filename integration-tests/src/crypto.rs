@@ -66,12 +66,8 @@ impl Installation {
     /// Starts a replica on free ports and waits until it is ready.
     pub async fn start(&self, name: &str) -> Result<Crypto> {
         let (http, grpc, ops) = (free_address(), free_address(), free_address());
-        let settings = self
-            .settings
-            .clone()
-            .set("listen.http", &http)
-            .set("grpc.listen", &grpc)
-            .set("ops.listen", &ops);
+        let settings =
+            self.settings.clone().set("listen.http", &http).set("grpc.listen", &grpc).set("ops.listen", &ops);
         let process = launch(&self.folder, name, &settings, ops).await?;
         Ok(Crypto { name: name.to_owned(), process, http, grpc, ops, folder: self.folder.clone(), settings })
     }
@@ -105,7 +101,8 @@ impl Crypto {
     pub fn setup_secret(&self) -> Option<String> {
         let log = self.process.log();
         let after = log.rsplit_once("#setup=")?.1;
-        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(after.len());
+        let end =
+            after.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').unwrap_or(after.len());
         Some(after.get(..end)?.to_owned())
     }
 }

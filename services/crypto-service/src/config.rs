@@ -286,7 +286,8 @@ impl CryptoConfig {
                 problems.add("passwords", format!("cannot be used: {error}"));
             }
             if parameters.memory_bytes(algorithm) > self.pool.memory.0 {
-                problems.add("pool.memory", format!("is too little for a hash by {algorithm:?} as configured"));
+                problems
+                    .add("pool.memory", format!("is too little for a hash by {algorithm:?} as configured"));
             }
         }
         if !(10..=16).contains(&passwords.bcrypt_cost) {

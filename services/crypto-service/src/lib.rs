@@ -43,17 +43,15 @@ impl Service for CryptoService {
     async fn start(config: CryptoConfig, context: Context) -> Result<Running, StartError> {
         secrecy::forbid_dumps();
         let socket = listen::bind("http", config.listen.http).await?;
-        let address =
-            socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
+        let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
         let core = Core::open(config, context).await?;
         let routes = grpc::routes(&core);
         rest::serve(&core, socket, &routes)?;
-        let mut listeners = vec![Listening {
-            name: "http",
-            address,
-            url: format!("http://{}", listen::reachable(address)),
-        }];
-        let setup = accounts::setup_link(&core).await.map_err(|error| StartError::failed("prepare the first setup", error))?;
+        let mut listeners =
+            vec![Listening { name: "http", address, url: format!("http://{}", listen::reachable(address)) }];
+        let setup = accounts::setup_link(&core)
+            .await
+            .map_err(|error| StartError::failed("prepare the first setup", error))?;
         listeners.extend(setup.map(|url| Listening { name: "setup", address, url }));
         core.spawn_tasks();
         Ok(Running {

@@ -18,7 +18,10 @@ impl CryptoMetrics {
     pub fn register(metrics: &Metrics) -> Self {
         let counter = |name: &str, help: &str| metrics.register(name, help, Counter::default());
         Self {
-            operations: counter("operations", "Messages encrypted, decrypted, signed, verified or hashed with keys"),
+            operations: counter(
+                "operations",
+                "Messages encrypted, decrypted, signed, verified or hashed with keys",
+            ),
             refusals: counter("refusals", "Calls and batch items that were refused"),
             sign_ins: counter("sign_ins", "Sessions begun with a password"),
             failed_sign_ins: counter("failed_sign_ins", "Wrong passwords, API keys and refresh tokens"),

@@ -224,7 +224,7 @@ async fn the_all_in_one_starts_tells_where_it_is_and_stops() -> Result<()> {
         .split_once("Make the first account with this link, good once:")
         .context("no link for the setup")?
         .1;
-    assert!(setup.trim_start().starts_with("http://127.0.0.1:8000/#setup="), "{setup}");
+    assert!(setup.trim_start().starts_with("http://localhost:8000/#setup="), "{setup}");
     let token = log.lines().find_map(|line| line.split_once("/#token=")).context("no link to the console")?.1;
     let identity = authenticator(&data.join("keys/jwks.json")).verify(token)?;
     assert!(identity.is_admin());
