@@ -46,19 +46,23 @@ pub struct Crypto {
 impl Installation {
     /// Makes the issuer's key and a root key in a folder. `settings` hold for every replica: `backplane.url` or `backplane.file` too.
     pub fn create(folder: &Path, settings: Settings) -> Result<Self> {
-        let keys = Keys::create(folder)?;
-        keys.signer().write(&folder.join("issuer.pem"))?;
         let mut root = [0; 32];
         let mut random = fs::File::open("/dev/urandom").context("no randomness")?;
         std::io::Read::read_exact(&mut random, &mut root)?;
         fs::write(folder.join("root.key"), root)?;
+        Self::without_root_key(folder, settings.set("root_key.file", &folder.join("root.key").display()))
+    }
+
+    /// The same without a root key, which is the caller's business.
+    pub fn without_root_key(folder: &Path, settings: Settings) -> Result<Self> {
+        let keys = Keys::create(folder)?;
+        keys.signer().write(&folder.join("issuer.pem"))?;
         let settings = settings
             .set("drain.delay", "0s")
             .set("drain.spread", "0s")
             .set("drain.deadline", "5s")
             .set("log.format", "json")
             .set("auth.jwks_file", &keys.jwks().display())
-            .set("root_key.file", &folder.join("root.key").display())
             .set("tokens.issuer_key_file", &folder.join("issuer.pem").display());
         Ok(Self { keys, folder: folder.to_owned(), settings })
     }
