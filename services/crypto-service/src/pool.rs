@@ -6,7 +6,7 @@ use rustix::{process::setpriority_process, thread::gettid};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -67,10 +67,22 @@ fn waiting(jobs: &Jobs) -> Option<Job> {
 /// Threads that share a queue.
 #[derive(Clone)]
 struct Lane {
-    // Bounded; what does not fit is refused with BUSY.
+    // Has room for everybody who has a place.
     jobs: mpsc::Sender<Job>,
     threads: usize,
-    waiting: Arc<AtomicU64>,
+    /// Callers who wait, be it for memory or for a thread.
+    waiting: Arc<AtomicUsize>,
+    /// How many may; more are refused with BUSY.
+    queue: usize,
+}
+
+/// A place among those who wait, from the call until the computation begins, or until nobody wants it any more.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Pool {
@@ -95,7 +107,8 @@ impl Pool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.sign.run(job).await
+        let place = self.sign.enter()?;
+        self.sign.run(place, job).await
     }
 
     /// Computes a password hash that needs this much memory.
@@ -105,10 +118,10 @@ impl Pool {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         let kib = u32::try_from(memory_bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.memory_kib);
-        self.hash.check_room()?;
+        let place = self.hash.enter()?;
         let budget = Arc::clone(&self.memory).acquire_many_owned(kib).await.map_err(|_| Error::Busy)?;
         self.hash
-            .run(move || {
+            .run(place, move || {
                 let done = job();
                 drop(budget);
                 done
@@ -123,7 +136,8 @@ impl Pool {
 
     /// Jobs that wait.
     pub fn waiting(&self) -> u64 {
-        self.sign.waiting.load(Ordering::Relaxed) + self.hash.waiting.load(Ordering::Relaxed)
+        let lanes = [&self.sign, &self.hash];
+        lanes.iter().map(|lane| lane.waiting.load(Ordering::Relaxed) as u64).sum()
     }
 }
 
@@ -144,20 +158,25 @@ impl Lane {
                 tracing::error!(%error, name, "could not start a thread");
             }
         }
-        Self { jobs, threads, waiting: Arc::default() }
+        Self { jobs, threads, waiting: Arc::default(), queue }
     }
 
-    fn check_room(&self) -> Result<(), Error> {
-        if self.jobs.capacity() == 0 { Err(Error::Busy) } else { Ok(()) }
+    /// Takes a place in the queue, where there is one.
+    fn enter(&self) -> Result<Place, Error> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.waiting));
+        if before < self.queue { Ok(place) } else { Err(Error::Busy) }
     }
 
     /// A job whose caller has gone is not computed; one that panics is an internal error and costs no thread.
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Arc::clone(&self.waiting);
-        waiting.fetch_add(1, Ordering::Relaxed);
         let guarded: Job = Box::new(move || {
-            waiting.fetch_sub(1, Ordering::Relaxed);
+            drop(place);
             if answer.is_closed() {
                 return Box::new(|| {});
             }
@@ -169,10 +188,7 @@ impl Lane {
                 }
             })
         });
-        if self.jobs.try_send(guarded).is_err() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Error::Busy);
-        }
+        self.jobs.try_send(guarded).map_err(|_| Error::Busy)?;
         answered.await.map_err(|_| Error::internal("a computation panicked"))
     }
 }
@@ -181,7 +197,6 @@ impl Lane {
 mod tests {
     use super::*;
     use patchbay_chassis::ByteSize;
-    use std::sync::atomic::AtomicUsize;
     use tokio::task::JoinSet;
 
     fn pool(queue: usize) -> Pool {
@@ -237,6 +252,57 @@ mod tests {
         let mut answers: Vec<u32> = jobs.join_all().await.into_iter().map(Result::unwrap).collect();
         answers.sort_unstable();
         assert_eq!(answers, (0..50).collect::<Vec<_>>());
+    }
+
+    /// A hash that takes all the memory, and ends when the sender is dropped.
+    async fn fill_memory(pool: &Pool, jobs: &mut JoinSet<Result<(), Error>>) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let pool = pool.clone();
+        let work = move || {
+            assert!(begun.send(()).is_ok());
+            assert!(held.recv().is_err());
+        };
+        jobs.spawn(async move { pool.hash(64 * 1024, work).await });
+        has_begun.await.unwrap();
+        release
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_memory_are_counted_and_bounded() {
+        let pool = pool(3);
+        let mut jobs = JoinSet::new();
+        let release = fill_memory(&pool, &mut jobs).await;
+        for _ in 0..3 {
+            let pool = pool.clone();
+            jobs.spawn(async move { pool.hash(64 * 1024, || ()).await });
+        }
+        while pool.waiting() < 3 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(pool.hash(64 * 1024, || ()).await, Err(Error::Busy)));
+        assert_eq!(pool.waiting(), 3, "who is refused does not wait");
+        assert!(pool.sign(|| ()).await.is_ok(), "the other lane has a queue of its own");
+        drop(release);
+        assert!(jobs.join_all().await.into_iter().all(|done| done.is_ok()));
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_his_place() {
+        let pool = pool(1);
+        let mut jobs = JoinSet::new();
+        let release = fill_memory(&pool, &mut jobs).await;
+        let mut gone = Box::pin(pool.hash(64 * 1024, || ()));
+        assert!(futures_util::poll!(&mut gone).is_pending());
+        assert!(matches!(pool.hash(64 * 1024, || ()).await, Err(Error::Busy)));
+        drop(gone);
+        assert_eq!(pool.waiting(), 0);
+        let mut next = Box::pin(pool.hash(64 * 1024, || 7));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        drop(release);
+        assert_eq!(next.await.unwrap(), 7);
+        assert!(jobs.join_all().await.into_iter().all(|done| done.is_ok()));
     }
 
     #[tokio::test]
