@@ -4,51 +4,55 @@ use crate::{error::log_internal, tasks::panic_message};
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use prost::{DecodeError, Message};
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tonic_types::{ErrorDetails, StatusExt};
-use tower::{Layer, Service};
+use tower::{Layer, Service, layer::layer_fn};
 use tracing::{Instrument, Span};
 
-/// Time for a call to answer, or a stream to begin, when the caller asks for no less.
+/// Time for a call to answer, or an answered stream to begin, when the caller asks for no less.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Makes [`Call`]s; stands outside authentication and inside grpc-web.
-#[derive(Clone)]
-pub(super) struct CallLayer {
+/// Makes [`Call`]s; stands outside authentication and inside grpc-web. `domain` is that of the errors' `ErrorInfo`;
+/// `descriptors` tell which methods take a stream: those may take as long as they are sent something, and bound that themselves.
+pub(super) fn layer<S>(
     domain: &'static str,
-}
-
-impl CallLayer {
-    /// `domain` is that of the errors' `ErrorInfo`.
-    pub(super) fn new(domain: &'static str) -> Self {
-        Self { domain }
+    descriptors: &[u8],
+) -> Result<impl Layer<S, Service = Call<S>> + Clone + use<S>, DecodeError> {
+    let mut streams = HashSet::new();
+    for file in FileDescriptorSet::decode(descriptors)?.file {
+        for service in &file.service {
+            let methods = service.method.iter().filter(|method| method.client_streaming());
+            let path = |method: &MethodDescriptorProto| {
+                format!("/{}.{}/{}", file.package(), service.name(), method.name())
+            };
+            streams.extend(methods.map(path));
+        }
     }
+    let streams = Arc::new(streams);
+    Ok(layer_fn(move |inner| Call { inner, domain, streams: Arc::clone(&streams) }))
 }
 
-impl<S> Layer<S> for CallLayer {
-    type Service = Call<S>;
-
-    fn layer(&self, inner: S) -> Call<S> {
-        Call { inner, domain: self.domain }
-    }
-}
-
-/// See [`CallLayer`].
+/// See [`layer`].
 #[derive(Clone)]
 pub(super) struct Call<S> {
     inner: S,
     domain: &'static str,
+    /// Paths of the methods that take a stream.
+    streams: Arc<HashSet<String>>,
 }
 
 impl<S> Service<Request<Body>> for Call<S>
@@ -69,14 +73,15 @@ where
         let mut ready = std::mem::replace(&mut self.inner, clone);
         let domain = self.domain;
         let span = span(&request);
-        let event =
-            Event { span: span.clone(), begun: Instant::now(), quiet: is_health(&request), code: None };
-        let deadline = deadline(request.headers());
+        let path = request.uri().path();
+        let quiet = path.starts_with("/grpc.health.");
+        let event = Event { span: span.clone(), begun: Instant::now(), quiet, code: None };
+        let longest = if self.streams.contains(path) { Duration::MAX } else { DEADLINE };
+        let deadline = deadline(request.headers(), longest);
         let answer = async move {
             let guarded = AssertUnwindSafe(async move { ready.call(request).await }).catch_unwind();
             let response = match tokio::time::timeout(deadline, guarded).await {
                 Ok(Ok(Ok(response))) => response,
-                Ok(Ok(Err(never))) => match never {},
                 Ok(Err(panic)) => panicked(&*panic, domain).into_http(),
                 Err(_) => too_late(domain).into_http(),
             };
@@ -101,12 +106,8 @@ fn span(request: &Request<Body>) -> Span {
     span
 }
 
-fn is_health(request: &Request<Body>) -> bool {
-    request.uri().path().starts_with("/grpc.health.")
-}
-
 /// The caller's `grpc-timeout` where it is shorter than ours: up to eight digits and a unit.
-fn deadline(headers: &HeaderMap) -> Duration {
+fn deadline(headers: &HeaderMap, longest: Duration) -> Duration {
     let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(|text| {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
@@ -120,7 +121,7 @@ fn deadline(headers: &HeaderMap) -> Duration {
             _ => None,
         }
     });
-    asked.map_or(DEADLINE, |asked| asked.min(DEADLINE))
+    asked.map_or(longest, |asked| asked.min(longest))
 }
 
 fn panicked(panic: &(dyn Any + Send), domain: &str) -> Status {
@@ -216,23 +217,54 @@ fn trailers(status: &Status) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEADLINE, deadline};
-    use http::HeaderMap;
-    use std::time::Duration;
+    use super::*;
+    use tower::{ServiceExt, service_fn};
+
+    const LONG: &str = "/patchbay.crypto.v1.Hash/DigestStream";
+    const SHORT: &str = "/patchbay.crypto.v1.Hash/Digest";
 
     #[test]
     fn the_shorter_deadline_holds() {
-        let check = |text: &str, expected: Duration| {
+        let check = |text: &str, longest: Duration, expected: Duration| {
             let headers = HeaderMap::from_iter([(
                 http::HeaderName::from_static("grpc-timeout"),
                 text.parse().unwrap(),
             )]);
-            assert_eq!(deadline(&headers), expected, "{text}");
+            assert_eq!(deadline(&headers, longest), expected, "{text}");
         };
-        check("100m", Duration::from_millis(100));
-        check("5S", Duration::from_secs(5));
+        check("100m", DEADLINE, Duration::from_millis(100));
+        check("5S", DEADLINE, Duration::from_secs(5));
+        check("99999999H", Duration::MAX, Duration::from_hours(99_999_999));
         for odd in ["", "S", "1H", "99999999999S", "-1S", "5x", "ü"] {
-            check(odd, DEADLINE);
+            check(odd, DEADLINE, DEADLINE);
         }
+    }
+
+    /// Calls a method that answers after a time.
+    async fn answered(path: &str, after: Duration, timeout: Option<&'static str>) -> Option<Code> {
+        let slow = service_fn(move |_: Request<Body>| async move {
+            tokio::time::sleep(after).await;
+            Ok::<_, Infallible>(Status::ok("").into_http::<Body>())
+        });
+        let service = layer("test.patchbay", patchbay_proto::DESCRIPTOR_SET).unwrap().layer(slow);
+        let mut request = Request::builder().uri(path);
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let response = service.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        Some(Code::from_bytes(response.headers().get("grpc-status")?.as_bytes()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_as_a_stream_may_take_as_long_as_it_comes() {
+        let hour = Duration::from_hours(1);
+        assert_eq!(answered(SHORT, hour, None).await, Some(Code::DeadlineExceeded));
+        assert_eq!(answered(SHORT, hour, Some("2H")).await, Some(Code::DeadlineExceeded));
+        assert_eq!(answered(LONG, hour, None).await, Some(Code::Ok));
+        assert_eq!(answered(LONG, hour, Some("2H")).await, Some(Code::Ok));
+        assert_eq!(answered(LONG, hour, Some("59M")).await, Some(Code::DeadlineExceeded));
+        let answers_a_stream = "/patchbay.crypto.v1.Admin/Backup";
+        assert_eq!(answered(answers_a_stream, hour, None).await, Some(Code::DeadlineExceeded));
+        assert_eq!(answered("/patchbay.crypto.v1.Admin/Restore", hour, None).await, Some(Code::Ok));
     }
 }

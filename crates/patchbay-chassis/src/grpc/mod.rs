@@ -12,7 +12,6 @@ use crate::{
     readiness::{Condition, Readiness},
     service::{Context, GrpcServices, StartError},
 };
-use call::CallLayer;
 use patchbay_auth::{GrpcAuthLayer, Identity};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -42,6 +41,8 @@ pub(crate) fn spawn(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| StartError::failed("read the descriptors for reflection", error))?;
+    let calls = call::layer(services.methods.domain(), services.descriptors)
+        .map_err(|error| StartError::failed("read the descriptors", error))?;
     let routes = services.routes.add_service(health).add_service(reflection);
     let server = Server::builder()
         .accept_http1(true)
@@ -49,7 +50,7 @@ pub(crate) fn spawn(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(CallLayer::new(services.methods.domain()))
+        .layer(calls)
         .layer(GrpcAuthLayer::new(Arc::clone(&context.auth), services.methods))
         .layer(MapRequestLayer::new(name_caller))
         .add_routes(routes);
@@ -88,9 +89,6 @@ async fn report_health(
             Condition::NotReady(_) => ServingStatus::NotServing,
         };
         reporter.set_service_status("", status).await;
-        match stop.run_until_cancelled(changes.changed()).await {
-            Some(Ok(())) => {}
-            Some(Err(_)) | None => return,
-        }
+        let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await else { return };
     }
 }
