@@ -6,7 +6,7 @@ use crate::{
     config::CryptoConfig,
     error::Error,
     keyring::Keyring,
-    metrics::CryptoMetrics,
+    metrics::{self, CryptoMetrics},
     pool::Pool,
     root_key::{RootKey, RootKeyError},
     store::{Store, Table},
@@ -62,7 +62,7 @@ impl Core {
         let tokens = Tokens::open(&config, &context, &store, &root)
             .await
             .map_err(|error| StartError::failed("open the keys that sign tokens", error))?;
-        Ok(Arc::new(Self {
+        let core = Arc::new(Self {
             keyring: Keyring::new(&config.keys, &context, &store, &root, &pool),
             accounts: Accounts::new(&config, &context, &store, &root, &pool),
             tokens,
@@ -72,7 +72,9 @@ impl Core {
             store,
             config,
             context,
-        }))
+        });
+        metrics::watch(&core);
+        Ok(core)
     }
 
     /// Spawns what goes on in the background.

@@ -3,7 +3,7 @@
 
 use patchbay_backplane::BackplaneError;
 use patchbay_chassis::{ErrorCode, ServiceError, error::to_status};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tonic::{Code, Status};
 
 /// Why a call failed.
@@ -161,8 +161,15 @@ impl ServiceError for Error {
     }
 }
 
+/// The reason of a refused call, for those in this process: the source of its [`Status`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Reason(pub(crate) &'static str);
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        to_status("crypto-service", &error)
+        let mut status = to_status("crypto-service", &error);
+        status.set_source(Arc::new(Reason(error.reason())));
+        status
     }
 }

@@ -64,7 +64,7 @@ impl Service for CryptoService {
             drain: None,
             figures: Some({
                 let core = Arc::clone(&core);
-                Arc::new(move || core.metrics.figures())
+                Arc::new(move || metrics::figures(&core))
             }),
             on_reaped: None,
         })

@@ -82,7 +82,7 @@ pub(crate) async fn one<O: Operation>(
         Ok(admitted) => admitted.run(),
         Err(error) => Err(error),
     };
-    count(core, u64::from(answer.is_ok()), u64::from(answer.is_err()));
+    core.metrics.operations.inc_by(u64::from(answer.is_ok()));
     answer
 }
 
@@ -124,8 +124,8 @@ pub(crate) async fn many<O: Operation>(
     }
     let missing = || Err(Error::internal("an item of a batch was not computed"));
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect();
-    let done = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
-    count(core, done, answers.len() as u64 - done);
+    let done = answers.iter().filter(|answer| answer.is_ok()).count();
+    core.metrics.operations.inc_by(done as u64);
     Ok(answers)
 }
 
@@ -183,11 +183,6 @@ async fn admit<O: Operation>(
         core.keyring.reserve(&key, version, 1).await?;
     }
     Ok(Admitted { operation, key })
-}
-
-fn count(core: &Core, done: u64, refused: u64) {
-    core.metrics.operations.inc_by(done);
-    core.metrics.refusals.inc_by(refused);
 }
 
 /// The error for a type of key that cannot do that.

@@ -37,7 +37,7 @@ macro_rules! operations {
                     let results = answers.into_iter().map(|answer| pb::$result {
                         outcome: Some(match answer {
                             Ok(response) => pb::$outcome::Outcome::Ok(response),
-                            Err(error) => pb::$outcome::Outcome::Error(item_error(&error)),
+                            Err(error) => pb::$outcome::Outcome::Error(item_error(&self.core, &error)),
                         }),
                     });
                     Ok(Response::new(pb::$responses { results: results.collect() }))
@@ -94,7 +94,7 @@ impl Data {
         let results = items.iter().map(|item| pb::RandomResult {
             outcome: Some(match random(*item) {
                 Ok(response) => pb::random_result::Outcome::Ok(response),
-                Err(error) => pb::random_result::Outcome::Error(item_error(&error)),
+                Err(error) => pb::random_result::Outcome::Error(item_error(&self.core, &error)),
             }),
         });
         Ok(pb::RandomBatchResponse { results: results.collect() })

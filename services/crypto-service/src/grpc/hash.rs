@@ -45,7 +45,7 @@ impl pb::hash_server::Hash for Hash {
         for item in &items {
             let outcome = match self.one(item).await {
                 Ok(response) => pb::digest_result::Outcome::Ok(response),
-                Err(error) => pb::digest_result::Outcome::Error(item_error(&error)),
+                Err(error) => pb::digest_result::Outcome::Error(item_error(&self.core, &error)),
             };
             results.push(pb::DigestResult { outcome: Some(outcome) });
         }

@@ -25,7 +25,6 @@ use patchbay_proto::crypto::v1::{
     TrimKeyResponse, UndeleteKeyRequest, UndeleteKeyResponse, UpdateKeyConfigRequest,
     UpdateKeyConfigResponse, keys_server,
 };
-use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
@@ -41,7 +40,6 @@ pub(super) fn server(core: &Arc<Core>) -> keys_server::KeysServer<Keys> {
     keys_server::KeysServer::new(Keys {
         keyring: core.keyring.clone(),
         store: Arc::clone(&core.store),
-        refusals: core.metrics.refusals.clone(),
     })
 }
 
@@ -49,7 +47,6 @@ pub(super) fn server(core: &Arc<Core>) -> keys_server::KeysServer<Keys> {
 pub(super) struct Keys {
     keyring: Keyring,
     store: Arc<Store>,
-    refusals: Counter,
 }
 
 /// A call that manages a key: it is recorded, done or refused.
@@ -91,7 +88,6 @@ impl Keys {
     /// Records a refusal. That it could not be recorded does not hide it.
     async fn settle<T>(&self, call: &Call, outcome: Result<T, Error>) -> Result<T, Status> {
         let Err(error) = &outcome else { return Ok(outcome?) };
-        self.refusals.inc();
         // These refuse nobody: the call may be repeated as it is.
         if !matches!(error, Error::Unavailable | Error::Busy | Error::Internal(_))
             && let Err(unrecorded) = self.store.record(call.entry().refused(error)).await

@@ -16,17 +16,24 @@ use crate::{core::Core, error::Error};
 pub(crate) use client::host;
 pub use methods::{Door, METHODS, Method};
 
+use axum::{body::Body, response::Response};
 use patchbay_auth::MethodScopes;
 use patchbay_proto::crypto::v1 as pb;
 use std::sync::Arc;
 use tonic::service::Routes;
+use tower::util::MapResponseLayer;
 
 /// Domain of the errors' `ErrorInfo`.
 pub(crate) const DOMAIN: &str = "crypto-service.patchbay";
 
-/// The services behind one server.
+/// The services behind one server. What they refuse is counted here, whichever door it came by.
 pub(crate) fn routes(core: &Arc<Core>) -> Routes {
-    Routes::default()
+    let counting = Arc::clone(core);
+    let counted = MapResponseLayer::new(move |response: Response<Body>| {
+        counting.metrics.answered(&response);
+        response
+    });
+    let routes = Routes::default()
         .add_service(accounts::server(Arc::clone(core)))
         .add_service(tokens::server(Arc::clone(core)))
         .add_service(admin::server(Arc::clone(core)))
@@ -34,7 +41,8 @@ pub(crate) fn routes(core: &Arc<Core>) -> Routes {
         .add_service(encoding::server(Arc::clone(core)))
         .add_service(hash::server(Arc::clone(core)))
         .add_service(keys::server(core))
-        .add_service(passwords::server(core))
+        .add_service(passwords::server(core));
+    routes.into_axum_router().layer(counted).into()
 }
 
 /// What the layer before all methods asks; where a scope names a resource, the method checks that.
@@ -44,8 +52,10 @@ pub(crate) fn methods() -> MethodScopes {
         .fold(MethodScopes::new(DOMAIN), |methods, method| methods.method(method.path, method.requirement))
 }
 
-/// What is wrong with one item of a batch, in the words of a whole call's error. Causes of internal ones are logged, not told.
-pub(crate) fn item_error(error: &Error) -> pb::ItemError {
+/// What is wrong with one item of a batch, in the words of a whole call's error, and counted like that. Causes of internal ones are
+/// logged, not told.
+pub(crate) fn item_error(core: &Core, error: &Error) -> pb::ItemError {
+    core.metrics.item_refused(error);
     let message = match error {
         Error::Internal(cause) => {
             tracing::error!(%cause, "an item of a batch failed");

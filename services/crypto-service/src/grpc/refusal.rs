@@ -16,7 +16,6 @@ pub(super) async fn answer<T>(
         Ok(answer) => return Ok(Response::new(answer)),
         Err(error) => error,
     };
-    core.metrics.refusals.inc();
     // One that comes too often is not worth a row: whoever is refused for that could fill the disk with them.
     let is_kept = !matches!(
         error,

@@ -74,6 +74,11 @@ impl Cache {
         self.entries.read().keys.get(name).map(|entry| Arc::clone(&entry.key))
     }
 
+    /// Keys that are here.
+    pub(super) fn count(&self) -> usize {
+        self.entries.read().keys.len()
+    }
+
     /// To be asked before a read, and given to [`Cache::insert`] after it.
     pub(super) fn generation(&self) -> u64 {
         self.entries.read().generation

@@ -100,6 +100,11 @@ impl Keyring {
         self.0.cache.fresh(name)
     }
 
+    /// Keys in memory.
+    pub fn cached_count(&self) -> u64 {
+        self.0.cache.count() as u64
+    }
+
     /// A key, from memory or from the store.
     pub async fn get(&self, name: &str) -> Result<Arc<LoadedKey>, Error> {
         match self.cached(name) {

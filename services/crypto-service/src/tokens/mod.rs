@@ -15,6 +15,7 @@ use crate::{
 use patchbay_auth::{Claims, Minted, SignerError, TokenError};
 use patchbay_backplane::Change;
 use patchbay_chassis::{Clock, Context};
+use prometheus_client::metrics::gauge::Gauge;
 use revoking::Revoking;
 use signing::SigningKeys;
 use std::{sync::Arc, time::Duration};
@@ -79,8 +80,10 @@ impl Tokens {
             stop.run_until_cancelled(look(keys, revoking)).await;
         });
         let (store, clock, stop) = (Arc::clone(&self.store), self.clock.clone(), context.shutdown.hard());
+        let help = "Sessions in the store that have not ended, counted every 10 minutes";
+        let open = context.metrics.register("open_sessions", help, Gauge::default());
         context.tasks.spawn_critical("sessions", async move {
-            stop.run_until_cancelled(sessions::sweep(store, clock)).await;
+            stop.run_until_cancelled(sessions::sweep(store, clock, open)).await;
         });
     }
 

@@ -21,6 +21,7 @@ use patchbay_auth::Claims;
 use patchbay_backplane::{Change, Expect, Order, Record, Scan};
 use patchbay_chassis::Clock;
 use patchbay_proto::crypto::v1::{Session, SessionInfo};
+use prometheus_client::metrics::gauge::Gauge;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 
@@ -278,21 +279,32 @@ pub(crate) async fn list(core: &Core, caller: &Caller, account: &str) -> Result<
 }
 
 /// Removes sessions whose time is over, from time to time.
-pub(super) async fn sweep(store: Arc<Store>, clock: Clock) {
+pub(super) async fn sweep(store: Arc<Store>, clock: Clock, open: Gauge) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         match remove_ended(&store, clock.now_millis() / 1000).await {
-            Ok(0) => {}
-            Ok(sessions) => tracing::info!(sessions, "ended sessions were removed"),
+            Ok(found) => {
+                open.set(i64::try_from(found.open).unwrap_or(i64::MAX));
+                if found.removed > 0 {
+                    tracing::info!(sessions = found.removed, "ended sessions were removed");
+                }
+            }
             Err(error) => tracing::debug!(%error, "ended sessions cannot be removed"),
         }
     }
 }
 
-async fn remove_ended(store: &Store, now: u64) -> Result<usize, Error> {
-    let (mut removed, mut after) = (0, None);
+/// What a sweep has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    removed: usize,
+    open: usize,
+}
+
+async fn remove_ended(store: &Store, now: u64) -> Result<Found, Error> {
+    let (mut found, mut after) = (Found::default(), None);
     loop {
         let scan = Scan { prefix: "session/".to_owned(), after, order: Order::Ascending, limit: SWEEP_PAGE };
         let page = store.scan(Table::Sessions, scan).await?;
@@ -300,7 +312,9 @@ async fn remove_ended(store: &Store, now: u64) -> Result<usize, Error> {
         for record in &page.records {
             changes.extend(removal(record, now)?);
         }
-        removed += changes.len() / 2;
+        let ended = changes.len() / 2;
+        found.removed += ended;
+        found.open += page.records.len() - ended;
         if !changes.is_empty() {
             match store.commit_unrecorded(changes).await {
                 // Another replica does the same; the next sweep finds what is left.
@@ -310,7 +324,7 @@ async fn remove_ended(store: &Store, now: u64) -> Result<usize, Error> {
         }
         after = page.records.last().map(|record| record.key.clone());
         if !page.more {
-            return Ok(removed);
+            return Ok(found);
         }
     }
 }
@@ -359,7 +373,7 @@ mod tests {
             ];
             store.commit_unrecorded(changes).await.unwrap();
         }
-        assert_eq!(remove_ended(&store, 100).await.unwrap(), 2);
+        assert_eq!(remove_ended(&store, 100).await.unwrap(), Found { removed: 2, open: 1 });
         let left = all(&store, Table::Sessions, "").await.unwrap();
         let left: Vec<&str> = left.iter().map(|record| record.key.as_str()).collect();
         assert_eq!(left, ["of/ada/three", "session/three"]);

@@ -3,6 +3,7 @@
 mod accounts;
 mod credentials;
 mod grants;
+mod metrics;
 mod sessions;
 mod setup;
 mod tokens;

@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use patchbay_auth::{AuthConfig, Authenticator, follow};
 use patchbay_chassis::{Context, Mode, Options, Process, Running, Service, StartError, Suite, config::Layer};
 use patchbay_proto::crypto::v1::{
-    self as pb, accounts_client::AccountsClient, admin_client::AdminClient, tokens_client::TokensClient,
+    self as pb, accounts_client::AccountsClient, admin_client::AdminClient, data_client::DataClient,
+    keys_client::KeysClient, tokens_client::TokensClient,
 };
 use patchbay_testkit::{keys::Keys, ports::free_address};
 use std::{collections::HashMap, sync::Arc};
@@ -41,6 +42,8 @@ pub(crate) struct Clients {
     pub(crate) accounts: AccountsClient<Channel>,
     pub(crate) tokens: TokensClient<Channel>,
     pub(crate) admin: AdminClient<Channel>,
+    pub(crate) keys: KeysClient<Channel>,
+    pub(crate) data: DataClient<Channel>,
 }
 
 /// Everything that runs.
@@ -174,7 +177,9 @@ fn clients(address: &str) -> Result<Clients> {
     Ok(Clients {
         accounts: AccountsClient::new(channel.clone()),
         tokens: TokensClient::new(channel.clone()),
-        admin: AdminClient::new(channel),
+        admin: AdminClient::new(channel.clone()),
+        keys: KeysClient::new(channel.clone()),
+        data: DataClient::new(channel),
     })
 }
 

@@ -10,7 +10,7 @@ use tonic_types::StatusExt;
 fn service() -> (Keys, Replica) {
     let replica = alone();
     let (keyring, store) = (replica.keyring.clone(), Arc::clone(&replica.store));
-    (Keys { keyring, store, refusals: Counter::default() }, replica)
+    (Keys { keyring, store }, replica)
 }
 
 fn by<T>(scope: &str, message: T) -> Request<T> {
