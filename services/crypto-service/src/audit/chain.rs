@@ -1,47 +1,58 @@
 //! Writes one replica's chain.
 
-use super::{Entry, HEADS, RECORDS, Stored};
+use super::{
+    Entry, Stored,
+    mark::{Kind, Mark, hash},
+};
 use crate::{error::Error, store::Table};
 use aws_lc_rs::hmac;
 use patchbay_backplane::{Change, Committed, Expect, SharedBackplane};
 use patchbay_chassis::Clock;
-use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
+use std::{mem, sync::OnceLock};
 use tokio::sync::Mutex;
 
-/// Hash before the first record.
-const GENESIS: &str = "";
+/// How often a commit is tried whose head row is not as expected.
+const ATTEMPTS: usize = 3;
+
+/// Chains given up that are remembered. Each one took somebody who changed the store.
+const MAX_LOST: usize = 100;
 
 /// The chain of this replica.
 pub(crate) struct Chain {
-    node: String,
+    replica: String,
     clock: Clock,
     key: OnceLock<hmac::Key>,
     // Held while a commit is on its way, because the next record needs this one's hash.
-    end: Mutex<End>,
+    state: Mutex<State>,
 }
 
-/// Where the chain ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
-    /// Nothing was written yet.
-    Empty,
-    /// There.
-    At(Head, u64),
-    /// A commit was not answered: it has to be read.
-    Unknown,
-}
-
-/// The row of a chain's end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) seq: u64,
-    pub(super) hash: String,
+/// What this replica knows of what it has written, whatever the store says.
+struct State {
+    /// The chain's name: the replica's, with a number once one had to be given up.
+    node: String,
+    /// The last record that is known to be there.
+    end: Mark,
+    /// What to expect in the head row; `None` when it has to be read, because a commit was not answered.
+    head: Option<Expect>,
+    /// What a new chain has to say before anything else.
+    notice: Option<Entry>,
+    /// Chains given up, and their last records.
+    lost: Vec<(String, Mark)>,
+    /// Chains begun.
+    begun: u64,
 }
 
 impl Chain {
-    pub(crate) fn new(node: &str, clock: Clock) -> Self {
-        Self { node: node.to_owned(), clock, key: OnceLock::new(), end: Mutex::new(End::Empty) }
+    pub(crate) fn new(replica: &str, clock: Clock) -> Self {
+        let state = State {
+            node: replica.to_owned(),
+            end: Mark::default(),
+            head: Some(Expect::Absent),
+            notice: None,
+            lost: Vec::new(),
+            begun: 1,
+        };
+        Self { replica: replica.to_owned(), clock, key: OnceLock::new(), state: Mutex::new(state) }
     }
 
     pub(crate) fn set_key(&self, key: [u8; 32]) {
@@ -49,94 +60,132 @@ impl Chain {
         drop(self.key.set(hmac::Key::new(hmac::HMAC_SHA256, &key)));
     }
 
-    pub(crate) fn key(&self) -> Option<&hmac::Key> {
-        self.key.get()
+    pub(super) fn key(&self) -> Result<&hmac::Key, Error> {
+        self.key.get().ok_or(Error::Unavailable)
+    }
+
+    /// The last records of this replica's chains, from memory: the store must have got at least that far.
+    pub(super) async fn ends(&self) -> Vec<(String, Mark)> {
+        let state = self.state.lock().await;
+        let mut ends = state.lost.clone();
+        ends.push((state.node.clone(), state.end.clone()));
+        ends.retain(|(_, end)| end.seq > 0);
+        ends
     }
 
     /// Commits changes and their record. Before the key is known nothing is recorded: that is the root key's own row.
     pub(crate) async fn append(
         &self,
         backplane: &SharedBackplane,
-        mut changes: Vec<Change>,
+        changes: Vec<Change>,
         entry: Entry,
     ) -> Result<u64, Error> {
-        let target = entry.target.clone();
-        let Some(key) = self.key.get() else { return commit(backplane, changes, target).await };
-        let mut end = self.end.lock().await;
-        let (head, expect) = self.head(&end, backplane).await?;
-        let record = self.link(key, &head, entry);
-        let next = Head { seq: record.seq, hash: record.hash.clone() };
-        let row = format!("{RECORDS}{:014}/{}/{:010}", record.at, self.node, record.seq);
-        // Last, so that a conflict names the caller's own change.
-        changes.push(Table::Audit.put(row, Expect::Absent, &record)?);
-        changes.push(Table::Audit.put(format!("{HEADS}{}", self.node), expect, &next)?);
-        *end = End::Unknown;
-        let committed = commit(backplane, changes, target).await;
-        // After a conflict the end is read again: it may be this row that is not as expected, when a commit whose answer was
-        // lost has taken effect late.
-        if let Ok(revision) = &committed {
-            *end = End::At(next, *revision);
-        }
-        committed
-    }
-
-    async fn head(&self, end: &End, backplane: &SharedBackplane) -> Result<(Head, Expect), Error> {
-        match end {
-            End::Empty => Ok((Head::default(), Expect::Absent)),
-            End::At(head, revision) => Ok((head.clone(), Expect::Revision(*revision))),
-            End::Unknown => {
-                let keys = vec![format!("{HEADS}{}", self.node)];
-                let record = backplane.records(&Table::Audit.name(), keys).await?.pop().flatten();
-                let Some(record) = record else { return Ok((Head::default(), Expect::Absent)) };
-                let head = serde_json::from_slice(&record.value).map_err(Error::internal)?;
-                Ok((head, Expect::Revision(record.revision)))
+        let conflict = || Error::Conflict(entry.target.clone());
+        let Some(key) = self.key.get() else {
+            return match backplane.commit(changes).await? {
+                Committed::Done { revision } => Ok(revision),
+                Committed::Conflict { .. } => Err(conflict()),
+            };
+        };
+        let mut state = self.state.lock().await;
+        for _ in 0..ATTEMPTS {
+            match self.attempt(key, &mut state, backplane, changes.clone(), &entry).await? {
+                Committed::Done { revision } => return Ok(revision),
+                Committed::Conflict { index } if index < changes.len() => return Err(conflict()),
+                // The head: a commit whose answer was lost has taken effect late, or somebody has changed the row.
+                Committed::Conflict { .. } => {}
             }
         }
+        Err(conflict())
     }
 
-    fn link(&self, key: &hmac::Key, head: &Head, entry: Entry) -> Stored {
+    async fn attempt(
+        &self,
+        key: &hmac::Key,
+        state: &mut State,
+        backplane: &SharedBackplane,
+        mut changes: Vec<Change>,
+        entry: &Entry,
+    ) -> Result<Committed, Error> {
+        let expect = match state.head.take() {
+            Some(expect) => expect,
+            None => self.settle(key, state, backplane).await?,
+        };
+        let mut end = state.end.clone();
+        // Last, so that a conflict names the caller's own change.
+        for entry in state.notice.iter().chain([entry]) {
+            let record = self.link(key, &state.node, &end, entry);
+            end = Mark::of(&record);
+            changes.push(Table::Audit.put(record.row(), Expect::Absent, &record)?);
+        }
+        let head = end.sealed(key, Kind::Head, &state.node);
+        changes.push(Table::Audit.put(Kind::Head.row(&state.node), expect, &head)?);
+        let committed = backplane.commit(changes).await?;
+        if let Committed::Done { revision } = committed {
+            state.end = end;
+            state.head = Some(Expect::Revision(revision));
+            state.notice = None;
+        }
+        Ok(committed)
+    }
+
+    /// Reads how far the chain has got. An end that lies before what is known to be there, or that was not written with the key,
+    /// would hide what was removed if it was written on from: a new chain is begun, and the old one stays broken.
+    async fn settle(
+        &self,
+        key: &hmac::Key,
+        state: &mut State,
+        backplane: &SharedBackplane,
+    ) -> Result<Expect, Error> {
+        let keys = vec![Kind::Head.row(&state.node)];
+        let row = backplane.records(&Table::Audit.name(), keys).await?.pop().flatten();
+        if let Some(row) = row {
+            let end = Mark::open(key, Kind::Head, &state.node, &row.value);
+            if let Some(end) = end.filter(|end| *end == state.end || end.seq > state.end.seq) {
+                state.end = end;
+                return Ok(Expect::Revision(row.revision));
+            }
+            self.abandon(state);
+        } else if state.end.seq > 0 {
+            self.abandon(state);
+        }
+        Ok(Expect::Absent)
+    }
+
+    fn abandon(&self, state: &mut State) {
+        state.begun += 1;
+        let node = format!("{}.{}", self.replica, state.begun);
+        let (old, end) = (mem::replace(&mut state.node, node), mem::take(&mut state.end));
+        tracing::error!(
+            chain = old,
+            records = end.seq,
+            "the end of this replica's audit chain was changed in the store: it goes on in a new chain"
+        );
+        if end.seq == 0 {
+            return;
+        }
+        let notice =
+            format!("the store has lost or changed the end of this chain: it had {} records", end.seq);
+        state.notice = Some(Entry::by_service("audit.broken", &old).detail(notice));
+        if state.lost.len() < MAX_LOST {
+            state.lost.push((old, end));
+        }
+    }
+
+    /// Times do not go back within a chain, also when the clock does: keys of rows are in the chain's order.
+    fn link(&self, key: &hmac::Key, node: &str, end: &Mark, entry: &Entry) -> Stored {
         let mut record = Stored {
-            node: self.node.clone(),
-            seq: head.seq + 1,
-            at: self.clock.now_millis(),
-            who: entry.who,
+            node: node.to_owned(),
+            seq: end.seq + 1,
+            at: self.clock.now_millis().max(end.at),
+            who: entry.who.clone(),
             op: entry.operation.to_owned(),
-            target: entry.target,
+            target: entry.target.clone(),
             outcome: entry.outcome.to_owned(),
-            detail: entry.detail,
+            detail: entry.detail.clone(),
             hash: String::new(),
         };
-        let before = if head.seq == 0 { GENESIS } else { &head.hash };
-        record.hash = hash(key, before, &record);
+        record.hash = hash(key, &end.hash, &record);
         record
     }
-}
-
-async fn commit(backplane: &SharedBackplane, changes: Vec<Change>, target: String) -> Result<u64, Error> {
-    match backplane.commit(changes).await? {
-        Committed::Done { revision } => Ok(revision),
-        Committed::Conflict { .. } => Err(Error::Conflict(target)),
-    }
-}
-
-/// Each field with its length before it, so that no two records give the same bytes.
-pub(super) fn hash(key: &hmac::Key, before: &str, record: &Stored) -> String {
-    let mut context = hmac::Context::with_key(key);
-    let (seq, at) = (record.seq.to_string(), record.at.to_string());
-    let fields = [
-        before,
-        &record.node,
-        &seq,
-        &at,
-        &record.who,
-        &record.op,
-        &record.target,
-        &record.outcome,
-        &record.detail,
-    ];
-    for field in fields {
-        context.update(&(field.len() as u64).to_be_bytes());
-        context.update(field.as_bytes());
-    }
-    hex::encode(context.sign())
 }

@@ -4,12 +4,23 @@
 //! record of a change that was not made.
 
 mod chain;
+mod mark;
+mod prune;
 mod read;
+mod verify;
 
 pub(crate) use chain::Chain;
-pub(crate) use read::{Filter, prune, read_page, verify};
+pub(crate) use prune::prune;
+pub(crate) use read::{Filter, read_page};
+pub(crate) use verify::verify;
 
-use crate::caller::Caller;
+use crate::{
+    caller::Caller,
+    error::Error,
+    store::{Store, Table},
+};
+use mark::{Kind, Mark};
+use patchbay_backplane::{Expect, Record};
 use serde::{Deserialize, Serialize};
 
 /// What is to be recorded.
@@ -51,7 +62,7 @@ impl Entry {
 
     /// Says why it was refused.
     #[must_use]
-    pub fn refused(mut self, error: &crate::error::Error) -> Self {
+    pub fn refused(mut self, error: &Error) -> Self {
         self.outcome = error.reason();
         self
     }
@@ -83,8 +94,33 @@ pub(crate) struct Stored {
     pub(crate) hash: String,
 }
 
-/// What rows of chains' ends start with; all other rows are records.
-pub(crate) const HEADS: &str = "head/";
+impl Stored {
+    /// Key of its row: rows are in the order of time, and those of one chain in the chain's order.
+    fn row(&self) -> String {
+        format!("{RECORDS}{:014}/{}/{:010}", self.at, self.node, self.seq)
+    }
 
-/// What rows of records start with.
-pub(crate) const RECORDS: &str = "at/";
+    /// Reads a row; `None` where there is no record in it, or one that belongs elsewhere.
+    fn read(row: &Record) -> Option<Self> {
+        serde_json::from_slice(&row.value).ok().filter(|record: &Self| record.row() == row.key)
+    }
+}
+
+/// What rows of records start with. Beside them there are `head/<node>` and `anchor/<node>`, where a chain ends and begins.
+const RECORDS: &str = "at/";
+
+/// Rows read at once.
+const PAGE: usize = 500;
+
+/// Where a chain begins, and what to expect in the row that says so: before the first record where nothing was pruned yet, and `None` where
+/// the row was not written with the key.
+async fn anchor_of(store: &Store, node: &str) -> Result<(Option<Mark>, Expect), Error> {
+    let key = store.chain().key()?;
+    let Some(row) = store.read_one(Table::Audit, &Kind::Anchor.row(node)).await? else {
+        return Ok((Some(Mark::default()), Expect::Absent));
+    };
+    Ok((Mark::open(key, Kind::Anchor, node, &row.value), Expect::Revision(row.revision)))
+}
+
+#[cfg(test)]
+mod tests;

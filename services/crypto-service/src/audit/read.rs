@@ -1,18 +1,11 @@
-//! Reads, checks and prunes all replicas' chains.
+//! Reads all replicas' records.
 
-use super::{
-    HEADS, RECORDS, Stored,
-    chain::{Head, hash},
-};
+use super::{PAGE, RECORDS, Stored};
 use crate::{
     error::Error,
-    store::{Store, Table, parse},
+    store::{Store, Table},
 };
-use patchbay_backplane::{Expect, Order, Scan};
-use std::collections::BTreeMap;
-
-/// Rows read at once.
-const PAGE: usize = 500;
+use patchbay_backplane::{Order, Scan};
 
 /// Pages that one request may walk through while it looks for what its filter lets pass.
 const PAGES: usize = 40;
@@ -47,7 +40,8 @@ pub(crate) async fn read_page(
         let page = store.scan(Table::Audit, scan).await?;
         for record in &page.records {
             after = Some(record.key.clone());
-            let stored = parse::<Stored>(record)?.value;
+            // What is no record must not hide those that are; a verification tells of it.
+            let Some(stored) = Stored::read(record) else { continue };
             if filter.lets_pass(&stored) {
                 found.push(stored);
             }
@@ -60,96 +54,4 @@ pub(crate) async fn read_page(
         }
     }
     Ok((found, after))
-}
-
-/// What is known of a chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// Records read.
-    pub(crate) records: u64,
-    /// Where a record does not fit the one before, or is missing.
-    pub(crate) broken_at: Option<u64>,
-}
-
-/// Walks all chains. A chain may begin after its first record, because old ones are pruned; it must end where its head says.
-pub(crate) async fn verify(store: &Store) -> Result<BTreeMap<String, Checked>, Error> {
-    let key = store.chain().key().ok_or(Error::Unavailable)?;
-    let mut chains: BTreeMap<String, BTreeMap<u64, Stored>> = BTreeMap::new();
-    for stored in all::<Stored>(store, RECORDS).await? {
-        chains.entry(stored.1.node.clone()).or_default().insert(stored.1.seq, stored.1);
-    }
-    let mut heads: BTreeMap<String, Head> = all(store, HEADS)
-        .await?
-        .into_iter()
-        .map(|(key, head)| (key.trim_start_matches(HEADS).to_owned(), head))
-        .collect();
-    let mut checked: BTreeMap<String, Checked> = BTreeMap::new();
-    for (node, records) in &chains {
-        let head = heads.remove(node).unwrap_or_default();
-        checked.insert(node.clone(), check(key, records, &head));
-    }
-    Ok(checked)
-}
-
-fn check(key: &aws_lc_rs::hmac::Key, records: &BTreeMap<u64, Stored>, head: &Head) -> Checked {
-    let mut checked = Checked { records: records.len() as u64, broken_at: None };
-    let mut before: Option<&Stored> = None;
-    for (seq, record) in records {
-        let fits = match before {
-            // The hash before a chain's remaining first record has been pruned with it.
-            None if *seq > 1 => true,
-            None => hash(key, "", record) == record.hash,
-            Some(previous) => previous.seq + 1 == *seq && hash(key, &previous.hash, record) == record.hash,
-        };
-        if !fits {
-            checked.broken_at = Some(*seq);
-            return checked;
-        }
-        before = Some(record);
-    }
-    let end = before.map(|record| (record.seq, record.hash.as_str()));
-    if end.is_some_and(|end| end != (head.seq, head.hash.as_str())) {
-        checked.broken_at = Some(head.seq);
-    }
-    checked
-}
-
-/// Removes records made before a time, in milliseconds since 1970.
-pub(crate) async fn prune(store: &Store, before: u64) -> Result<u64, Error> {
-    let end = format!("{RECORDS}{before:014}");
-    let mut pruned = 0;
-    loop {
-        let scan = Scan { prefix: RECORDS.to_owned(), after: None, order: Order::Ascending, limit: PAGE };
-        let old: Vec<String> = store
-            .scan(Table::Audit, scan)
-            .await?
-            .records
-            .into_iter()
-            .map(|record| record.key)
-            .take_while(|key| *key < end)
-            .collect();
-        if old.is_empty() {
-            return Ok(pruned);
-        }
-        pruned += old.len() as u64;
-        let changes = old.into_iter().map(|key| Table::Audit.change(key, Expect::Anything, None)).collect();
-        store.commit_unrecorded(changes).await?;
-    }
-}
-
-async fn all<T: serde::de::DeserializeOwned>(store: &Store, prefix: &str) -> Result<Vec<(String, T)>, Error> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let scan =
-            Scan { prefix: prefix.to_owned(), after: after.take(), order: Order::Ascending, limit: PAGE };
-        let page = store.scan(Table::Audit, scan).await?;
-        for record in &page.records {
-            found.push((record.key.clone(), parse::<T>(record)?.value));
-        }
-        if !page.more {
-            return Ok(found);
-        }
-        after = page.records.last().map(|record| record.key.clone());
-    }
 }
