@@ -1,0 +1,164 @@
+//! Accepts HTTP/1 and HTTP/2 connections, and closes those whose peers do nothing.
+//!
+//! hyper limits the time for an HTTP/1 head, but only once it knows which version a client speaks, and it keeps an HTTP/2
+//! connection without requests for as long as its pings are answered. Here one rule is over all of them: a connection on
+//! which nobody waits for us is closed after [`Limits::patience`], be it that nothing has been asked or that an answer is
+//! not taken.
+
+mod gauge;
+mod owed;
+
+pub use gauge::Raised;
+
+use axum::body::Body;
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use owed::Owed;
+use patchbay_chassis::Context;
+use prometheus_client::metrics::gauge::Gauge;
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+/// Streams that one HTTP/2 connection may have open at once.
+const MAX_STREAMS: u32 = 256;
+
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Pause after a failed accept: the system is out of descriptors, and asking again at once would not help.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; more wait in the system's backlog.
+    pub connections: usize,
+    /// Time for a request's head to arrive, for an idle connection to send one, and for a piece of an answer to be taken.
+    pub patience: Duration,
+}
+
+/// The connection that a request came on; every request has it among its extensions.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The other end; an IPv4 address is told as one, whatever the socket.
+    pub peer: SocketAddr,
+    /// Its place among those that may be open. What takes the connection over, such as a tunnel, keeps a clone.
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// The accept loop and what its connections share.
+pub struct Server {
+    /// Where connections come.
+    pub listener: TcpListener,
+    /// Their bounds.
+    pub limits: Limits,
+    /// How many are open; those that were taken over are not counted.
+    pub open: Gauge,
+    /// The process.
+    pub context: Context,
+}
+
+type Builder = auto::Builder<TokioExecutor>;
+
+impl Server {
+    /// Serves until `soft`; connections that are there finish what they are answering, until `hard`.
+    pub async fn run<A, F>(self, answer: A)
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let soft = self.context.shutdown.soft();
+        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let builder = builder(self.limits.patience);
+        loop {
+            let Some(accepted) = soft.run_until_cancelled(self.accept(&room)).await else { return };
+            let Some((stream, connection)) = accepted else { continue };
+            let served = self.serve(builder.clone(), stream, connection, answer.clone());
+            self.context.tasks.spawn_light(served);
+        }
+    }
+
+    async fn accept(&self, room: &Arc<Semaphore>) -> Option<(TcpStream, Connection)> {
+        let permit = Arc::clone(room).acquire_owned().await.ok()?;
+        match self.listener.accept().await {
+            Ok((stream, peer)) => {
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                Some((stream, Connection { peer, _place: Arc::new(permit) }))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                None
+            }
+        }
+    }
+
+    fn serve<A, F>(
+        &self,
+        builder: Builder,
+        stream: TcpStream,
+        connection: Connection,
+        answer: A,
+    ) -> impl Future<Output = ()> + Send + 'static
+    where
+        A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (soft, hard) = (self.context.shutdown.soft(), self.context.shutdown.hard());
+        let (raised, patience) = (Raised::new(&self.open), self.limits.patience);
+        async move {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "could not set TCP_NODELAY");
+            }
+            let (peer, owed) = (connection.peer, Owed::default());
+            let debts = owed.clone();
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(connection.clone());
+                let (debt, answering) = (debts.incur(), answer(request));
+                async move { Ok::<_, Infallible>(debt.carry(answering.await)) }
+            });
+            let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            tokio::pin!(serving);
+            // Cancel-safe: the connection is polled on in any case, a token loses nothing, and time begins anew.
+            let mut ended = tokio::select! {
+                ended = serving.as_mut() => Some(ended),
+                () = soft.cancelled() => None,
+                () = owed.none_for(patience) => None,
+            };
+            if ended.is_none() {
+                serving.as_mut().graceful_shutdown();
+                // A peer that does not take the farewell either is not waited for. Cancel-safe: nothing is used afterwards.
+                ended = tokio::select! {
+                    ended = serving.as_mut() => Some(ended),
+                    () = hard.cancelled() => None,
+                    () = owed.none_for(patience) => None,
+                };
+            }
+            match ended {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
+                None => tracing::debug!(%peer, "a connection was cut"),
+            }
+            drop(raised);
+        }
+    }
+}
+
+fn builder(patience: Duration) -> Builder {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(patience))
+        .keep_alive_timeout(patience);
+    builder
+}
