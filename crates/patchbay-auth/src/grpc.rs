@@ -174,7 +174,7 @@ impl Gate {
 }
 
 /// Takes the token out of `authorization: Bearer <token>` (RFC 6750); more than one header is refused.
-fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
+pub fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(TokenError::Missing)?;
     if values.next().is_some() {

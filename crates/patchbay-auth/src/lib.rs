@@ -27,7 +27,7 @@ mod topic_filter;
 pub use authenticator::{AuthError, Authenticator, NowSeconds};
 pub use config::{AuthConfig, GuestConfig};
 pub use follow::{announce_key_set, announce_revocation, follow};
-pub use grpc::{GrpcAuth, GrpcAuthLayer, MethodScopes, Requirement};
+pub use grpc::{GrpcAuth, GrpcAuthLayer, MethodScopes, Requirement, bearer};
 pub use identity::{Identity, IdentityKind};
 pub use jwks::{Jwk, Jwks, JwksError};
 pub use key_set_token::KeySetChange;

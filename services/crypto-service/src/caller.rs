@@ -15,6 +15,13 @@ const MANAGES: [&str; 6] = ["create", "import", "read", "list", "rotate", "trim"
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Identity>);
 
+impl From<Arc<Identity>> for Caller {
+    /// For what stands before the rpcs and has asked the authenticator itself.
+    fn from(identity: Arc<Identity>) -> Self {
+        Self(identity)
+    }
+}
+
 impl Caller {
     /// Takes the identity that the layer before every rpc has put on the request.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Error> {

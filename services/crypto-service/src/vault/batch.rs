@@ -4,6 +4,7 @@ use super::{
     Outcome,
     body::Fields,
     frame::{Answer, Refusal},
+    session::Session,
 };
 use http::StatusCode;
 use patchbay_proto::crypto::v1::ItemError;
@@ -88,8 +89,12 @@ pub(super) struct Batch {
 
 impl Batch {
     /// The items of `batch_input`, or the request as the only one.
-    pub(super) fn of(body: &Fields) -> Result<Self, Refusal> {
-        Ok(match body.batch()? {
+    pub(super) fn of(session: &Session, body: &Fields) -> Result<Self, Refusal> {
+        Self::at_most(session.most_items(), body)
+    }
+
+    fn at_most(limit: usize, body: &Fields) -> Result<Self, Refusal> {
+        Ok(match body.batch(limit)? {
             Some(items) => Self { items, is_many: true },
             None => Self { items: vec![body.clone()], is_many: false },
         })
@@ -164,7 +169,7 @@ mod tests {
     use super::*;
 
     fn batch(body: &Value) -> Batch {
-        Batch::of(&Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap()
+        Batch::at_most(10, &Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap()
     }
 
     fn fields() -> Map<String, Value> {

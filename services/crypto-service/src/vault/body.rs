@@ -102,8 +102,8 @@ impl Fields {
         duration(&text).map(Some).ok_or_else(|| wrong(name, "a duration such as \"0\", \"3600\" or \"24h\""))
     }
 
-    /// The items of a batch, if there is one.
-    pub(super) fn batch(&self) -> Result<Option<Vec<Self>>, Refusal> {
+    /// The items of a batch, if there is one: `limit` at most, even if none of them can be read.
+    pub(super) fn batch(&self, limit: usize) -> Result<Option<Vec<Self>>, Refusal> {
         let items = match self.get("batch_input") {
             None => return Ok(None),
             Some(Value::Array(items)) => items,
@@ -111,6 +111,10 @@ impl Fields {
         };
         if items.is_empty() {
             return Err(Refusal::bad("missing batch input to process"));
+        }
+        if items.len() > limit {
+            let problem = format!("`batch_input` has {} items; {limit} are allowed", items.len());
+            return Err(Refusal::bad(problem));
         }
         let read = items.iter().map(|item| match item {
             Value::Object(fields) => Ok(Self(fields.clone())),
@@ -210,6 +214,13 @@ mod tests {
         {
             assert!(fields(&odd).refuse_derivation().is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn items_are_counted_before_they_are_read() {
+        let body = fields(&json!({"batch_input": [{}, {}, {}]}));
+        assert_eq!(body.batch(3).unwrap().unwrap().len(), 3);
+        assert!(body.batch(2).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) const PREFIX: &str = "vault:v";
 /// Encrypts; a key that is not there is made, where the caller may make it.
 pub(super) async fn encrypt(session: &Session, name: &str, body: &Fields) -> Outcome {
     body.refuse_derivation()?;
-    let (batch, failures) = (Batch::of(body)?, failures(body)?);
+    let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
     let read = batch.read(|item| encryption(name, item));
     let mut done = encrypt_all(session, read.clone()).await?;
     if !done.is_empty() && done.iter().all(|item| item.as_ref().is_err_and(|refused| refused.is("NOT_FOUND")))
@@ -101,7 +101,7 @@ async fn make_key(session: &Session, name: &str, body: &Fields) -> Result<(), Re
 /// Decrypts.
 pub(super) async fn decrypt(session: &Session, name: &str, body: &Fields) -> Outcome {
     body.refuse_derivation()?;
-    let (batch, failures) = (Batch::of(body)?, failures(body)?);
+    let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
     let read = batch.read(|item| {
         item.refuse_derivation()?;
         Ok(DecryptRequest {
@@ -136,7 +136,7 @@ fn sealed(item: &Fields) -> Result<Bytes, Refusal> {
 /// Rewraps.
 pub(super) async fn rewrap(session: &Session, name: &str, body: &Fields) -> Outcome {
     body.refuse_derivation()?;
-    let (batch, failures) = (Batch::of(body)?, failures(body)?);
+    let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
     let read = batch.read(|item| {
         item.refuse_derivation()?;
         Ok(RewrapRequest {

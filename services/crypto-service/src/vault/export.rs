@@ -16,6 +16,7 @@ use patchbay_proto::crypto::v1::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use tonic::{Code, Status};
 use zeroize::Zeroizing;
 
 /// A part of a key.
@@ -57,6 +58,11 @@ impl Part {
         }
     }
 
+    /// Word of the scope that gives it out.
+    fn operation(self) -> &'static str {
+        if self == Self::Public { "read" } else { "export" }
+    }
+
     fn format(self) -> ExportFormat {
         if self == Self::Public { ExportFormat::PublicPem } else { ExportFormat::Unspecified }
     }
@@ -66,8 +72,10 @@ impl Part {
 pub(super) async fn export(session: &Session, part: &str, name: &str, version: Option<&str>) -> Outcome {
     let part = Part::parse(part)?;
     // Asked before anything is given out, so that the audit log says nothing that has not happened.
-    if let Some(kind) = session.key_type(name).await {
-        part.check(kind.into())?;
+    match session.key_type(part.operation(), name).await {
+        Ok(kind) => part.check(kind.into())?,
+        Err(status) if is_for_the_call(&status) => {}
+        Err(status) => return Err(status.into()),
     }
     let version = match version {
         None => 0,
@@ -91,6 +99,11 @@ pub(super) async fn export(session: &Session, part: &str, name: &str, version: O
     });
     let texts = texts.collect::<Result<Map<_, _>, Refusal>>()?;
     Ok(Answer::data(json!({ "name": name, "type": key::word(kind), "keys": texts })))
+}
+
+/// What the call refuses by itself, and records: a stranger to the key, or no such key. Anything else ends the request here.
+fn is_for_the_call(status: &Status) -> bool {
+    matches!(status.code(), Code::PermissionDenied | Code::NotFound | Code::InvalidArgument)
 }
 
 async fn fetch(
@@ -204,6 +217,14 @@ mod tests {
         let long = "-----BEGIN PRIVATE KEY-----\nMHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\noB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB\nZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PRIVATE KEY-----\n";
         assert_eq!(ed25519_seed(long).unwrap().as_slice(), expected);
         assert!(ed25519_seed("").is_none());
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_looked_at_is_not_given_out() {
+        use crate::error::Error;
+        let goes_on = |error: Error| is_for_the_call(&error.into());
+        assert!(goes_on(Error::NotFound("k".into())) && goes_on(Error::Denied("keys:export:k".into())));
+        assert!(!goes_on(Error::Unavailable) && !goes_on(Error::internal("odd")));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use patchbay_auth::TokenError;
 use patchbay_chassis::Ids;
 use patchbay_transcode::Problem;
 use serde_json::{Map, Value, json};
@@ -153,6 +154,12 @@ impl From<&Status> for Refusal {
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self::from(&status)
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        Self::from(&Problem::new(StatusCode::UNAUTHORIZED, error.reason(), error.to_string()))
     }
 }
 

@@ -84,20 +84,19 @@ async fn transit(
 
 async fn lookup_self(State(vault): State<Arc<Vault>>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
-    let session = vault.session(&parts);
-    let answered = system::lookup_self(&session);
+    let answered = vault.session(&parts).map(|session| system::lookup_self(&session));
     answered.map_or_else(IntoResponse::into_response, |answer| answer.into_response(&vault.core.context.ids))
 }
 
 impl Vault {
-    fn session(&self, parts: &http::request::Parts) -> Session {
-        Session::new(&self.core, &self.calls, parts, self.limits.call)
+    fn session(&self, parts: &http::request::Parts) -> Result<Session, Refusal> {
+        Session::begin(&self.core, &self.calls, parts, self.limits.call)
     }
 
     async fn answer(&self, path: &str, request: Request<Body>) -> Outcome {
         let (parts, body) = request.into_parts();
         let verb = Verb::of(&parts.method, parts.uri.query().unwrap_or_default());
-        let session = self.session(&parts);
+        let session = self.session(&parts)?;
         let body = self.read(body).await?;
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         dispatch(&session, verb, &segments, &body).await

@@ -66,15 +66,19 @@ impl How {
     /// Takes what concerns the type of the key, as Vault does: the rest is ignored.
     async fn of(
         session: &Session,
+        operation: &str,
         name: &str,
         in_path: Option<&str>,
         body: &Fields,
     ) -> Result<Self, Refusal> {
+        Self::for_type(session.key_type(operation, name).await?, in_path, body)
+    }
+
+    fn for_type(kind: KeyType, in_path: Option<&str>, body: &Fields) -> Result<Self, Refusal> {
         body.refuse_derivation()?;
-        let kind = session.key_type(name).await;
         let digest = requested_digest(in_path, body)?;
-        let is_ecdsa = matches!(kind, Some(KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521));
-        let is_rsa = matches!(kind, Some(KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096));
+        let is_ecdsa = matches!(kind, KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521);
+        let is_rsa = matches!(kind, KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096);
         let is_jws = jws(body)? && is_ecdsa;
         let scheme = match (is_rsa, is_ecdsa) {
             (true, _) => rsa_scheme(body)?,
@@ -128,7 +132,7 @@ fn salt(body: &Fields) -> Result<(SaltLength, u32), Refusal> {
 
 /// Signs.
 pub(super) async fn sign(session: &Session, name: &str, in_path: Option<&str>, body: &Fields) -> Outcome {
-    let (batch, how) = (Batch::of(body)?, How::of(session, name, in_path, body).await?);
+    let (batch, how) = (Batch::of(session, body)?, How::of(session, "sign", name, in_path, body).await?);
     let read = batch.read(|item| {
         Ok(SignRequest {
             key: name.to_owned(),
@@ -171,7 +175,7 @@ fn versioned(field: &str, version: u32, text: &str) -> Map<String, Value> {
 
 /// Verifies a signature, or an HMAC.
 pub(super) async fn verify(session: &Session, name: &str, in_path: Option<&str>, body: &Fields) -> Outcome {
-    let batch = Batch::of(body)?;
+    let batch = Batch::of(session, body)?;
     let count = |field: &str| -> Result<usize, Refusal> {
         let given = batch.items().iter().map(|item| Ok(item.text(field)?.is_some()));
         Ok(given.collect::<Result<Vec<_>, Refusal>>()?.into_iter().filter(|given| *given).count())
@@ -191,7 +195,7 @@ async fn verify_signatures(
     body: &Fields,
     batch: Batch,
 ) -> Outcome {
-    let how = How::of(session, name, in_path, body).await?;
+    let how = How::of(session, "verify", name, in_path, body).await?;
     let read = batch.read(|item| {
         let (key_version, signature) = parse(item, "signature", how.is_jws)?;
         Ok(VerifyRequest {
@@ -263,7 +267,7 @@ fn parse(item: &Fields, field: &str, is_jws: bool) -> Result<(u32, Bytes), Refus
 
 /// Computes an HMAC.
 pub(super) async fn hmac(session: &Session, name: &str, in_path: Option<&str>, body: &Fields) -> Outcome {
-    let (batch, digest) = (Batch::of(body)?, requested_digest(in_path, body)?.into());
+    let (batch, digest) = (Batch::of(session, body)?, requested_digest(in_path, body)?.into());
     let key_version = body.number("key_version")?.unwrap_or_default();
     let read = batch.read(|item| {
         Ok(HmacRequest { key: name.to_owned(), message: input(&batch, item)?, digest, key_version })
