@@ -18,6 +18,7 @@ use patchbay_backplane::{Change, Expect, Order, Record, Scan};
 use patchbay_crypto::{Secret, aead};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroize;
 
 /// Bytes of a backup at most.
 pub(crate) const MAX_SIZE: usize = 1 << 30;
@@ -32,15 +33,42 @@ const SALT: usize = 16;
 /// Rows read, and written, at once.
 const PAGE: usize = 500;
 
+/// Readings of a store that is changed all the time, until the copy is refused.
+const READINGS: usize = 8;
+
+/// What begins the keys of rows that change with every use and on which no other row depends.
+const USES: [&str; 2] = ["usage/", "seen/"];
+
 /// What is encrypted.
 #[derive(Serialize, Deserialize)]
 struct Contents {
-    /// The root key, Base64.
-    root: String,
-    /// What went into the hashes of passwords, Base64.
-    pepper: String,
+    /// The root key.
+    root: Base64,
+    /// What went into the hashes of passwords.
+    pepper: Base64,
     keys: Vec<CopiedRow>,
     accounts: Vec<CopiedRow>,
+}
+
+/// A secret in Base64, overwritten when it is dropped.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Base64(String);
+
+impl Base64 {
+    fn of(secret: impl AsRef<[u8]>) -> Self {
+        Self(STANDARD.encode(secret))
+    }
+
+    fn decode(&self) -> Result<Secret, Error> {
+        STANDARD.decode(&self.0).map(Secret::new).map_err(|_| Error::BackupUnreadable)
+    }
+}
+
+impl Drop for Base64 {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 /// A row; its value is JSON.
@@ -62,13 +90,14 @@ pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Ve
     if password.chars().count() < PASSWORD_MIN {
         return Err(Error::WeakPassword(format!("must have {PASSWORD_MIN} characters at least")));
     }
+    let [keys, accounts] = snapshot(&core.store).await?;
     let contents = Contents {
-        root: STANDARD.encode(core.root.expose().expose()),
-        pepper: STANDARD.encode(core.root.pepper()),
-        keys: copied(&core.store, Table::Keys).await?,
-        accounts: copied(&core.store, Table::Accounts).await?,
+        root: Base64::of(core.root.expose().expose()),
+        pepper: Base64::of(core.root.pepper()),
+        keys: copied(keys)?,
+        accounts: copied(accounts)?,
     };
-    let plain = Secret::new(serde_json::to_vec(&contents).map_err(Error::internal)?);
+    let plain = contents.write()?;
     let mut backup = MARK.to_vec();
     backup.extend_from_slice(Secret::random(SALT).map_err(Error::internal)?.expose());
     let key = password_key(core, password, backup.get(MARK.len()..).unwrap_or_default()).await?;
@@ -92,14 +121,14 @@ pub(crate) async fn restore(
             return Err(Error::StoreNotEmpty);
         }
     }
-    let old = RootKey::new(decoded(&contents.root)?)?;
+    let old = RootKey::new(contents.root.decode()?)?;
     let count = |rows: &[CopiedRow], prefix: &str| {
         rows.iter().filter(|row| row.key.starts_with(prefix)).count() as u64
     };
     let restored =
         Restored { keys: count(&contents.keys, "key/"), accounts: count(&contents.accounts, "account/") };
     let keys = contents.keys.into_iter().map(|row| (row.key, row.value.get().to_owned())).collect();
-    let mut changes = vec![core.root.put_pepper(&decoded(&contents.pepper)?)?];
+    let mut changes = vec![core.root.put_pepper(&contents.pepper.decode()?)?];
     for (key, value) in keyring::rewrapped(keys, &old, &core.root)? {
         changes.push(Table::Keys.change(key, Expect::Absent, Some(value.into())));
     }
@@ -111,8 +140,21 @@ pub(crate) async fn restore(
     Ok(restored)
 }
 
-fn decoded(text: &str) -> Result<Secret, Error> {
-    STANDARD.decode(text).map(Secret::new).map_err(|_| Error::BackupUnreadable)
+impl Contents {
+    fn write(&self) -> Result<Secret, Error> {
+        // With room from the start: a buffer that grows leaves copies behind.
+        let mut json = Vec::with_capacity(self.room());
+        serde_json::to_writer(&mut json, self).map_err(Error::internal)?;
+        Ok(Secret::new(json))
+    }
+
+    /// Bytes that this is not longer than as JSON. Each byte of a row's key becomes six at most (`\u001f`), beside less than 32 of
+    /// frame.
+    fn room(&self) -> usize {
+        let rows = self.keys.iter().chain(&self.accounts);
+        let rows: usize = rows.map(|row| 6 * row.key.len() + row.value.get().len() + 32).sum();
+        rows + self.root.0.len() + self.pepper.0.len() + 64
+    }
 }
 
 async fn write(store: &Store, changes: Vec<Change>, entry: Entry) -> Result<(), Error> {
@@ -146,13 +188,33 @@ async fn password_key(core: &Core, password: &str, salt: &[u8]) -> Result<aead::
     aead::Key::new(aead::Algorithm::Xaes256Gcm, key.expose()).map_err(Error::internal)
 }
 
-async fn copied(store: &Store, table: Table) -> Result<Vec<CopiedRow>, Error> {
-    let rows = all(store, table).await?.into_iter();
-    let copied = rows.map(|record| {
+fn copied(rows: Vec<Record>) -> Result<Vec<CopiedRow>, Error> {
+    let copied = rows.into_iter().map(|record| {
         let value = serde_json::from_slice(&record.value).map_err(Error::internal)?;
         Ok(CopiedRow { key: record.key, value })
     });
     copied.collect()
+}
+
+/// Reads keys and accounts as they stood together at one moment. Pages of one reading may be from before and from after a
+/// rotation; where two readings in a row find the same, nothing was changed between the first one's end and the second one's
+/// beginning.
+async fn snapshot(store: &Store) -> Result<[Vec<Record>; 2], Error> {
+    let mut before = None;
+    for _ in 0..READINGS {
+        let rows = [all(store, Table::Keys).await?, all(store, Table::Accounts).await?];
+        let found = Some(revisions(&rows));
+        if found == before {
+            return Ok(rows);
+        }
+        before = found;
+    }
+    Err(Error::Conflict("the store".to_owned()))
+}
+
+fn revisions(rows: &[Vec<Record>; 2]) -> Vec<(String, u64)> {
+    let lasting = rows.iter().flatten().filter(|row| !USES.iter().any(|uses| row.key.starts_with(uses)));
+    lasting.map(|row| (row.key.clone(), row.revision)).collect()
 }
 
 async fn all(store: &Store, table: Table) -> Result<Vec<Record>, Error> {
@@ -173,3 +235,7 @@ async fn is_empty(store: &Store, table: Table) -> Result<bool, Error> {
     let first = Scan { prefix: String::new(), after: None, order: Order::Ascending, limit: 1 };
     Ok(store.scan(table, first).await?.records.is_empty())
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

@@ -10,3 +10,18 @@ pub(crate) fn forbid_dumps() {
         tracing::warn!("core dumps of this process could not be forbidden");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{dumpable_behavior, getrlimit};
+
+    #[test]
+    fn no_dumps_are_made() {
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::Dumpable, "as any process begins");
+        forbid_dumps();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+    }
+}

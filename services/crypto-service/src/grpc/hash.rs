@@ -1,17 +1,14 @@
 //! `patchbay.crypto.v1.Hash`: digests without a key.
 
-use super::item_error;
+use super::{item_error, pieces::next};
 use crate::{core::Core, error::Error};
 use patchbay_crypto::digest::{Algorithm, Context};
 use patchbay_proto::crypto::v1::{self as pb, hash_server::HashServer};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Bytes that are hashed before others have their turn on the thread.
 const TURN: usize = 128 * 1024;
-
-/// Time for the next piece of a file to come.
-const NEXT_PIECE: Duration = Duration::from_secs(30);
 
 /// Makes the server.
 pub(super) fn server(core: Arc<Core>) -> HashServer<Hash> {
@@ -83,13 +80,6 @@ impl Hash {
         let [context] = contexts;
         Ok(response(context))
     }
-}
-
-async fn next(
-    pieces: &mut Streaming<pb::DigestStreamRequest>,
-) -> Result<Option<pb::DigestStreamRequest>, Status> {
-    let late = |_| Status::deadline_exceeded("the next piece of the file did not come in time");
-    tokio::time::timeout(NEXT_PIECE, pieces.message()).await.map_err(late)?
 }
 
 /// One context for each algorithm; the same one twice would be no more than waste.

@@ -9,6 +9,7 @@ mod hash;
 mod keys;
 mod methods;
 mod passwords;
+mod pieces;
 mod refusal;
 mod tokens;
 
