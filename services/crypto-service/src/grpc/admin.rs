@@ -1,5 +1,6 @@
 //! `patchbay.crypto.v1.Admin`: how the store is, what was done, and a copy of everything.
 
+use super::{pieces::next, refusal::answer};
 use crate::{
     audit::{self, Entry, Filter, Stored},
     backup,
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use patchbay_backplane::Health;
 use patchbay_proto::crypto::v1::{self as pb, admin_server::AdminServer};
 use std::sync::Arc;
-use tokio_stream::{Stream, StreamExt, iter};
+use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Records of a page where the caller does not say how many, and at most.
@@ -94,47 +95,84 @@ impl pb::admin_server::Admin for Admin {
     type BackupStream = Chunks;
 
     async fn backup(&self, request: Request<pb::BackupRequest>) -> Result<Response<Chunks>, Status> {
-        let caller = Caller::of(&request)?;
-        caller.require("crypto", "backup", "store")?;
+        let (core, caller) = (&self.core, Caller::of(&request)?);
         let entry = Entry::of(&caller, "store.backup", "store");
-        let made = backup::make(&self.core, &request.into_inner().password, entry.clone()).await;
-        let made = recorded(&self.core, entry, made).await?;
-        let made = Bytes::from(made);
-        let chunks = (0..made.len()).step_by(CHUNK).map(move |start| {
-            let end = made.len().min(start + CHUNK);
-            Ok(pb::BackupResponse { chunk: made.slice(start..end) })
-        });
-        Ok(Response::new(Box::new(iter(chunks.collect::<Vec<_>>()))))
+        let made = match caller.require("crypto", "backup", "store") {
+            Ok(()) => backup::make(core, &request.into_inner().password, entry.clone()).await,
+            Err(error) => Err(error),
+        };
+        answer(core, entry, made.map(pieces)).await
     }
 
     async fn restore(
         &self,
         request: Request<Streaming<pb::RestoreRequest>>,
     ) -> Result<Response<pb::RestoreResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        caller.require("crypto", "restore", "store")?;
-        let (password, bytes) = collect(request.into_inner()).await?;
+        let (core, caller) = (&self.core, Caller::of(&request)?);
         let entry = Entry::of(&caller, "store.restore", "store");
-        let restored = backup::restore(&self.core, &password, &bytes, entry.clone()).await;
-        let restored = recorded(&self.core, entry, restored).await?;
-        Ok(Response::new(pb::RestoreResponse { keys: restored.keys, accounts: restored.accounts }))
+        let restored = match restore(core, &caller, request.into_inner(), entry.clone()).await {
+            Ok(restored) => Ok(restored),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Interrupted(status)) => return Err(interrupted(core, entry, status).await),
+        };
+        answer(core, entry, restored).await
     }
 }
 
-/// Records a refusal; a success was recorded with what it did.
-async fn recorded<T>(core: &Core, entry: Entry, done: Result<T, Error>) -> Result<T, Error> {
-    if let Err(error) = &done
-        && let Err(unrecorded) = core.store.record(entry.refused(error)).await
-    {
-        tracing::error!(error = %unrecorded, "a refusal could not be recorded");
-    }
-    done
+/// Cuts a copy into pieces.
+fn pieces(made: Vec<u8>) -> Chunks {
+    let made = Bytes::from(made);
+    let chunks = (0..made.len()).step_by(CHUNK).map(move |start| {
+        let end = made.len().min(start + CHUNK);
+        Ok(pb::BackupResponse { chunk: made.slice(start..end) })
+    });
+    Box::new(iter(chunks.collect::<Vec<_>>()))
 }
 
-async fn collect(mut pieces: Streaming<pb::RestoreRequest>) -> Result<(String, Vec<u8>), Status> {
+/// Why a copy was not restored.
+enum Failure {
+    /// By this service.
+    Refused(Error),
+    /// The copy did not come to its end.
+    Interrupted(Status),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Interrupted(status)
+    }
+}
+
+async fn restore(
+    core: &Core,
+    caller: &Caller,
+    pieces: Streaming<pb::RestoreRequest>,
+    entry: Entry,
+) -> Result<pb::RestoreResponse, Failure> {
+    caller.require("crypto", "restore", "store")?;
+    let (password, bytes) = collect(pieces).await?;
+    let restored = backup::restore(core, &password, &bytes, entry).await?;
+    Ok(pb::RestoreResponse { keys: restored.keys, accounts: restored.accounts })
+}
+
+/// Records a copy that did not come to its end.
+async fn interrupted(core: &Core, entry: Entry, status: Status) -> Status {
+    let entry = Entry { outcome: "INTERRUPTED", ..entry.detail(status.code().description()) };
+    if let Err(error) = core.store.record(entry).await {
+        tracing::warn!(%error, "a refused call was not recorded");
+    }
+    status
+}
+
+async fn collect(mut pieces: Streaming<pb::RestoreRequest>) -> Result<(String, Vec<u8>), Failure> {
     let (mut password, mut bytes) = (String::new(), Vec::new());
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
+    while let Some(piece) = next(&mut pieces).await? {
         if bytes.is_empty() && password.is_empty() {
             password = piece.password;
         }
