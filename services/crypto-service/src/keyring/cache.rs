@@ -1,12 +1,12 @@
 //! Keys in memory, and how sure it is that they are still what the store has.
 
-use super::LoadedKey;
+use super::{LoadedKey, flight::Flight};
 use crate::config;
 use parking_lot::RwLock;
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -32,6 +32,8 @@ pub(super) struct Cache {
 #[derive(Default)]
 struct Entries {
     keys: HashMap<Arc<str>, Entry>,
+    /// Reads that go on and that nothing told since has made worthless. Those who wait for them keep them.
+    flights: HashMap<Arc<str>, Weak<Flight>>,
     /// Rises with every change of which it was told.
     generation: u64,
     /// Revision of the newest of these changes.
@@ -74,6 +76,25 @@ impl Cache {
         self.entries.read().keys.get(name).map(|entry| Arc::clone(&entry.key))
     }
 
+    /// The read of a key that goes on, or a new one.
+    pub(super) fn flight(&self, name: &str) -> Arc<Flight> {
+        let mut entries = self.entries.write();
+        if let Some(flight) = entries.flights.get(name).and_then(Weak::upgrade) {
+            return flight;
+        }
+        let flight = Arc::new(Flight::new());
+        entries.flights.insert(name.into(), Arc::downgrade(&flight));
+        flight
+    }
+
+    /// Nobody needs to wait for this one any more.
+    pub(super) fn landed(&self, name: &str, flight: &Arc<Flight>) {
+        let mut entries = self.entries.write();
+        if entries.flights.get(name).is_some_and(|other| other.as_ptr() == Arc::as_ptr(flight)) {
+            entries.flights.remove(name);
+        }
+    }
+
     /// Keys that are here.
     pub(super) fn count(&self) -> usize {
         self.entries.read().keys.len()
@@ -100,7 +121,7 @@ impl Cache {
     /// Keeps what this replica itself has just committed, unless somebody else's later change was told already.
     pub(super) fn replace(&self, key: &Arc<LoadedKey>) {
         let mut entries = self.entries.write();
-        entries.generation += 1;
+        entries.outdate(&key.name);
         if entries.newest <= key.revision {
             entries.put(key, self.now());
         } else {
@@ -111,14 +132,14 @@ impl Cache {
     /// Drops a key that this replica has changed or found gone.
     pub(super) fn forget(&self, name: &str) {
         let mut entries = self.entries.write();
-        entries.generation += 1;
+        entries.outdate(name);
         entries.keys.remove(name);
     }
 
     /// Drops a key that somebody has changed, unless it is here as it was after that change.
     pub(super) fn changed(&self, name: &str, revision: u64) {
         let mut entries = self.entries.write();
-        entries.generation += 1;
+        entries.outdate(name);
         entries.newest = entries.newest.max(revision);
         if entries.keys.get(name).is_some_and(|entry| entry.key.revision < revision) {
             entries.keys.remove(name);
@@ -129,6 +150,7 @@ impl Cache {
     pub(super) fn doubt(&self) -> Vec<(Arc<str>, u64)> {
         let mut entries = self.entries.write();
         entries.generation += 1;
+        entries.flights.clear();
         entries.keys.iter().map(|(name, entry)| (Arc::clone(name), entry.key.revision)).collect()
     }
 
@@ -154,7 +176,10 @@ impl Cache {
     /// Drops keys that nobody has used for long.
     pub(super) fn drop_idle(&self) {
         let oldest = self.now().saturating_sub(millis(self.ttl));
-        self.entries.write().keys.retain(|_, entry| entry.used.load(Ordering::Relaxed) >= oldest);
+        let mut entries = self.entries.write();
+        entries.keys.retain(|_, entry| entry.used.load(Ordering::Relaxed) >= oldest);
+        // Those whose callers have all gone away.
+        entries.flights.retain(|_, flight| flight.strong_count() > 0);
     }
 
     /// Whether the store has said so yet.
@@ -169,6 +194,12 @@ impl Cache {
 }
 
 impl Entries {
+    /// No read that has begun is to be kept, and none of this key to be waited for.
+    fn outdate(&mut self, name: &str) {
+        self.generation += 1;
+        self.flights.remove(name);
+    }
+
     fn put(&mut self, key: &Arc<LoadedKey>, now: u64) {
         let newer = |entry: &Entry| entry.key.revision > key.revision;
         if self.keys.get(&key.name).is_some_and(newer) {

@@ -18,6 +18,9 @@ const ATTEMPTS: usize = 8;
 /// Versions of one read.
 const CHUNK: usize = 500;
 
+/// Versions that are unwrapped at once; more would keep a thread from its other callers.
+const FEW: usize = 32;
+
 /// A version's row with its number.
 pub(super) type Numbered = (u32, VersionRow);
 
@@ -90,7 +93,7 @@ impl Keyring {
         Ok(Some(versions))
     }
 
-    /// Unwraps and parses. RSA keys are checked number by number, which takes long: that is the pool's.
+    /// Unwraps and parses. RSA keys are checked number by number, which takes long: that is the pool's, as are many versions.
     async fn unwrap_versions(
         &self,
         name: &KeyName,
@@ -98,7 +101,7 @@ impl Keyring {
         rows: Vec<Numbered>,
     ) -> Result<Vec<LoadedVersion>, Error> {
         let (root, name, header) = (Arc::clone(&self.0.root), name.clone(), header.clone());
-        let is_slow = header.key_type.is_rsa() && !rows.is_empty();
+        let is_slow = rows.len() > FEW || header.key_type.is_rsa() && !rows.is_empty();
         let unwrap = move || -> Result<Vec<LoadedVersion>, Error> {
             rows.into_iter()
                 .map(|(number, row)| {

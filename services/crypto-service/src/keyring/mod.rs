@@ -6,6 +6,7 @@ mod cache;
 mod counter;
 mod describe;
 mod export;
+mod flight;
 mod follow;
 mod key_type;
 mod load;
@@ -109,7 +110,7 @@ impl Keyring {
     pub async fn get(&self, name: &str) -> Result<Arc<LoadedKey>, Error> {
         match self.cached(name) {
             Some(key) => Ok(key),
-            None => self.load(&KeyName::parse("key", name)?).await,
+            None => self.load_once(&KeyName::parse("key", name)?).await,
         }
     }
 
