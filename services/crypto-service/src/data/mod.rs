@@ -45,8 +45,8 @@ pub(crate) trait Operation: Send + Sized + 'static {
     }
 
     /// Whether it takes so long that it must not be computed among quick ones.
-    fn is_slow(&self, material: &Material) -> bool {
-        let _ = material;
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        let _ = key;
         false
     }
 
@@ -66,8 +66,7 @@ impl<O: Operation> Admitted<O> {
     }
 
     fn is_slow(&self) -> bool {
-        let newest = self.key.versions.last_key_value();
-        newest.is_some_and(|(_, version)| self.operation.is_slow(&version.material))
+        self.operation.is_slow(&self.key)
     }
 }
 
@@ -183,6 +182,11 @@ async fn admit<O: Operation>(
         core.keyring.reserve(&key, version, 1).await?;
     }
     Ok(Admitted { operation, key })
+}
+
+/// Material of the newest version: what type it is, all versions are.
+fn newest(key: &LoadedKey) -> Option<&Material> {
+    key.versions.last_key_value().map(|(_, version)| &version.material)
 }
 
 /// The error for a type of key that cannot do that.

@@ -3,6 +3,7 @@
 use super::{
     Operation, cannot,
     format::{CIPHERTEXT, ENVELOPE, HEADER, Sealed, begin},
+    newest,
 };
 use crate::{
     error::Error,
@@ -51,8 +52,8 @@ impl Operation for pb::DecryptRequest {
         self.ciphertext.len() + self.associated_data.len()
     }
 
-    fn is_slow(&self, material: &Material) -> bool {
-        matches!(material, Material::Rsa(_))
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        matches!(newest(key), Some(Material::Rsa(_)))
     }
 
     fn run(self, key: &LoadedKey) -> Result<pb::DecryptResponse, Error> {
@@ -77,8 +78,8 @@ impl Operation for pb::RewrapRequest {
         key.encrypting(self.key_version).map(Some)
     }
 
-    fn is_slow(&self, material: &Material) -> bool {
-        matches!(material, Material::Rsa(_))
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        matches!(newest(key), Some(Material::Rsa(_)))
     }
 
     fn run(self, key: &LoadedKey) -> Result<pb::RewrapResponse, Error> {
@@ -161,8 +162,8 @@ impl Operation for pb::OpenEnvelopeRequest {
         self.envelope.len() + self.associated_data.len()
     }
 
-    fn is_slow(&self, material: &Material) -> bool {
-        matches!(material, Material::Rsa(_))
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        matches!(newest(key), Some(Material::Rsa(_)))
     }
 
     fn run(self, key: &LoadedKey) -> Result<pb::OpenEnvelopeResponse, Error> {
@@ -214,9 +215,7 @@ fn encrypt(
 
 fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Result<(Secret, u32), Error> {
     // Before anything is said of the ciphertext: what the key cannot do is no matter of the message.
-    if let Some((_, newest)) = key.versions.last_key_value()
-        && matches!(newest.material, Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_))
-    {
+    if matches!(newest(key), Some(Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_))) {
         return Err(cannot(key, "decrypt"));
     }
     let sealed = Sealed::parse(ciphertext).ok_or(Error::DecryptionFailed)?;

@@ -1,6 +1,6 @@
 //! Signatures and HMACs.
 
-use super::{Operation, cannot};
+use super::{Operation, cannot, newest};
 use crate::{
     error::Error,
     keyring::{LoadedKey, LoadedVersion, Material},
@@ -14,6 +14,12 @@ use patchbay_crypto::{
 use patchbay_proto::crypto::v1::{self as pb, DigestAlgorithm, SaltLength, SignatureScheme};
 use std::sync::Arc;
 
+/// Versions that are tried where none is named, newest first. A key may have thousands, and each costs as much as the first.
+const TRIED: usize = 100;
+
+/// Versions that are tried among quick operations; more are the pool's.
+const FEW: usize = 4;
+
 impl Operation for pb::SignRequest {
     type Response = pb::SignResponse;
     const WORD: &'static str = "sign";
@@ -26,10 +32,10 @@ impl Operation for pb::SignRequest {
         self.message.len()
     }
 
-    fn is_slow(&self, material: &Material) -> bool {
-        match material {
-            Material::Rsa(_) => true,
-            Material::Ecdsa(key) => key.curve() != Curve::P256,
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        match newest(key) {
+            Some(Material::Rsa(_)) => true,
+            Some(Material::Ecdsa(key)) => key.curve() != Curve::P256,
             _ => false,
         }
     }
@@ -56,7 +62,12 @@ impl Operation for pb::VerifyRequest {
         self.message.len() + self.signature.len()
     }
 
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        tries(key, self.key_version) > FEW
+    }
+
     fn run(self, key: &LoadedKey) -> Result<pb::VerifyResponse, Error> {
+        let (mut hashed, is_one) = (None, tries(key, self.key_version) == 1);
         for version in candidates(key, self.key_version)? {
             let how = Scheme::new(
                 key,
@@ -67,7 +78,13 @@ impl Operation for pb::VerifyRequest {
                 self.salt_bytes,
                 "verify signatures",
             )?;
-            let message = how.message(&self.message, self.prehashed)?;
+            let message = match (how.message(&self.message, self.prehashed)?, how.digest()) {
+                // Hashed once, however many versions are tried.
+                (Message::Whole(whole), Some(digest)) if !is_one => {
+                    Message::Digest(hashed.get_or_insert_with(|| digest.digest(whole)))
+                }
+                (message, _) => message,
+            };
             if how.verify(&version.material, message, &self.signature)? {
                 return Ok(pb::VerifyResponse { is_valid: true, key_version: version.number });
             }
@@ -109,6 +126,10 @@ impl Operation for pb::VerifyHmacRequest {
         self.message.len() + self.hmac.len()
     }
 
+    fn is_slow(&self, key: &LoadedKey) -> bool {
+        tries(key, self.key_version) > FEW
+    }
+
     fn run(self, key: &LoadedKey) -> Result<pb::VerifyHmacResponse, Error> {
         let digest = sha2(self.digest, Algorithm::Sha256)?;
         for version in candidates(key, self.key_version)? {
@@ -121,13 +142,17 @@ impl Operation for pb::VerifyHmacRequest {
     }
 }
 
-/// The version asked for, or all that may verify, newest first.
-fn candidates(key: &LoadedKey, version: u32) -> Result<Vec<&Arc<LoadedVersion>>, Error> {
-    if version != 0 {
-        return Ok(vec![key.decrypting(version)?]);
-    }
+/// The version asked for, or the newest that may verify.
+fn candidates(key: &LoadedKey, version: u32) -> Result<impl Iterator<Item = &Arc<LoadedVersion>>, Error> {
     key.check_enabled()?;
-    Ok(key.verifying().collect())
+    let named = (version != 0).then(|| key.decrypting(version)).transpose()?;
+    let unnamed = if named.is_none() { TRIED } else { 0 };
+    Ok(named.into_iter().chain(key.verifying().take(unnamed)))
+}
+
+/// How many there are.
+fn tries(key: &LoadedKey, version: u32) -> usize {
+    if version == 0 { key.versions.len().min(TRIED) } else { 1 }
 }
 
 /// How a key signs, once the wish fits its type.
@@ -172,16 +197,21 @@ impl Scheme {
         }
     }
 
+    /// What a message is hashed with before it is signed; Ed25519 hashes it twice, with what is the key's.
+    fn digest(self) -> Option<Algorithm> {
+        match self {
+            Self::Ed25519 => None,
+            Self::Ecdsa(digest, _) | Self::Pss(digest, _) | Self::Pkcs1v15(digest) => Some(digest),
+        }
+    }
+
     fn message(self, bytes: &[u8], prehashed: bool) -> Result<Message<'_>, Error> {
         if !prehashed {
             return Ok(Message::Whole(bytes));
         }
-        let digest = match self {
-            Self::Ed25519 => {
-                return Err(Error::bad("prehashed", "must be false: Ed25519 signs whole messages"));
-            }
-            Self::Ecdsa(digest, _) | Self::Pss(digest, _) | Self::Pkcs1v15(digest) => digest,
-        };
+        let digest = self
+            .digest()
+            .ok_or_else(|| Error::bad("prehashed", "must be false: Ed25519 signs whole messages"))?;
         if bytes.len() != digest.output_length() {
             return Err(Error::bad(
                 "message",
@@ -259,3 +289,7 @@ fn whole(message: Message<'_>) -> &[u8] {
         Message::Whole(bytes) | Message::Digest(bytes) => bytes,
     }
 }
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;

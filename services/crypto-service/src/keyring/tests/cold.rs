@@ -15,6 +15,7 @@ async fn a_key_that_many_want_at_once_is_parsed_once() {
     let holding = async move { pool.sign(move || held.recv().is_err()).await };
     let mut holding = Box::pin(holding);
     assert!(futures_util::poll!(&mut holding).is_pending());
+    until(|| shared.pool.waiting() == 0).await;
     for _ in 0..100 {
         let keyring = cold.keyring.clone();
         callers.spawn(async move { keyring.get("slow").await });

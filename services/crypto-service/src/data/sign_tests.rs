@@ -1,0 +1,87 @@
+use super::*;
+use crate::{
+    audit::Entry,
+    keyring::{Creation, KeyName, KeyType, tests::alone},
+};
+use std::time::Duration;
+
+/// A key with this many versions.
+async fn key(key_type: KeyType, versions: u32) -> Arc<LoadedKey> {
+    let keyring = alone().keyring;
+    let name = KeyName::parse("name", "k").unwrap();
+    let creation = Creation {
+        key_type,
+        exportable: false,
+        plaintext_backup_allowed: false,
+        auto_rotate: Duration::ZERO,
+        hmac_size: 0,
+    };
+    keyring.create(&name, creation, Entry::by("ada", "key.create", "k")).await.unwrap();
+    for _ in 1..versions {
+        keyring.rotate(&name, Entry::by("ada", "key.rotate", "k")).await.unwrap();
+    }
+    keyring.get("k").await.unwrap()
+}
+
+#[tokio::test]
+async fn the_newest_hundred_versions_are_tried_where_none_is_named() {
+    let key = key(KeyType::Hmac, 120).await;
+    for made in [1, 20, 21, 120] {
+        let message = bytes::Bytes::from_static(b"message");
+        let request = pb::HmacRequest { key_version: made, message: message.clone(), ..Default::default() };
+        let hmac = request.run(&key).unwrap().hmac;
+        for key_version in [0, made] {
+            let check = pb::VerifyHmacRequest {
+                message: message.clone(),
+                hmac: hmac.clone(),
+                key_version,
+                ..Default::default()
+            };
+            assert_eq!(check.is_slow(&key), key_version == 0, "many versions are the pool's");
+            let is_tried = key_version == made || made > 20;
+            let expected =
+                pb::VerifyHmacResponse { is_valid: is_tried, key_version: if is_tried { made } else { 0 } };
+            assert_eq!(check.run(&key).unwrap(), expected, "made by {made}, asked for {key_version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_by_an_old_version_is_known_whether_it_is_named_or_not() {
+    for key_type in [KeyType::Ed25519, KeyType::EcdsaP256, KeyType::EcdsaP521, KeyType::Rsa2048] {
+        let key = key(key_type, 3).await;
+        for (made, prehashed) in [(1, false), (2, false), (3, false), (1, true)] {
+            if prehashed && key_type == KeyType::Ed25519 {
+                continue;
+            }
+            let length = if key_type == KeyType::EcdsaP521 { 64 } else { 32 };
+            let message = bytes::Bytes::from(vec![7; length]);
+            let request = pb::SignRequest {
+                message: message.clone(),
+                prehashed,
+                key_version: made,
+                ..Default::default()
+            };
+            let signature = request.run(&key).unwrap().signature;
+            for key_version in [0, made] {
+                let check = pb::VerifyRequest {
+                    message: message.clone(),
+                    signature: signature.clone(),
+                    prehashed,
+                    key_version,
+                    ..Default::default()
+                };
+                assert!(!check.is_slow(&key));
+                let verdict = check.run(&key).unwrap();
+                assert_eq!((verdict.is_valid, verdict.key_version), (true, made), "{key_type:?}");
+            }
+            let other = pb::VerifyRequest {
+                message: vec![8; length].into(),
+                signature,
+                prehashed,
+                ..Default::default()
+            };
+            assert!(!other.run(&key).unwrap().is_valid, "{key_type:?}");
+        }
+    }
+}
