@@ -17,7 +17,7 @@ use overview::OverviewService;
 use patchbay_chassis::{Context, DrainHook, GrpcServices, Listening, Running, Service, StartError, listen};
 use patchbay_proto::console::v1::overview_server::OverviewServer;
 use proxy::Proxy;
-use server::{App, Server};
+use server::App;
 use std::sync::Arc;
 
 /// The service.
@@ -40,8 +40,17 @@ impl Service for Console {
         let metrics = ConsoleMetrics::register(&context.metrics);
         let proxy = Proxy::new(&config, &context, metrics.clone());
         let app = Arc::new(App { proxy: proxy.clone(), metrics: metrics.clone() });
-        let server = Server { listener, app, limits: config.limits, context: context.clone() };
-        context.tasks.spawn_critical("http", server.run());
+        let limits = patchbay_http::Limits {
+            connections: config.limits.connections,
+            patience: config.limits.head_timeout.duration(),
+        };
+        let open = metrics.connections.clone();
+        let server = patchbay_http::Server { listener, limits, open, context: context.clone() };
+        let answer = move |request| {
+            let app = Arc::clone(&app);
+            async move { app.answer(request).await }
+        };
+        context.tasks.spawn_critical("http", server.run(answer));
         Ok(Running {
             listeners: vec![Listening {
                 name: "http",

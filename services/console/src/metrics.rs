@@ -44,19 +44,3 @@ impl ConsoleMetrics {
 fn to_f64(count: u64) -> f64 {
     count as f64
 }
-
-/// Raises a gauge for as long as it lives.
-pub(crate) struct Raised(Gauge);
-
-impl Raised {
-    pub(crate) fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}

@@ -1,35 +1,13 @@
-//! Accepts browsers and gives each request to the proxy or to the pages.
+//! Gives each request to the proxy or to the pages.
 
-use crate::{
-    assets,
-    config::Limits,
-    metrics::{ConsoleMetrics, Raised},
-    proxy::{Permit, Proxy},
-};
+use crate::{assets, metrics::ConsoleMetrics, proxy::Proxy};
 use axum::{
     body::Body,
     http::{Request, Response},
 };
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
-use patchbay_chassis::Context;
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-
-/// Streams that one HTTP/2 connection may have open at once.
-const MAX_STREAMS: u32 = 256;
-
-/// Bytes of a request's head.
-const MAX_HEAD: usize = 64 * 1024;
-
-/// Pause after a failed accept: the system is out of descriptors, and asking again at once would not help.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use hyper::body::Incoming;
+use patchbay_http::Connection;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What answers requests.
 pub(crate) struct App {
@@ -38,100 +16,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let peer = request.extensions().get::<Connection>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |connection| connection.peer.ip());
         self.metrics.requests.inc();
         tracing::debug!(%peer, method = %request.method(), path = request.uri().path(), "a request");
-        match self.proxy.answer(peer.ip(), request).await {
+        match self.proxy.answer(peer, request).await {
             Ok(response) => response,
             Err(request) => assets::respond(request.method(), request.uri().path(), request.headers()),
         }
     }
-}
-
-/// The accept loop and what its connections share.
-pub(crate) struct Server {
-    pub(crate) listener: TcpListener,
-    pub(crate) app: Arc<App>,
-    pub(crate) limits: Limits,
-    pub(crate) context: Context,
-}
-
-impl Server {
-    /// Serves until `soft`; connections that are there finish what they are answering.
-    pub(crate) async fn run(self) {
-        let soft = self.context.shutdown.soft();
-        // Connections over the limit wait in the system's backlog.
-        let room = Arc::new(Semaphore::new(self.limits.connections));
-        let builder = builder(&self.limits);
-        loop {
-            let Some(accepted) = soft.run_until_cancelled(self.accept(&room)).await else { return };
-            let Some((permit, stream, peer)) = accepted else { continue };
-            self.context.tasks.spawn_light(self.connection(&builder, permit, stream, peer));
-        }
-    }
-
-    async fn accept(&self, room: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-        let permit = Arc::clone(room).acquire_owned().await.ok()?;
-        match self.listener.accept().await {
-            Ok((stream, peer)) => Some((permit, stream, peer)),
-            Err(error) => {
-                tracing::warn!(%error, "could not accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                None
-            }
-        }
-    }
-
-    fn connection(
-        &self,
-        builder: &auto::Builder<TokioExecutor>,
-        permit: OwnedSemaphorePermit,
-        stream: TcpStream,
-        peer: SocketAddr,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let (app, builder, permit) = (Arc::clone(&self.app), builder.clone(), Permit::new(permit));
-        let (soft, hard) = (self.context.shutdown.soft(), self.context.shutdown.hard());
-        let raised = Raised::new(&app.metrics.connections);
-        async move {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "could not set TCP_NODELAY");
-            }
-            let service = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(permit.clone());
-                let app = Arc::clone(&app);
-                async move { Ok::<_, Infallible>(app.answer(peer, request).await) }
-            });
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-            tokio::pin!(connection);
-            // Cancel-safe: the connection is polled on in any case, and a token loses nothing.
-            let ended = tokio::select! {
-                ended = connection.as_mut() => Some(ended),
-                () = soft.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    hard.run_until_cancelled(connection.as_mut()).await
-                }
-            };
-            if let Some(Err(error)) = ended {
-                tracing::debug!(%peer, %error, "a connection broke");
-            }
-            drop(raised);
-        }
-    }
-}
-
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout.duration())
-        .max_buf_size(MAX_HEAD);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-        .keep_alive_interval(Some(limits.head_timeout.duration()))
-        .keep_alive_timeout(limits.head_timeout.duration());
-    builder
 }

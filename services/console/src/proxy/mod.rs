@@ -22,10 +22,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use patchbay_chassis::{Context, config::Network};
+use patchbay_http::Connection;
 use refusal::Refusal;
 use route::{Protocol, Route, Routes};
 use std::{net::IpAddr, sync::Arc, time::Duration};
-pub(crate) use tunnel::Permit;
 use tunnel::{Ends, Tunnels};
 use upload::Progress;
 
@@ -110,7 +110,7 @@ impl Shared {
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let upgrade = route.upgrade(&request).then(|| hyper::upgrade::on(&mut request));
-        let permit = tunnel::permit(&request);
+        let connection = request.extensions().get::<Connection>().cloned();
         let progress = Progress::new();
         let outgoing = self.outgoing(route, address, request, upgrade.is_some())?;
         let outgoing = outgoing.map(|body| progress.watch(body));
@@ -125,7 +125,7 @@ impl Shared {
         headers::strip_hop_by_hop(response.headers_mut());
         if let Some((browser, protocol)) = switched {
             let upstream = hyper::upgrade::on(&mut response);
-            self.tunnels.join(Ends { service: route.service, peer: address, browser, upstream }, permit);
+            self.tunnels.join(Ends { service: route.service, peer: address, browser, upstream }, connection);
             headers::ask_upgrade(response.headers_mut(), protocol);
         }
         *response.version_mut() = Version::HTTP_11;

@@ -1,31 +1,16 @@
 //! Two connections joined after an upgrade, until one of them ends. What goes through is not looked at.
 
-use crate::metrics::Raised;
-use axum::http::Request;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use patchbay_chassis::Tasks;
+use patchbay_http::{Connection, Raised};
 use prometheus_client::metrics::gauge::Gauge;
-use std::{net::IpAddr, sync::Arc, time::Duration};
-use tokio::{io, sync::OwnedSemaphorePermit, time::Instant};
+use std::{net::IpAddr, time::Duration};
+use tokio::{io, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Bytes read at a time in each direction; what is larger takes several turns.
 const BUFFER: usize = 8 * 1024;
-
-/// A connection's place among those that may be open; its tunnel keeps it.
-#[derive(Clone)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] Arc<OwnedSemaphorePermit>);
-
-impl Permit {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Arc::new(permit))
-    }
-}
-
-pub(super) fn permit<B>(request: &Request<B>) -> Option<Permit> {
-    request.extensions().get().cloned()
-}
 
 /// The two ends of a tunnel to be.
 pub(super) struct Ends {
@@ -48,8 +33,8 @@ impl Tunnels {
         Self { tasks, open: TaskTracker::new(), cut: hard.child_token(), gauge }
     }
 
-    /// Joins two connections once both have switched.
-    pub(super) fn join(&self, ends: Ends, permit: Option<Permit>) {
+    /// Joins two connections once both have switched. The browser's keeps its place among those that may be open.
+    pub(super) fn join(&self, ends: Ends, place: Option<Connection>) {
         let (cut, raised, tracked) = (self.cut.child_token(), Raised::new(&self.gauge), self.open.token());
         self.tasks.spawn_light(async move {
             let (service, peer, started) = (ends.service, ends.peer, Instant::now());
@@ -63,7 +48,7 @@ impl Tunnels {
                 Some(Err(error)) => tracing::info!(service, %peer, seconds, %error, "a tunnel has broken"),
                 None => tracing::info!(service, %peer, seconds, "a tunnel was cut"),
             }
-            drop((raised, tracked, permit));
+            drop((raised, tracked, place));
         });
     }
 

@@ -1,12 +1,13 @@
 //! What happens around every request: a span, the client's address, a panic turned into an error, headers that every answer
-//! has, and one wide event at its end.
+//! has, and one wide event and one count at its end.
 
-use super::server::Peer;
+use super::metrics::RestMetrics;
 use crate::{core::Core, grpc::host};
 use axum::{extract::State, middleware::Next, response::IntoResponse};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use patchbay_chassis::{Ids, config::Network};
+use patchbay_http::Connection;
 use patchbay_transcode::Problem;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -23,17 +24,19 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) struct Frame {
     trusted: Vec<Network>,
     ids: Ids,
+    metrics: RestMetrics,
 }
 
 impl Frame {
-    pub(super) fn new(core: &Core) -> Self {
-        Self { trusted: core.config.listen.trusted_proxies.clone(), ids: core.context.ids.clone() }
+    pub(super) fn new(core: &Core, metrics: RestMetrics) -> Self {
+        let trusted = core.config.listen.trusted_proxies.clone();
+        Self { trusted, ids: core.context.ids.clone(), metrics }
     }
 
     /// The client's address: what the nearest trusted proxy says it is, else the peer's.
     fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
         let trusted = |address: IpAddr| self.trusted.iter().any(|network| network.contains(address));
-        if !trusted(peer.ip().to_canonical()) {
+        if !trusted(peer.ip()) {
             return peer;
         }
         let values: Vec<_> =
@@ -58,7 +61,8 @@ pub(super) async fn around(
     mut request: Request<axum::body::Body>,
     next: Next,
 ) -> Response<axum::body::Body> {
-    let peer = request.extensions().get::<Peer>().map_or_else(|| ([0, 0, 0, 0], 0).into(), |peer| peer.0);
+    let peer = request.extensions().get::<Connection>();
+    let peer = peer.map_or_else(|| ([0, 0, 0, 0], 0).into(), |connection| connection.peer);
     let client = frame.client(peer, request.headers());
     request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr: Some(client) });
     // The query is left out: nothing secret belongs there, but somebody may put it there.
@@ -70,7 +74,8 @@ pub(super) async fn around(
         enduser.id = tracing::field::Empty,
     );
     patchbay_chassis::adopt(&span, request.headers());
-    let mut event = Event { span: span.clone(), begun: Instant::now(), status: None };
+    let metrics = frame.metrics.clone();
+    let mut event = Event { span: span.clone(), begun: Instant::now(), status: None, metrics };
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span).await;
     let mut response = answer.unwrap_or_else(|_| frame.panicked().into_response());
     event.status = Some(response.status());
@@ -80,12 +85,13 @@ pub(super) async fn around(
     response
 }
 
-/// Logs the request when it is over, however it ends.
+/// Logs and counts the request when it is over, however it ends.
 struct Event {
     span: Span,
     begun: Instant,
     /// `None` when the client went away first.
     status: Option<StatusCode>,
+    metrics: RestMetrics,
 }
 
 impl Drop for Event {
@@ -94,6 +100,7 @@ impl Drop for Event {
         let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         // 499 is what proxies log for a client that did not wait.
         let status = self.status.map_or(499, |status| status.as_u16());
+        self.metrics.answered(status);
         tracing::info!(http.response.status_code = status, duration_ms, "request ended");
     }
 }
@@ -104,7 +111,11 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_says_who_the_client_is() {
-        let frame = Frame { trusted: vec!["10.0.0.0/8".parse().unwrap()], ids: Ids::random() };
+        let frame = Frame {
+            trusted: vec!["10.0.0.0/8".parse().unwrap()],
+            ids: Ids::random(),
+            metrics: RestMetrics::default(),
+        };
         let client = |peer: &str, forwarded: &[&str]| {
             let mut headers = HeaderMap::new();
             for value in forwarded {

@@ -8,39 +8,45 @@ mod credentials;
 mod digest;
 mod frame;
 mod key_set;
-mod server;
+mod metrics;
 
 use crate::{core::Core, grpc, vault};
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, body::Body, middleware::from_fn_with_state, response::IntoResponse};
 use credentials::Credentials;
 use frame::Frame;
+use hyper::body::Incoming;
+use metrics::RestMetrics;
 use patchbay_auth::{GrpcAuthLayer, Identity};
 use patchbay_chassis::StartError;
 use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
-use server::Server;
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tower::{Layer, util::MapRequestLayer};
+use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
 /// Time for a call, when the caller asks for no less; the same as gRPC's.
 const CALL: Duration = Duration::from_secs(30);
 
 /// Serves REST until the process stops.
 pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Result<(), StartError> {
-    let router =
-        router(core, grpc).map_err(|error| StartError::failed("make the table of REST paths", error))?;
-    let server = Server {
-        listener: socket,
-        router,
-        limits: core.config.limits.clone(),
-        context: core.context.clone(),
+    let metrics = RestMetrics::register(&core.context.metrics);
+    let open = metrics.connections.clone();
+    let router = router(core, grpc, metrics)
+        .map_err(|error| StartError::failed("make the table of REST paths", error))?;
+    let limits = patchbay_http::Limits {
+        connections: core.config.limits.connections,
+        patience: core.config.limits.request_timeout.duration(),
     };
-    core.context.tasks.spawn_critical("http", server.run());
+    let server = patchbay_http::Server { listener: socket, limits, open, context: core.context.clone() };
+    let answer = move |request: http::Request<Incoming>| {
+        let answering = router.clone().oneshot(request.map(Body::new));
+        async move { answering.await.into_response() }
+    };
+    core.context.tasks.spawn_critical("http", server.run(answer));
     Ok(())
 }
 
-fn router(core: &Arc<Core>, grpc: &Routes) -> Result<Router, DoorError> {
+fn router(core: &Arc<Core>, grpc: &Routes, metrics: RestMetrics) -> Result<Router, DoorError> {
     let calls = calls(core, grpc);
     let limits = limits(core);
     let credentials = Credentials::new(core, calls.clone());
@@ -50,7 +56,7 @@ fn router(core: &Arc<Core>, grpc: &Routes) -> Result<Router, DoorError> {
         .merge(vault::router(core, calls, limits));
     Ok(doors
         .layer(from_fn_with_state(Arc::new(credentials), credentials::admit))
-        .layer(from_fn_with_state(Arc::new(Frame::new(core)), frame::around)))
+        .layer(from_fn_with_state(Arc::new(Frame::new(core, metrics)), frame::around)))
 }
 
 /// All methods of the table that have a door.
