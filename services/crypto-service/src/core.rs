@@ -54,7 +54,7 @@ impl Core {
             RootKeyError::Store(error) => StartError::failed("read the store", error),
             error => StartError::failed("open the root key", error),
         })?;
-        store.seal_audit(root.derive("audit"));
+        store.seal_audit(&root.derive("audit"));
         component.ready();
         let metrics = CryptoMetrics::register(&context.metrics);
         let pool = Pool::start(&config.pool);

@@ -39,7 +39,7 @@ impl Passwords {
     pub fn new(config: &config::Passwords, limits: &config::Pool, root: &RootKey, pool: &Pool) -> Self {
         Self {
             parameters: parameters(config),
-            pepper: Arc::new(password::Pepper::new(&root.pepper())),
+            pepper: Arc::new(password::Pepper::new(root.pepper())),
             pool: pool.clone(),
             memory: limits.memory.0,
         }

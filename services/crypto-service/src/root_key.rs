@@ -11,6 +11,7 @@ use aws_lc_rs::hmac;
 use patchbay_backplane::{Change, Expect};
 use patchbay_crypto::{Secret, aead};
 use std::{fs, io::Read, path::Path};
+use zeroize::Zeroizing;
 
 /// Bytes of the key.
 pub const LENGTH: usize = 32;
@@ -59,12 +60,15 @@ pub enum RootKeyError {
     Store(#[from] Error),
 }
 
+/// A secret made from the root key. It stays where it is when it is handed on, and is overwritten in the end.
+pub type Derived = Box<Zeroizing<[u8; LENGTH]>>;
+
 /// The root key.
 pub struct RootKey {
     wrapping: aead::Key,
     secret: Secret,
     id: String,
-    pepper: [u8; LENGTH],
+    pepper: Derived,
 }
 
 impl RootKey {
@@ -88,7 +92,7 @@ impl RootKey {
     /// Takes 32 bytes.
     pub fn new(secret: Secret) -> Result<Self, Error> {
         let wrapping =
-            aead::Key::new(aead::Algorithm::Xaes256Gcm, &mac(&secret, "wrap")).map_err(Error::internal)?;
+            aead::Key::new(aead::Algorithm::Xaes256Gcm, &**mac(&secret, "wrap")).map_err(Error::internal)?;
         let id = hex::encode(mac(&secret, "id").get(..8).unwrap_or_default());
         let pepper = mac(&secret, "pepper");
         Ok(Self { wrapping, secret, id, pepper })
@@ -121,13 +125,13 @@ impl RootKey {
     }
 
     /// A secret of 32 bytes made from this one, different for each label (HMAC-SHA256).
-    pub fn derive(&self, label: &str) -> [u8; LENGTH] {
+    pub fn derive(&self, label: &str) -> Derived {
         mac(&self.secret, label)
     }
 
     /// What goes into the hashes of passwords, beside the password: made from this key, unless accounts came from a backup.
-    pub fn pepper(&self) -> [u8; LENGTH] {
-        self.pepper
+    pub fn pepper(&self) -> &[u8; LENGTH] {
+        &self.pepper
     }
 
     /// A change that keeps another installation's pepper, for the next start.
@@ -139,7 +143,8 @@ impl RootKey {
     async fn read_pepper(&mut self, store: &Store) -> Result<(), Error> {
         let Some(row) = store.read_one(Table::Root, PEPPER_ROW).await? else { return Ok(()) };
         let pepper = self.unwrap(PEPPER_ROW, &row.value)?;
-        self.pepper = pepper.expose().try_into().map_err(Error::internal)?;
+        let pepper: &[u8; LENGTH] = pepper.expose().try_into().map_err(Error::internal)?;
+        self.pepper.copy_from_slice(pepper);
         Ok(())
     }
 
@@ -159,9 +164,9 @@ impl RootKey {
     }
 }
 
-fn mac(secret: &Secret, label: &str) -> [u8; LENGTH] {
+fn mac(secret: &Secret, label: &str) -> Derived {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
-    let mut derived = [0; LENGTH];
+    let mut derived = Derived::default();
     derived.copy_from_slice(hmac::sign(&key, label.as_bytes()).as_ref());
     derived
 }

@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Gives the audit chain its key; records are written from then on.
-    pub fn seal_audit(&self, key: [u8; 32]) {
+    pub fn seal_audit(&self, key: &[u8; 32]) {
         self.chain.set_key(key);
     }
 

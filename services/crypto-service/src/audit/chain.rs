@@ -55,9 +55,9 @@ impl Chain {
         Self { replica: replica.to_owned(), clock, key: OnceLock::new(), state: Mutex::new(state) }
     }
 
-    pub(crate) fn set_key(&self, key: [u8; 32]) {
+    pub(crate) fn set_key(&self, key: &[u8; 32]) {
         // Set once, at start.
-        drop(self.key.set(hmac::Key::new(hmac::HMAC_SHA256, &key)));
+        drop(self.key.set(hmac::Key::new(hmac::HMAC_SHA256, key)));
     }
 
     pub(super) fn key(&self) -> Result<&hmac::Key, Error> {

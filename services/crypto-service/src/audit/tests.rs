@@ -33,7 +33,7 @@ impl World {
 
     fn replica(&self, node: &str) -> Arc<Store> {
         let store = Store::new(Arc::clone(&self.backplane), node, self.clock.clone());
-        store.seal_audit([9; 32]);
+        store.seal_audit(&[9; 32]);
         store
     }
 
@@ -283,7 +283,7 @@ async fn records_stay_in_order_when_the_clock_goes_back() {
     let store = world.replica("one");
     store.record(Entry::by("ada", "key.rotate", "app")).await.unwrap();
     let before = Store::new(Arc::clone(&world.backplane), "one", Clock::manual(START - 3_600_000));
-    before.seal_audit([9; 32]);
+    before.seal_audit(&[9; 32]);
     before.record(Entry::by("ada", "key.rotate", "app")).await.unwrap();
     let rows = world.rows("at/").await;
     let read = rows.into_iter().map(|(_, row)| serde_json::from_value::<Stored>(row).unwrap());

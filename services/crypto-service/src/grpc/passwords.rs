@@ -10,6 +10,7 @@ use patchbay_crypto::password::Algorithm;
 use patchbay_proto::crypto::v1::{self as pb, passwords_server::PasswordsServer};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 /// The one resource: a scope is `passwords:hash:*`.
 const ANY: &str = "*";
@@ -33,9 +34,10 @@ impl pb::passwords_server::Passwords for Passwords {
         request: Request<pb::HashPasswordRequest>,
     ) -> Result<Response<pb::HashPasswordResponse>, Status> {
         Caller::of(&request)?.require("passwords", "hash", ANY)?;
-        let request = request.into_inner();
-        let pepper = if request.pepper { Pepper::With } else { Pepper::Without };
-        let hash = self.passwords.hash(algorithm(request.algorithm)?, &request.password, pepper).await?;
+        let pb::HashPasswordRequest { password, algorithm, pepper } = request.into_inner();
+        let password = Zeroizing::new(password);
+        let pepper = if pepper { Pepper::With } else { Pepper::Without };
+        let hash = self.passwords.hash(algorithm_of(algorithm)?, &password, pepper).await?;
         Ok(Response::new(pb::HashPasswordResponse { hash }))
     }
 
@@ -44,8 +46,9 @@ impl pb::passwords_server::Passwords for Passwords {
         request: Request<pb::VerifyPasswordRequest>,
     ) -> Result<Response<pb::VerifyPasswordResponse>, Status> {
         Caller::of(&request)?.require("passwords", "verify", ANY)?;
-        let request = request.into_inner();
-        let verdict = self.passwords.verify(&request.password, &request.hash).await?;
+        let pb::VerifyPasswordRequest { password, hash } = request.into_inner();
+        let password = Zeroizing::new(password);
+        let verdict = self.passwords.verify(&password, &hash).await?;
         Ok(Response::new(pb::VerifyPasswordResponse {
             is_valid: verdict.is_valid,
             needs_rehash: verdict.needs_rehash,
@@ -53,7 +56,7 @@ impl pb::passwords_server::Passwords for Passwords {
     }
 }
 
-fn algorithm(value: i32) -> Result<Algorithm, Error> {
+fn algorithm_of(value: i32) -> Result<Algorithm, Error> {
     match pb::PasswordAlgorithm::try_from(value) {
         Ok(pb::PasswordAlgorithm::Unspecified) => Ok(Algorithm::default()),
         Ok(pb::PasswordAlgorithm::Argon2id) => Ok(Algorithm::Argon2id),
