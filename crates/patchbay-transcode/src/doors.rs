@@ -189,7 +189,7 @@ fn build(
 fn refusal(error: &MessageError) -> Problem {
     match error {
         MessageError::UnknownField(field) => Problem::field(field, "is not a field of this request"),
-        MessageError::GivenTwice(field) => Problem::field(field, "is given twice, with different values"),
+        MessageError::GivenTwice(field) => Problem::field(field, "is given twice"),
         MessageError::Value { field, problem } => Problem::field(field, problem),
         other => Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", other.to_string()),
     }

@@ -19,7 +19,7 @@ const PROTO: &str = r#"
       rpc Watch(Thing) returns (stream Thing);
     }
     enum Colour { COLOUR_UNSPECIFIED = 0; COLOUR_RED = 1; COLOUR_DARK_BLUE = 2; }
-    message Inner { string name = 1; uint32 size = 2; }
+    message Inner { string name = 1; uint32 size = 2; optional uint32 deep_number = 3; }
     message Thing {
       string name = 1;
       uint64 big_number = 2;
@@ -183,6 +183,20 @@ async fn what_does_not_fit_is_refused_with_its_field() {
     check("GET", "/things/x?name=y", Value::Null, "twice").await;
     check("GET", "/things/x?name.first=y", Value::Null, "name.first").await;
     check("PUT", "/inner/bob/red", json!({"inner": {"name": "eve"}}), "inner.name").await;
+}
+
+#[tokio::test]
+async fn a_field_that_stands_twice_is_refused() {
+    for body in [
+        r#"{"name": "a", "name": "a"}"#,
+        r#"{"inner": {"size": 1, "size": 2}}"#,
+        r#"{"big_number": 1, "bigNumber": 2}"#,
+        r#"{"items": [{}, {"deepNumber": 1, "deep_number": 1}]}"#,
+    ] {
+        let (status, _, answer) = send(request("POST", "/things", body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("given twice"), "{body}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ mod call;
 mod doors;
 mod message;
 mod problem;
+mod strict;
 
 pub use call::{Calls, Deadline, calls, headers_to_pass};
 pub use doors::{DoorError, Limits, Transcoder};
 pub use message::MessageError;
 pub use problem::Problem;
+pub use strict::{JsonError, parse as parse_json};

@@ -1,5 +1,6 @@
 //! Path, query and body to a message, and a message to JSON.
 
+use crate::strict::{self, JsonError};
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
 };
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 pub enum MessageError {
     /// The body cannot be read.
     #[error("the body is not valid JSON: {0}")]
-    Json(String),
+    Json(#[from] JsonError),
     /// The body is JSON, but no object.
     #[error("the body is not a JSON object")]
     NotAnObject,
@@ -45,8 +46,11 @@ impl Builder {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { descriptor, object: Map::new() });
         }
-        match serde_json::from_slice(body).map_err(|error| MessageError::Json(without_content(&error)))? {
-            Value::Object(object) => Ok(Self { descriptor, object }),
+        match strict::parse(body)? {
+            Value::Object(object) => {
+                refuse_two_spellings(&object, &descriptor)?;
+                Ok(Self { descriptor, object })
+            }
             _ => Err(MessageError::NotAnObject),
         }
     }
@@ -64,10 +68,30 @@ impl Builder {
     }
 }
 
-/// Where the text stops to be JSON, without a piece of it: it may hold a password.
-fn without_content(error: &serde_json::Error) -> String {
-    let what = if error.is_eof() { "it ends early" } else { "wrong syntax" };
-    format!("{what} at line {}, column {}", error.line(), error.column())
+/// A field has two names in JSON; under both, it is given twice.
+fn refuse_two_spellings(
+    object: &Map<String, Value>,
+    descriptor: &MessageDescriptor,
+) -> Result<(), MessageError> {
+    for field in descriptor.fields() {
+        let given = (object.get(field.name()), object.get(field.json_name()));
+        let value = match given {
+            (Some(_), Some(_)) if field.name() != field.json_name() => {
+                return Err(MessageError::GivenTwice(field.name().to_owned()));
+            }
+            (Some(value), _) | (_, Some(value)) => value,
+            (None, None) => continue,
+        };
+        // The keys of a map are no fields.
+        if let (Kind::Message(inner), false) = (field.kind(), field.is_map()) {
+            let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            items
+                .iter()
+                .filter_map(Value::as_object)
+                .try_for_each(|item| refuse_two_spellings(item, &inner))?;
+        }
+    }
+    Ok(())
 }
 
 fn insert(

@@ -8,7 +8,7 @@ use super::{
 };
 use http::StatusCode;
 use patchbay_proto::crypto::v1::ItemError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tonic::Status;
 
 /// What became of one item.
@@ -121,21 +121,24 @@ impl Batch {
         }
         let failed = done.iter().filter(|item| item.is_err()).count();
         let some = failed < done.len();
-        if let (false, Some(Err(first))) = (some, done.first()) {
-            let refusal = Refusal::from(first.clone());
-            if refusal.is_of_the_request() {
-                return Err(refusal);
-            }
+        if let (false, Some(refusal)) = (some, of_the_request(&done)) {
+            return Err(refusal);
         }
         let results: Vec<Value> =
             self.items.iter().zip(done).map(|(item, done)| result(item, done)).collect();
-        let answer = Answer::data(json!({ "batch_results": results }));
+        let answer = Answer::map(Map::from_iter([("batch_results".to_owned(), Value::Array(results))]));
         Ok(match failures {
             Failures::Tell(code) if failed > 0 && some => answer.with_status(code),
             Failures::Tell(_) if failed > 0 => answer.with_status(StatusCode::BAD_REQUEST),
             _ => answer,
         })
     }
+}
+
+/// What is said of one item, but holds for all that could be read.
+fn of_the_request(done: &[Done<Map<String, Value>>]) -> Option<Refusal> {
+    let refused = done.iter().filter_map(|item| item.as_ref().err());
+    refused.cloned().map(Refusal::from).find(Refusal::is_of_the_request)
 }
 
 fn result(item: &Fields, done: Done<Map<String, Value>>) -> Value {
@@ -167,6 +170,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn batch(body: &Value) -> Batch {
         Batch::at_most(10, &Fields::parse(body.to_string().as_bytes()).unwrap()).unwrap()
@@ -208,6 +212,9 @@ mod tests {
             || Err(Refused { reason: "PERMISSION_DENIED".to_owned(), message: "a scope".to_owned() });
         let refusal =
             batch(&json!({"batch_input": [{}, {}]})).answer(vec![denied(), denied()], Failures::InItems);
+        assert_eq!(refusal.unwrap_err().status(), StatusCode::FORBIDDEN);
+        let unread = vec![Err(Refused::new("odd")), denied()];
+        let refusal = batch(&json!({"batch_input": [{}, {}]})).answer(unread, Failures::InItems);
         assert_eq!(refusal.unwrap_err().status(), StatusCode::FORBIDDEN);
         let single = batch(&json!({})).answer(vec![denied()], Failures::InItems);
         assert_eq!(single.unwrap_err().status(), StatusCode::FORBIDDEN);

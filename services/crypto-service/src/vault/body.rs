@@ -1,13 +1,14 @@
 //! Fields of a request as clients of Vault write them: numbers as text, absent as null, durations in several ways.
 
-use super::frame::Refusal;
+use super::{frame::Refusal, wipe::wipe};
 use base64::{
     Engine,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use bytes::Bytes;
+use patchbay_transcode::parse_json;
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Base64 that is read with padding or without.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
@@ -15,9 +16,22 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The fields of a request or of an item of a batch. What is not known is ignored, as Vault does.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The fields of a request or of an item of a batch. What is not known is ignored, as Vault does. They may be plaintexts: they are
+/// not shown, and they are wiped.
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Fields(Map<String, Value>);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fields({})", self.0.len())
+    }
+}
+
+impl Drop for Fields {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
 
 impl Fields {
     /// Reads a body; an empty one has no fields.
@@ -25,15 +39,13 @@ impl Fields {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
         }
-        // The library's text may hold a piece of the body, which may be secret.
-        match serde_json::from_slice(body) {
+        match parse_json(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(Refusal::bad("error parsing JSON: the body is not an object")),
-            Err(error) => Err(Refusal::bad(format!(
-                "error parsing JSON at line {}, column {}",
-                error.line(),
-                error.column()
-            ))),
+            Ok(mut other) => {
+                wipe(&mut other);
+                Err(Refusal::bad("error parsing JSON: the body is not an object"))
+            }
+            Err(error) => Err(Refusal::bad(format!("error parsing JSON: {error}"))),
         }
     }
 
@@ -221,6 +233,13 @@ mod tests {
         let body = fields(&json!({"batch_input": [{}, {}, {}]}));
         assert_eq!(body.batch(3).unwrap().unwrap().len(), 3);
         assert!(body.batch(2).is_err());
+    }
+
+    #[test]
+    fn fields_are_not_shown_and_stand_once() {
+        let body = fields(&json!({"plaintext": "hunter2", "batch_input": [{"plaintext": "hunter2"}]}));
+        assert!(!format!("{body:?} {:?}", body.batch(1)).contains("hunter2"));
+        assert!(Fields::parse(br#"{"plaintext": "YQ==", "plaintext": "Yg=="}"#).is_err());
     }
 
     #[test]

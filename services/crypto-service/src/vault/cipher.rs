@@ -15,7 +15,7 @@ use patchbay_proto::crypto::v1::{
     CreateKeyRequest, DecryptBatchRequest, DecryptRequest, EncryptBatchRequest, EncryptRequest,
     EncryptResponse, GenerateDataKeyRequest, KeyType, RewrapBatchRequest, RewrapRequest,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// What ciphertexts, signatures and HMACs begin with.
 pub(super) const PREFIX: &str = "vault:v";
@@ -26,8 +26,8 @@ pub(super) async fn encrypt(session: &Session, name: &str, body: &Fields) -> Out
     let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
     let read = batch.read(|item| encryption(name, item));
     let mut done = encrypt_all(session, read.clone()).await?;
-    if !done.is_empty() && done.iter().all(|item| item.as_ref().is_err_and(|refused| refused.is("NOT_FOUND")))
-    {
+    // All items are for one key; some of them may not even have been asked for.
+    if done.iter().any(|item| item.as_ref().is_err_and(|refused| refused.is("NOT_FOUND"))) {
         make_key(session, name, body).await?;
         done = encrypt_all(session, read).await?;
     }
@@ -172,7 +172,7 @@ pub(super) async fn data_key(session: &Session, kind: &str, name: &str, body: &F
     let made = session.wait(session.data().generate_data_key(request)).await?;
     let mut fields = ciphertext(&made.ciphertext).map_err(Refusal::from)?;
     if !wrapped_only {
-        fields.insert("plaintext".to_owned(), json!(to_base64(&made.plaintext)));
+        fields.insert("plaintext".to_owned(), to_base64(&made.plaintext).into());
     }
     Ok(Answer::map(fields))
 }
@@ -180,6 +180,7 @@ pub(super) async fn data_key(session: &Session, kind: &str, name: &str, body: &F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn ciphertexts_have_vaults_text_form() {

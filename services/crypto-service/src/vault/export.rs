@@ -7,6 +7,7 @@ use super::{
     key::{self, Abilities},
     session::Session,
 };
+use crate::error::Error;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use patchbay_proto::crypto::v1::{
@@ -14,10 +15,9 @@ use patchbay_proto::crypto::v1::{
     KeyType, RestoreKeyRequest,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
-use tonic::{Code, Status};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// A part of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub(super) async fn export(session: &Session, part: &str, name: &str, version: O
     // Asked before anything is given out, so that the audit log says nothing that has not happened.
     match session.key_type(part.operation(), name).await {
         Ok(kind) => part.check(kind.into())?,
-        Err(status) if is_for_the_call(&status) => {}
-        Err(status) => return Err(status.into()),
+        Err(error) if is_for_the_call(&error) => {}
+        Err(error) => return Err(session.refuse(error)),
     }
     let version = match version {
         None => 0,
@@ -98,12 +98,16 @@ pub(super) async fn export(session: &Session, part: &str, name: &str, version: O
         Ok((version.version.to_string(), Value::String(text)))
     });
     let texts = texts.collect::<Result<Map<_, _>, Refusal>>()?;
-    Ok(Answer::data(json!({ "name": name, "type": key::word(kind), "keys": texts })))
+    Ok(Answer::map(Map::from_iter([
+        ("name".to_owned(), name.into()),
+        ("type".to_owned(), key::word(kind).into()),
+        ("keys".to_owned(), Value::Object(texts)),
+    ])))
 }
 
 /// What the call refuses by itself, and records: a stranger to the key, or no such key. Anything else ends the request here.
-fn is_for_the_call(status: &Status) -> bool {
-    matches!(status.code(), Code::PermissionDenied | Code::NotFound | Code::InvalidArgument)
+fn is_for_the_call(error: &Error) -> bool {
+    matches!(error, Error::Denied(_) | Error::NotFound(_) | Error::BadRequest { .. })
 }
 
 async fn fetch(
@@ -166,7 +170,7 @@ fn ed25519_seed(pem: &str) -> Option<Zeroizing<[u8; 32]>> {
 }
 
 /// What is given out as a backup: the name too, for a restore that names none.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Backup {
     format: u32,
     name: String,
@@ -182,7 +186,8 @@ pub(super) async fn backup(session: &Session, name: &str) -> Outcome {
     let made = session.wait(session.keys().backup_key(request)).await?;
     let backup = Backup { format: FORMAT, name: name.to_owned(), key: to_base64(&made.backup) };
     let text = serde_json::to_vec(&backup).map_err(|_| Refusal::bad("the backup cannot be written"))?;
-    Ok(Answer::data(json!({ "backup": to_base64(&text) })))
+    let text = Zeroizing::new(text);
+    Ok(Answer::map(Map::from_iter([("backup".to_owned(), to_base64(&text).into())])))
 }
 
 /// Makes a key from a backup, under its own name or another.
@@ -195,7 +200,7 @@ pub(super) async fn restore(session: &Session, name: Option<&str>, body: &Fields
     }
     let material = STANDARD.decode(&backup.key).map_err(|_| unreadable())?;
     let request = session.request(RestoreKeyRequest {
-        name: name.map_or(backup.name, str::to_owned),
+        name: name.unwrap_or(&backup.name).to_owned(),
         backup: Bytes::from(material),
         password: String::new(),
         force: body.flag("force")?,
@@ -221,10 +226,9 @@ mod tests {
 
     #[test]
     fn a_key_that_could_not_be_looked_at_is_not_given_out() {
-        use crate::error::Error;
-        let goes_on = |error: Error| is_for_the_call(&error.into());
-        assert!(goes_on(Error::NotFound("k".into())) && goes_on(Error::Denied("keys:export:k".into())));
-        assert!(!goes_on(Error::Unavailable) && !goes_on(Error::internal("odd")));
+        let denied = Error::Denied("keys:export:k".into());
+        assert!(is_for_the_call(&Error::NotFound("k".into())) && is_for_the_call(&denied));
+        assert!(!is_for_the_call(&Error::Unavailable) && !is_for_the_call(&Error::internal("odd")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Answers and errors in Vault's form.
 
+use super::wipe::wipe;
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -8,12 +9,13 @@ use http::{StatusCode, header};
 use patchbay_auth::TokenError;
 use patchbay_chassis::Ids;
 use patchbay_transcode::Problem;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tonic::Status;
 
-/// What is told when something was done.
-#[derive(Debug, PartialEq, Eq)]
+/// What is told when something was done. It may be a plaintext or a key: it is not shown, and it is wiped.
+#[derive(PartialEq, Eq)]
 pub(super) struct Answer {
     status: StatusCode,
     data: Option<Value>,
@@ -47,14 +49,44 @@ impl Answer {
     }
 
     pub(super) fn into_response(self, ids: &Ids) -> Response {
-        let Some(data) = self.data else { return self.status.into_response() };
-        let warnings = if self.warnings.is_empty() { Value::Null } else { json!(self.warnings) };
-        let frame = json!({
-            "request_id": request_id(ids), "lease_id": "", "renewable": false, "lease_duration": 0,
-            "data": data, "wrap_info": null, "warnings": warnings, "auth": null
-        });
+        let Some(data) = &self.data else { return self.status.into_response() };
+        let frame = Frame {
+            request_id: request_id(ids),
+            lease_id: "",
+            renewable: false,
+            lease_duration: 0,
+            data,
+            wrap_info: (),
+            warnings: Some(&*self.warnings).filter(|warnings| !warnings.is_empty()),
+            auth: (),
+        };
         (self.status, Json(frame)).into_response()
     }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.data.iter_mut().for_each(wipe);
+    }
+}
+
+/// What stands around all data.
+#[derive(Serialize)]
+struct Frame<'a> {
+    request_id: String,
+    lease_id: &'static str,
+    renewable: bool,
+    lease_duration: u32,
+    data: &'a Value,
+    wrap_info: (),
+    warnings: Option<&'a [String]>,
+    auth: (),
 }
 
 /// A UUID of version 4 (RFC 9562).

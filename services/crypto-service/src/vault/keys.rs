@@ -7,6 +7,7 @@ use super::{
     key,
     session::Session,
 };
+use crate::error::Error;
 use patchbay_proto::crypto::v1::{
     CreateKeyRequest, DeleteKeyRequest, GetKeyRequest, Key, ListKeysRequest, RotateKeyRequest,
     SoftDeleteKeyRequest, TrimKeyRequest, UndeleteKeyRequest, UpdateKeyConfigRequest,
@@ -107,9 +108,24 @@ pub(super) async fn rotate(session: &Session, name: &str) -> Outcome {
 pub(super) async fn trim(session: &Session, name: &str, body: &Fields) -> Outcome {
     let oldest = body.number("min_available_version")?;
     let min_available_version = oldest.ok_or_else(|| Refusal::bad("missing min_available_version"))?;
+    check_trim(session, name).await?;
     let request = session.request(TrimKeyRequest { name: name.to_owned(), min_available_version });
     session.wait(session.keys().trim_key(request)).await?;
     Ok(Answer::empty())
+}
+
+/// Vault destroys versions only where it is said which are still in use: both minimums must have been set. Everything else is for
+/// the call to refuse.
+async fn check_trim(session: &Session, name: &str) -> Result<(), Refusal> {
+    let unset = match session.key_header("trim", name).await {
+        Ok(header) if header.min_decryption == 0 => "min_decryption_version",
+        Ok(header) if header.min_encryption == 0 => "min_encryption_version",
+        Ok(_) | Err(Error::Denied(_) | Error::NotFound(_) | Error::BadRequest { .. }) => return Ok(()),
+        Err(error) => return Err(session.refuse(error)),
+    };
+    let problem = format!("cannot be set while {unset} of the key is not: set it with keys/{name}/config");
+    let error = Error::bad("min_available_version", problem);
+    Err(session.refuse_change("key.trim", name, error).await)
 }
 
 /// Removes a key for good.

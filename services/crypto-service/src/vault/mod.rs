@@ -15,22 +15,30 @@ mod session;
 mod signature;
 mod system;
 mod tools;
+mod wipe;
 
 use crate::core::Core;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
     routing,
 };
 use body::Fields;
 use frame::{Answer, Refusal};
-use http::{Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use patchbay_transcode::{Calls, Limits, Problem};
+use percent_encoding::percent_decode_str;
 use session::Session;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
+
+/// Where the engine is.
+const MOUNT: &str = "/v1/transit/";
+
+/// Names the namespace that a client of Vault speaks of.
+const X_VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 
 /// What a handler gives back.
 type Outcome = Result<Answer, Refusal>;
@@ -65,7 +73,7 @@ pub(crate) fn router(core: &Arc<Core>, calls: Calls, limits: Limits) -> Router {
 
 /// Whether a path is one of Vault's, so that errors are in its form.
 pub(crate) fn speaks(path: &str) -> bool {
-    ["/v1/transit/", "/v1/sys/", "/v1/auth/token/"].iter().any(|prefix| path.starts_with(prefix))
+    [MOUNT, "/v1/sys/", "/v1/auth/token/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// An error that was found before a handler was called.
@@ -73,32 +81,35 @@ pub(crate) fn refusal(problem: &Problem) -> Response {
     Refusal::from(problem).into_response()
 }
 
-async fn transit(
-    State(vault): State<Arc<Vault>>,
-    Path(rest): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let answered = vault.answer(&rest, request).await;
+async fn transit(State(vault): State<Arc<Vault>>, request: Request<Body>) -> Response {
+    let answered = vault.answer(request).await;
     answered.map_or_else(IntoResponse::into_response, |answer| answer.into_response(&vault.core.context.ids))
 }
 
 async fn lookup_self(State(vault): State<Arc<Vault>>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
-    let answered = vault.session(&parts).map(|session| system::lookup_self(&session));
+    let answered = vault.session(&parts).and_then(|session| match Verb::of(&parts.method, "") {
+        Verb::Read | Verb::Write => Ok(system::lookup_self(&session)),
+        _ => Err(Refusal::unsupported()),
+    });
     answered.map_or_else(IntoResponse::into_response, |answer| answer.into_response(&vault.core.context.ids))
 }
 
 impl Vault {
-    fn session(&self, parts: &http::request::Parts) -> Result<Session, Refusal> {
-        Session::begin(&self.core, &self.calls, parts, self.limits.call)
+    /// Begins a request. Who it is is asked first: strangers are told nothing, and nothing of theirs is read.
+    fn session(&self, parts: &Parts) -> Result<Session, Refusal> {
+        let session = Session::begin(&self.core, &self.calls, parts, self.limits.call)?;
+        refuse_namespace(&parts.headers)?;
+        Ok(session)
     }
 
-    async fn answer(&self, path: &str, request: Request<Body>) -> Outcome {
+    async fn answer(&self, request: Request<Body>) -> Outcome {
         let (parts, body) = request.into_parts();
-        let verb = Verb::of(&parts.method, parts.uri.query().unwrap_or_default());
         let session = self.session(&parts)?;
+        let verb = Verb::of(&parts.method, parts.uri.query().unwrap_or_default());
+        let segments = segments(parts.uri.path())?;
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
         let body = self.read(body).await?;
-        let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         dispatch(&session, verb, &segments, &body).await
     }
 
@@ -115,6 +126,22 @@ impl Vault {
         })?;
         Fields::parse(&body.to_bytes())
     }
+}
+
+/// There is one namespace. A request for another must not change the keys of this one.
+fn refuse_namespace(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_ours = |value: &HeaderValue| matches!(value.as_bytes(), b"" | b"/" | b"root" | b"root/");
+    if headers.get_all(X_VAULT_NAMESPACE).iter().all(is_ours) {
+        return Ok(());
+    }
+    Err(Refusal::bad("there are no namespaces here: leave `x-vault-namespace` out"))
+}
+
+/// What stands between the slashes after the mount. Decoded only then: an encoded slash is part of a name, which no key may have.
+fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
+    let rest = path.strip_prefix(MOUNT).unwrap_or_default().trim_end_matches('/');
+    let decode = |segment| percent_decode_str(segment).decode_utf8();
+    rest.split('/').map(decode).collect::<Result<_, _>>().map_err(|_| Refusal::bad("the path is not UTF-8"))
 }
 
 impl Verb {
@@ -196,5 +223,28 @@ fn no_such(path: &[&str]) -> Refusal {
             ..,
         ] => Refusal::unsupported(),
         _ => Refusal::no_route(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoded_slash_parts_nothing() {
+        let parted = |path| segments(path).unwrap().into_iter().map(Cow::into_owned).collect::<Vec<_>>();
+        assert_eq!(parted("/v1/transit/keys/a%2Db/rotate/"), ["keys", "a-b", "rotate"]);
+        assert_eq!(parted("/v1/transit/keys/a%2Frotate"), ["keys", "a/rotate"]);
+        assert_eq!(parted("/v1/transit/keys//config"), ["keys", "", "config"]);
+        assert!(segments("/v1/transit/keys/%ff").is_err());
+    }
+
+    #[test]
+    fn there_is_one_namespace() {
+        let asked = |name: &str| {
+            refuse_namespace(&HeaderMap::from_iter([(X_VAULT_NAMESPACE, name.parse().unwrap())]))
+        };
+        assert!(asked("").is_ok() && asked("root").is_ok() && refuse_namespace(&HeaderMap::new()).is_ok());
+        assert!(asked("team-a/").is_err() && asked("root/team-a").is_err());
     }
 }

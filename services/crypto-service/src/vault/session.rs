@@ -1,7 +1,13 @@
 //! One request's way to the calls: who asks, from where, and how long it may take.
 
 use super::frame::Refusal;
-use crate::{caller::Caller, core::Core, keyring::KeyType};
+use crate::{
+    audit::Entry,
+    caller::Caller,
+    core::Core,
+    error::Error,
+    keyring::{Header, KeyName, KeyType},
+};
 use http::{Extensions, HeaderMap, request::Parts};
 use patchbay_auth::Identity;
 use patchbay_proto::crypto::v1::{data_client::DataClient, hash_client::HashClient, keys_client::KeysClient};
@@ -66,10 +72,33 @@ impl Session {
 
     /// Type of a key, to know which of Vault's parameters concern it. Only for those who may do the operation with the key: to
     /// everybody else its answers would tell whether there is one.
-    pub(super) async fn key_type(&self, operation: &str, name: &str) -> Result<KeyType, Status> {
+    pub(super) async fn key_type(&self, operation: &str, name: &str) -> Result<KeyType, Error> {
         self.caller.require_key(operation, name)?;
-        let found = async { Ok(self.core.keyring.get(name).await?.header.key_type) };
-        self.deadline.limit(found).await
+        let found = self.deadline.limit(async { Ok(self.core.keyring.get(name).await) }).await;
+        Ok(found.unwrap_or(Err(Error::Unavailable))?.header.key_type)
+    }
+
+    /// What stands in the store of a key now, for those who may do the operation with it.
+    pub(super) async fn key_header(&self, operation: &str, name: &str) -> Result<Header, Error> {
+        self.caller.require_key(operation, name)?;
+        let name = KeyName::parse("name", name)?;
+        let found = self.deadline.limit(async { Ok(self.core.keyring.describe(&name).await) }).await;
+        found.unwrap_or(Err(Error::Unavailable)).map(|(header, _)| header)
+    }
+
+    /// Refuses what no call refuses, and counts it like one.
+    pub(super) fn refuse(&self, error: Error) -> Refusal {
+        self.core.metrics.item_refused(&error);
+        Status::from(error).into()
+    }
+
+    /// As [`Self::refuse`], and records it. That it could not be recorded does not hide it.
+    pub(super) async fn refuse_change(&self, operation: &'static str, name: &str, error: Error) -> Refusal {
+        let entry = Entry::of(&self.caller, operation, name).refused(&error);
+        if let Err(unrecorded) = self.core.store.record(entry).await {
+            tracing::warn!(operation, %unrecorded, "a refusal could not be recorded");
+        }
+        self.refuse(error)
     }
 
     /// Items that a batch may have.

@@ -71,7 +71,8 @@ impl How {
         in_path: Option<&str>,
         body: &Fields,
     ) -> Result<Self, Refusal> {
-        Self::for_type(session.key_type(operation, name).await?, in_path, body)
+        let kind = session.key_type(operation, name).await.map_err(|error| session.refuse(error))?;
+        Self::for_type(kind, in_path, body)
     }
 
     fn for_type(kind: KeyType, in_path: Option<&str>, body: &Fields) -> Result<Self, Refusal> {
