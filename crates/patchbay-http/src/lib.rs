@@ -24,6 +24,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_util::task::TaskTracker;
 
 /// Streams that one HTTP/2 connection may have open at once.
 const MAX_STREAMS: u32 = 256;
@@ -60,6 +61,8 @@ pub struct Server {
     pub limits: Limits,
     /// How many are open; those that were taken over are not counted.
     pub open: Gauge,
+    /// Has ended once no connection is left after `soft`; closed and waited for by whoever drains.
+    pub serving: TaskTracker,
     /// The process.
     pub context: Context,
 }
@@ -74,6 +77,7 @@ impl Server {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let soft = self.context.shutdown.soft();
+        let _accepting = self.serving.token();
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let builder = builder(self.limits.patience);
         loop {
@@ -111,7 +115,8 @@ impl Server {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let (soft, hard) = (self.context.shutdown.soft(), self.context.shutdown.hard());
-        let (raised, patience) = (Raised::new(&self.open), self.limits.patience);
+        let held = (Raised::new(&self.open), self.serving.token());
+        let patience = self.limits.patience;
         async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "could not set TCP_NODELAY");
@@ -145,7 +150,7 @@ impl Server {
                 Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
                 None => tracing::debug!(%peer, "a connection was cut"),
             }
-            drop(raised);
+            drop(held);
         }
     }
 }

@@ -19,6 +19,7 @@ use patchbay_proto::console::v1::overview_server::OverviewServer;
 use proxy::Proxy;
 use server::App;
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 /// The service.
 pub struct Console;
@@ -44,8 +45,14 @@ impl Service for Console {
             connections: config.limits.connections,
             patience: config.limits.head_timeout.duration(),
         };
-        let open = metrics.connections.clone();
-        let server = patchbay_http::Server { listener, limits, open, context: context.clone() };
+        let (open, serving) = (metrics.connections.clone(), TaskTracker::new());
+        let server = patchbay_http::Server {
+            listener,
+            limits,
+            open,
+            serving: serving.clone(),
+            context: context.clone(),
+        };
         let answer = move |request| {
             let app = Arc::clone(&app);
             async move { app.answer(request).await }
@@ -58,7 +65,7 @@ impl Service for Console {
                 url: format!("http://{}", listen::reachable(address)),
             }],
             grpc: Some(grpc(&context)),
-            drain: Some(drain(proxy)),
+            drain: Some(drain(proxy, serving)),
             figures: Some(Arc::new(move || metrics.figures())),
             on_reaped: None,
         })
@@ -75,7 +82,16 @@ fn grpc(context: &Context) -> GrpcServices {
 }
 
 /// Tunnelled connections end by themselves when the gateway behind them drains too; what is left after the spread
-/// is cut, and its clients come back elsewhere.
-fn drain(proxy: Proxy) -> DrainHook {
-    Box::new(move |plan| Box::pin(async move { proxy.close_tunnels(plan.spread).await }))
+/// is cut, and its clients come back elsewhere. Requests under way have as long, because some never end: calls that watch.
+fn drain(proxy: Proxy, serving: TaskTracker) -> DrainHook {
+    Box::new(move |plan| {
+        Box::pin(async move {
+            serving.close();
+            let requests = tokio::time::timeout(plan.spread, serving.wait());
+            let ((), finished) = tokio::join!(proxy.close_tunnels(plan.spread), requests);
+            if finished.is_err() {
+                tracing::info!(connections = serving.len(), "cutting what is left of the connections");
+            }
+        })
+    })
 }

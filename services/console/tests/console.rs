@@ -13,8 +13,11 @@ use patchbay_chassis::{Mode, Options, Process, Suite, config::Layer};
 use patchbay_proto::console::v1::{ListNodesRequest, NodeState, overview_client::OverviewClient};
 use patchbay_testkit::{keys::Keys, ports::free_address};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, sync::mpsc};
-use tokio::net::TcpListener;
+use std::{net::SocketAddr, sync::mpsc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tungstenite::{
     accept_hdr_async, connect_async,
     tungstenite::{
@@ -223,6 +226,35 @@ async fn a_trusted_proxy_is_believed() -> Result<()> {
     let request = world.request(Method::GET, "/chat/").header("x-forwarded-for", "203.0.113.9");
     let seen = world.send(request, Body::empty()).await?.json()?;
     assert_eq!(seen["headers"]["x-forwarded-for"], "203.0.113.9, 127.0.0.1");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_known_through_an_ipv6_socket() -> Result<()> {
+    let chat = mirror().await?;
+    let mut world = World::start_with(|flags| {
+        let flags = flags.set("upstreams.chat", format!("http://{chat}"));
+        flags.set("http.listen", "[::]:0").set("http.trusted_proxies", vec!["127.0.0.0/8"])
+    })
+    .await?;
+    world.address = ([127, 0, 0, 1], world.address.port()).into();
+    let request = world.request(Method::GET, "/chat/").header("x-forwarded-for", "203.0.113.9");
+    let seen = world.send(request, Body::empty()).await?.json()?;
+    assert_eq!(seen["headers"]["x-forwarded-for"], "203.0.113.9, 127.0.0.1");
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_closed() -> Result<()> {
+    let world = World::start_with(|flags| flags.set("limits.head_timeout", "1s")).await?;
+    for beginning in ["", "PRI * HT", "GET / HT"] {
+        let mut stream = TcpStream::connect(world.address).await?;
+        stream.write_all(beginning.as_bytes()).await?;
+        let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
+        assert!(!matches!(closed, Err(_) | Ok(Ok(1..))), "{beginning:?}: {closed:?}");
+    }
     world.process.stop().await;
     Ok(())
 }

@@ -46,7 +46,7 @@ impl Service for CryptoService {
         let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
         let core = Core::open(config, context).await?;
         let routes = grpc::routes(&core);
-        rest::serve(&core, socket, &routes)?;
+        let drain = rest::serve(&core, socket, &routes)?;
         let mut listeners =
             vec![Listening { name: "http", address, url: format!("http://{}", listen::reachable(address)) }];
         let setup = accounts::setup_link(&core)
@@ -61,7 +61,7 @@ impl Service for CryptoService {
                 methods: grpc::methods(),
                 descriptors: patchbay_proto::DESCRIPTOR_SET,
             }),
-            drain: None,
+            drain: Some(drain),
             figures: Some({
                 let core = Arc::clone(&core);
                 Arc::new(move || metrics::figures(&core))

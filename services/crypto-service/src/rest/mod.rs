@@ -17,18 +17,19 @@ use frame::Frame;
 use hyper::body::Incoming;
 use metrics::RestMetrics;
 use patchbay_auth::{GrpcAuthLayer, Identity};
-use patchbay_chassis::StartError;
+use patchbay_chassis::{DrainHook, StartError};
 use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
 /// Time for a call, when the caller asks for no less; the same as gRPC's.
 const CALL: Duration = Duration::from_secs(30);
 
-/// Serves REST until the process stops.
-pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Result<(), StartError> {
+/// Serves REST until the process stops. The hook waits for the requests that are under way then.
+pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Result<DrainHook, StartError> {
     let metrics = RestMetrics::register(&core.context.metrics);
     let open = metrics.connections.clone();
     let router = router(core, grpc, metrics)
@@ -37,13 +38,25 @@ pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Res
         connections: core.config.limits.connections,
         patience: core.config.limits.request_timeout.duration(),
     };
-    let server = patchbay_http::Server { listener: socket, limits, open, context: core.context.clone() };
+    let serving = TaskTracker::new();
+    let server = patchbay_http::Server {
+        listener: socket,
+        limits,
+        open,
+        serving: serving.clone(),
+        context: core.context.clone(),
+    };
     let answer = move |request: http::Request<Incoming>| {
         let answering = router.clone().oneshot(request.map(Body::new));
         async move { answering.await.into_response() }
     };
     core.context.tasks.spawn_critical("http", server.run(answer));
-    Ok(())
+    Ok(Box::new(move |_| {
+        Box::pin(async move {
+            serving.close();
+            serving.wait().await;
+        })
+    }))
 }
 
 fn router(core: &Arc<Core>, grpc: &Routes, metrics: RestMetrics) -> Result<Router, DoorError> {
