@@ -63,9 +63,10 @@ pub(crate) async fn create(
     account.display_name = request.display_name;
     account.avatar = request.avatar;
     require_held(caller, &account.scopes)?;
-    if !request.password.is_empty() {
-        password::check(core, &name, &request.password)?;
-        account.password = Some(password::hash(core, &request.password).await?);
+    let password = zeroize::Zeroizing::new(request.password);
+    if !password.is_empty() {
+        password::check(core, &name, &password)?;
+        account.password = Some(password::hash(core, &password).await?);
     }
     rows::retrying(|| try_create(core, caller, &account)).await?;
     one(core, account).await

@@ -10,6 +10,7 @@ use crate::{
 use patchbay_proto::crypto::v1::{self as pb, accounts_server::AccountsServer};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 /// Makes the server.
 pub(super) fn server(core: Arc<Core>) -> AccountsServer<Accounts> {
@@ -78,9 +79,9 @@ impl pb::accounts_server::Accounts for Accounts {
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
         let entry = Entry::of(&caller, "account.set_password", &request.name);
-        let done = password::set(core, &caller, &request.name, &request.password)
-            .await
-            .map(|()| pb::SetPasswordResponse {});
+        let password = Zeroizing::new(request.password);
+        let done =
+            password::set(core, &caller, &request.name, &password).await.map(|()| pb::SetPasswordResponse {});
         answer(core, entry, done).await
     }
 
@@ -90,9 +91,9 @@ impl pb::accounts_server::Accounts for Accounts {
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
         let (core, caller, request) = (&self.core, Caller::of(&request)?, request.into_inner());
         let entry = Entry::of(&caller, "account.change_password", caller.subject());
-        let done = password::change(core, &caller, &request.current_password, &request.new_password)
-            .await
-            .map(|()| pb::ChangePasswordResponse {});
+        let [current, new] = [request.current_password, request.new_password].map(Zeroizing::new);
+        let done =
+            password::change(core, &caller, &current, &new).await.map(|()| pb::ChangePasswordResponse {});
         answer(core, entry, done).await
     }
 

@@ -15,6 +15,7 @@ use patchbay_proto::crypto::v1::{self as pb, admin_server::AdminServer};
 use std::sync::Arc;
 use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status, Streaming};
+use zeroize::Zeroizing;
 
 /// Records of a page where the caller does not say how many, and at most.
 const PAGE: usize = 100;
@@ -97,8 +98,9 @@ impl pb::admin_server::Admin for Admin {
     async fn backup(&self, request: Request<pb::BackupRequest>) -> Result<Response<Chunks>, Status> {
         let (core, caller) = (&self.core, Caller::of(&request)?);
         let entry = Entry::of(&caller, "store.backup", "store");
+        let password = Zeroizing::new(request.into_inner().password);
         let made = match caller.require("crypto", "backup", "store") {
-            Ok(()) => backup::make(core, &request.into_inner().password, entry.clone()).await,
+            Ok(()) => backup::make(core, &password, entry.clone()).await,
             Err(error) => Err(error),
         };
         answer(core, entry, made.map(pieces)).await
@@ -170,11 +172,11 @@ async fn interrupted(core: &Core, entry: Entry, status: Status) -> Status {
     status
 }
 
-async fn collect(mut pieces: Streaming<pb::RestoreRequest>) -> Result<(String, Vec<u8>), Failure> {
-    let (mut password, mut bytes) = (String::new(), Vec::new());
+async fn collect(mut pieces: Streaming<pb::RestoreRequest>) -> Result<(Zeroizing<String>, Vec<u8>), Failure> {
+    let (mut password, mut bytes) = (Zeroizing::new(String::new()), Vec::new());
     while let Some(piece) = next(&mut pieces).await? {
         if bytes.is_empty() && password.is_empty() {
-            password = piece.password;
+            password = Zeroizing::new(piece.password);
         }
         if bytes.len() + piece.chunk.len() > backup::MAX_SIZE {
             return Err(Error::TooLarge { what: "the backup", limit: backup::MAX_SIZE as u64 }.into());

@@ -9,6 +9,7 @@ use crate::{
 };
 use patchbay_proto::crypto::v1::{Session, SignInRequest};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Begins a session.
 pub(crate) async fn sign_in(
@@ -21,7 +22,9 @@ pub(crate) async fn sign_in(
     if let Some(name) = &name {
         core.accounts.attempts.admit(Attempt::Name(name.as_str())).await?;
     }
-    let done = try_sign_in(core, client, name.as_ref(), &request).await;
+    let SignInRequest { password, device, .. } = request;
+    let password = Zeroizing::new(password);
+    let done = try_sign_in(core, client, name.as_ref(), &password, &device).await;
     match &done {
         Ok(_) => {
             core.metrics.sign_ins.inc();
@@ -44,10 +47,11 @@ async fn try_sign_in(
     core: &Arc<Core>,
     client: &str,
     name: Option<&Name>,
-    request: &SignInRequest,
+    password: &str,
+    device: &str,
 ) -> Result<Session, Error> {
-    let account = password::verify(core, name, &request.password).await?;
+    let account = password::verify(core, name, password).await?;
     let who = account.name.as_str();
     let entry = Entry::by(who, "account.sign_in", who).detail(format!("from {client}"));
-    sessions::begin(core, &account, &request.device, Vec::new(), entry).await
+    sessions::begin(core, &account, device, Vec::new(), entry).await
 }
