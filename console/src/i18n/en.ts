@@ -71,6 +71,11 @@ export const en = {
   'figure.tunnels': 'WebSockets passed on',
   'figure.upstream_failures': 'Upstream failures',
   'figure.requests': 'Requests',
+  'figure.operations': 'Uses of keys',
+  'figure.sign_ins': 'Sign-ins',
+  'figure.failed_sign_ins': 'Failed sign-ins',
+  'figure.cached_keys': 'Keys in memory',
+  'figure.queued_jobs': 'Computations that wait',
 
   'settings.title': 'Settings',
   'settings.signIn': 'With a token',

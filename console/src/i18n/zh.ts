@@ -70,6 +70,11 @@ export const zh: Record<Key, string> = {
   'figure.tunnels': '转发的 WebSocket',
   'figure.upstream_failures': '上游失败',
   'figure.requests': '请求',
+  'figure.operations': '密钥使用',
+  'figure.sign_ins': '登录',
+  'figure.failed_sign_ins': '登录失败',
+  'figure.cached_keys': '内存中的密钥',
+  'figure.queued_jobs': '等待中的计算',
 
   'settings.title': '设置',
   'settings.signIn': '使用令牌',
