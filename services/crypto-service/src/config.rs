@@ -265,6 +265,9 @@ impl ServiceConfig for CryptoConfig {
         if self.limits.batch == 0 || self.limits.connections == 0 || self.pool.queue == 0 {
             problems.add("limits.batch", "limits.connections and pool.queue must be at least 1");
         }
+        if self.limits.request_timeout.duration().is_zero() {
+            problems.add("limits.request_timeout", "must be longer than nothing");
+        }
         if self.limits.body < self.limits.message {
             problems.add("limits.body", "must not be less than limits.message");
         }
