@@ -21,6 +21,7 @@ use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
 const KEY: &str = "cached";
@@ -157,17 +158,19 @@ async fn a_redis_that_stands_still_stops_no_use_of_cached_keys_until_they_are_st
 
 /// The store does not answer, and keys are in memory.
 async fn while_cached(world: &mut World, token: &str, paused: Instant) -> Result<()> {
-    let refusing = tokio::spawn(refused(world.keys.clone(), world.accounts.clone()));
-    let mut used = 0;
-    while !refusing.is_finished() || paused.elapsed() < STALE_AFTER / 2 {
+    let mut refusing = JoinSet::new();
+    refusing.spawn(refused(world.keys.clone(), world.accounts.clone()));
+    let (mut used, mut are_refused) = (0, None);
+    while are_refused.is_none() || paused.elapsed() < STALE_AFTER / 2 {
         world.encrypt().await.context("a cached key is used")?;
         let ciphertext = world.ciphertexts.last().context("none")?;
         ensure!(world.decrypt(ciphertext).await? == "the same");
         ensure!(world.verify(token).await?, "tokens are verified");
         used += 1;
+        are_refused = are_refused.or_else(|| refusing.try_join_next());
     }
     report(&format!("{used} encryptions, decryptions and verifications while Redis stood still"));
-    refusing.await?
+    are_refused.context("they have ended")??
 }
 
 /// Changes are refused, at the same time.
@@ -199,7 +202,7 @@ async fn until_stale(world: &mut World, token: &str, paused: Instant) -> Result<
     measured("keys in memory", "stale", began, STALE_AFTER);
     report(&format!(
         "the first such use was refused after {:.1} s",
-        (paused.elapsed() - began).as_secs_f64()
+        paused.elapsed().saturating_sub(began).as_secs_f64()
     ));
     let ciphertext = world.ciphertexts.first().context("none")?;
     let refused = world.decrypt(ciphertext).await.map(drop);
