@@ -38,7 +38,7 @@ impl Canaries {
 
     pub(crate) fn refused<T: Debug>(&mut self, answer: Result<Response<T>, Status>) {
         let status = answer.expect_err("it is wrong, and must be refused");
-        self.refusals.push_str(&format!("{status:?}\n"));
+        self.refusals.extend([format!("{status:?}"), "\n".to_owned()]);
     }
 }
 

@@ -143,7 +143,9 @@ pub(crate) async fn copies(client: &Client, canaries: &mut Canaries) -> Result<(
     }
     canaries.refused(admin.restore(stream::iter(copy.clone())).await);
     let wrong = canaries.make("wrong copy password");
-    copy.iter_mut().for_each(|piece| piece.password.clone_from(&wrong));
+    for piece in &mut copy {
+        piece.password.clone_from(&wrong);
+    }
     canaries.refused(admin.restore(stream::iter(copy)).await);
     Ok(())
 }
