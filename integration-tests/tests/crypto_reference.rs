@@ -45,8 +45,7 @@ fn the_interface_says_what_the_service_asks() -> TestResult {
 
 fn check(method: &Method, call: &Call) -> Result<()> {
     let fits = match (method.requirement, &call.who) {
-        (Requirement::Open, Who::Anybody) => true,
-        (Requirement::AnyToken, Who::AnyToken) => true,
+        (Requirement::Open, Who::Anybody) | (Requirement::AnyToken, Who::AnyToken) => true,
         // The method itself looks whose it is.
         (Requirement::AnyToken, Who::Scope(text)) => {
             text.contains("own need") || text.contains("oneself none") || text.contains("own none")

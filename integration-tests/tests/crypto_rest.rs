@@ -15,7 +15,10 @@ use patchbay_proto::crypto::v1::{
 };
 use patchbay_testkit::{keys::Keys, wait::wait_until};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -92,15 +95,15 @@ async fn exchange(
     let (mut reader, mut writer) = stream.into_split();
     let mut head = format!("{verb} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n")?;
     }
-    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    write!(head, "content-length: {}\r\n\r\n", body.len())?;
     let head = head.into_bytes();
     // A server may answer before it has read everything, so both go on at once. The sending half stays open until the answer is
     // there: one that is closed looks like a client that has gone.
     let sending = async {
         drop(writer.write_all(&head).await);
-        drop(writer.write_all(&body).await);
+        drop(writer.write_all(body).await);
         std::future::pending().await
     };
     let mut bytes = Vec::new();
@@ -379,7 +382,7 @@ async fn a_body_of_any_size_is_hashed_as_it_comes() -> TestResult {
     let told = answer.json();
     // printf 'a%.0s' {1..20971520} | sha256sum
     let expected = patchbay_crypto::digest::Algorithm::Sha256.digest(&body);
-    let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = hex::encode(expected);
     assert_eq!((&told["digests"][0]["hex"], &told["size"]), (&json!(expected), &json!("20971520")));
     assert_eq!(told["digests"][1]["hex"].as_str().map(str::len), Some(128));
     let refused = send(&world.replica, "POST", "/v1/digest/stream?algorithm=md5", &headers, b"abc").await?;

@@ -37,10 +37,7 @@ const RECORDED_NAME: usize = 128;
 
 /// Makes the server.
 pub(super) fn server(core: &Arc<Core>) -> keys_server::KeysServer<Keys> {
-    keys_server::KeysServer::new(Keys {
-        keyring: core.keyring.clone(),
-        store: Arc::clone(&core.store),
-    })
+    keys_server::KeysServer::new(Keys { keyring: core.keyring.clone(), store: Arc::clone(&core.store) })
 }
 
 /// The service.
