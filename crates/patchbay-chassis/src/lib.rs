@@ -28,7 +28,7 @@ pub use cli::main;
 pub use clock::{Clock, Ids};
 pub use config::{ByteSize, Problems, ServiceConfig, Span};
 pub use error::{ErrorCode, ServiceError};
-pub use grpc::adopt;
+pub use grpc::{adopt, grpc_timeout};
 pub use metrics::Metrics;
 pub use nodes::{NodeInfo, NodeState};
 pub use patchbay_auth::MethodScopes;

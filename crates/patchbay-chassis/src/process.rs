@@ -213,16 +213,7 @@ impl Process {
         process.stop.process_component();
         let tasks = Tasks::new(name, last.tracker, last.token.clone(), failed);
         let component = readiness.component("backplane");
-        let stop = last.token.clone();
-        let health = backplane.health();
-        tasks.spawn("backplane-health", async move {
-            stop.run_until_cancelled(report_backplane(health, component)).await;
-        });
-        let following = patchbay_auth::follow(Arc::clone(&auth), backplane).await;
-        let stop = last.token.clone();
-        tasks.spawn("identity", async move {
-            stop.run_until_cancelled(following).await;
-        });
+        watch_backplane(&backplane, component, &auth, &tasks, &last.token).await;
         process.listens(name, "ops", "http", &listener)?;
         let ops = Ops { name, services, readiness, metrics, auth, log, configuration: shown };
         tasks.spawn_critical("ops", ops::serve(listener, ops, last.token));
@@ -341,6 +332,26 @@ fn make_folder(folder: Option<&PathBuf>) -> Result<(), StartError> {
     let Some(folder) = folder else { return Ok(()) };
     let made = std::fs::create_dir_all(folder);
     made.map_err(|error| StartError::failed(format!("make the data folder {}", folder.display()), error))
+}
+
+/// Spawns what follows the backplane: whether it answers, and what it tells of keys and revocations.
+async fn watch_backplane(
+    backplane: &SharedBackplane,
+    component: Component,
+    auth: &Arc<Authenticator>,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) {
+    let reporting = report_backplane(backplane.health(), component);
+    let until = stop.clone();
+    tasks.spawn("backplane-health", async move {
+        until.run_until_cancelled(reporting).await;
+    });
+    let following = patchbay_auth::follow(Arc::clone(auth), Arc::clone(backplane)).await;
+    let until = stop.clone();
+    tasks.spawn("identity", async move {
+        until.run_until_cancelled(following).await;
+    });
 }
 
 /// Tells readiness when the backplane is away: degraded, because a pause of Redis must not take every replica out.

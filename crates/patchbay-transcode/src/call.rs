@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use http::{HeaderMap, HeaderName, Request, Response, header, uri::PathAndQuery};
+use patchbay_chassis::grpc_timeout;
 use std::{convert::Infallible, time::Duration};
 use tonic::{
     Status,
@@ -47,30 +48,15 @@ pub fn headers_to_pass(headers: &HeaderMap) -> HeaderMap {
 pub struct Deadline(Duration);
 
 impl Deadline {
-    /// What `grpc-timeout` asks for (up to eight digits and a unit), and never more than `most`.
+    /// What `grpc-timeout` asks for, and never more than `most`.
     pub fn of(headers: &HeaderMap, most: Duration) -> Self {
-        let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
-        Self(asked.map_or(most, |asked| asked.min(most)))
+        Self(grpc_timeout(headers).map_or(most, |asked| asked.min(most)))
     }
 
     /// Waits for a call; one that takes longer is dropped.
     pub async fn limit<T>(self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         let late = |_| Err(Status::deadline_exceeded("the call took too long"));
         tokio::time::timeout(self.0, call).await.unwrap_or_else(late)
-    }
-}
-
-fn parse(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
     }
 }
 

@@ -106,22 +106,25 @@ fn span(request: &Request<Body>) -> Span {
     span
 }
 
-/// The caller's `grpc-timeout` where it is shorter than ours: up to eight digits and a unit.
+/// The caller's time where it is shorter than ours.
 fn deadline(headers: &HeaderMap, longest: Duration) -> Duration {
-    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(|text| {
-        let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
-        match unit {
-            "H" => Some(Duration::from_secs(count * 3600)),
-            "M" => Some(Duration::from_secs(count * 60)),
-            "S" => Some(Duration::from_secs(count)),
-            "m" => Some(Duration::from_millis(count)),
-            "u" => Some(Duration::from_micros(count)),
-            "n" => Some(Duration::from_nanos(count)),
-            _ => None,
-        }
-    });
-    asked.map_or(longest, |asked| asked.min(longest))
+    grpc_timeout(headers).map_or(longest, |asked| asked.min(longest))
+}
+
+/// The time that a caller gives: `grpc-timeout`, up to eight digits and a unit. What cannot be read is as if it were not there.
+pub fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send), domain: &str) -> Status {

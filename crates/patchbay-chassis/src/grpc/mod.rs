@@ -5,6 +5,7 @@
 mod call;
 mod trace;
 
+pub use call::grpc_timeout;
 pub use trace::adopt;
 pub(crate) use trace::inject;
 
