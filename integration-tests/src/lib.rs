@@ -7,5 +7,6 @@ pub mod fleet;
 pub mod gateway;
 pub mod replay;
 pub mod report;
+pub mod vectors;
 pub mod verdict;
 pub mod world;

@@ -6,29 +6,21 @@ use crate::{
     table::{File, Outcome, Table},
     vectors::Folder,
 };
-use anyhow::{Context, Result, ensure};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use anyhow::{Context, Result};
 use integration_tests::{
     crypto::{Client, Installation},
     gateway::Settings,
+    vectors::{Keys, Material, all, digest_algorithm, is_refusal, key_type},
 };
-use patchbay_crypto::{aead::Algorithm, digest::Algorithm as Digest};
 use patchbay_proto::crypto::v1::{
-    DecryptBatchRequest, DecryptRequest, DigestAlgorithm, DigestBatchRequest, DigestRequest,
-    HmacBatchRequest, HmacRequest, ImportKeyRequest, ItemError, KeyType, SignatureScheme, VerifyBatchRequest,
-    VerifyHmacBatchRequest, VerifyHmacRequest, VerifyRequest, data_client::DataClient, decrypt_result,
-    digest_result, hash_client::HashClient, hmac_result, keys_client::KeysClient, verify_hmac_result,
-    verify_result,
+    DecryptBatchRequest, DecryptRequest, DigestBatchRequest, DigestRequest, HmacBatchRequest, HmacRequest,
+    ItemError, KeyType, SignatureScheme, VerifyBatchRequest, VerifyHmacBatchRequest, VerifyHmacRequest,
+    VerifyRequest, data_client::DataClient, decrypt_result, digest_result, hash_client::HashClient,
+    hmac_result, verify_hmac_result, verify_result,
 };
-use std::collections::BTreeMap;
-use tonic::{Code, Status};
 
-/// Imports at one time.
-const IMPORTS: usize = 32;
 /// Items of a batch; the longest messages have 25 KiB, and a request has 4 MiB at most.
 const BATCH: usize = 150;
-/// Reasons that are `INVALID_ARGUMENT` where they are the answer to a whole call.
-const INVALID_ARGUMENT: [&str; 5] = ["BAD_REQUEST", "DECRYPTION_FAILED", "KEY_TYPE", "TOO_LARGE", "WEAK_KEY"];
 /// What stands for a hash function that has no number.
 const UNKNOWN: i32 = 99;
 /// What a ciphertext begins with: its form, and the version of its key.
@@ -39,7 +31,7 @@ pub(crate) async fn run(folder: &Folder) -> Result<Table> {
     let place = tempfile::tempdir()?;
     let installation = Installation::create(place.path(), Settings::default())?;
     let replica = installation.start("crypto-service").await?;
-    let mut api = Api { client: replica.client(&installation.admin()?)?, keys: BTreeMap::new() };
+    let mut api = Api { keys: Keys::new(replica.client(&installation.admin()?)?) };
     let mut table = Table::default();
     for file in cases::digest_files(folder)? {
         table.judge(&file, &api.digest(&file).await?);
@@ -72,9 +64,6 @@ fn thin(file: &mut File<Sealed>) {
     file.at_least = 25 * SAME_LENGTHS + 500 * PUT;
 }
 
-/// What is imported: a type and its material.
-type Material = (KeyType, Vec<u8>);
-
 /// Tells whether a plaintext is right.
 type IsRight<'a> = Box<dyn Fn(&[u8]) -> bool + Send + 'a>;
 
@@ -87,13 +76,8 @@ struct Decryption<'a> {
 }
 
 fn gcm(case: &Sealed) -> Decryption<'_> {
-    let key_type = match case.algorithm {
-        Algorithm::Aes128Gcm => KeyType::Aes128Gcm96,
-        Algorithm::Aes192Gcm => KeyType::Aes192Gcm96,
-        _ => KeyType::Aes256Gcm96,
-    };
     Decryption {
-        key: (key_type, case.key.clone()),
+        key: (key_type(case.algorithm), case.key.clone()),
         aad: &case.aad,
         body: &case.message,
         is_right: Box::new(|found| found == case.plaintext),
@@ -120,65 +104,21 @@ fn ecdsa(case: &Signed) -> Material {
 }
 
 fn number(digest: Hash) -> i32 {
-    let Ok(digest) = digest else { return UNKNOWN };
-    let number = match digest {
-        Digest::Md5 => DigestAlgorithm::Md5,
-        Digest::Sha1 => DigestAlgorithm::Sha1,
-        Digest::Sha224 => DigestAlgorithm::Sha2224,
-        Digest::Sha256 => DigestAlgorithm::Sha2256,
-        Digest::Sha384 => DigestAlgorithm::Sha2384,
-        Digest::Sha512 => DigestAlgorithm::Sha2512,
-        Digest::Sha3_224 => DigestAlgorithm::Sha3224,
-        Digest::Sha3_256 => DigestAlgorithm::Sha3256,
-        Digest::Sha3_384 => DigestAlgorithm::Sha3384,
-        Digest::Sha3_512 => DigestAlgorithm::Sha3512,
-        Digest::Blake2b512 => DigestAlgorithm::Blake2b512,
-        Digest::Blake2s256 => DigestAlgorithm::Blake2s256,
-    };
-    number.into()
+    digest.map_or(UNKNOWN, |digest| digest_algorithm(digest).into())
 }
 
-/// The service, and the names of the keys that it has taken; `None` is one that it has refused.
+/// The service.
 struct Api {
-    client: Client,
-    keys: BTreeMap<(i32, Vec<u8>), Option<String>>,
+    keys: Keys,
 }
-
-/// A case whose key was taken: where it is in its file, it itself, and the name of its key.
-type Put<'a, T> = (usize, &'a T, String);
 
 impl Api {
-    /// Imports every key that is not there yet.
-    async fn import(&mut self, keys: impl Iterator<Item = Material>) -> Result<()> {
-        let mut missing: Vec<Material> = keys.filter(|key| !self.keys.contains_key(&id(key))).collect();
-        missing.sort_by_key(id);
-        missing.dedup();
-        let first = self.keys.len();
-        let imports = missing.into_iter().enumerate().map(|(number, key)| {
-            let (client, name) = (self.client.clone(), format!("vector-{}", first + number));
-            async move {
-                let taken = import(client, &name, &key).await?;
-                anyhow::Ok((id(&key), taken.then_some(name)))
-            }
-        });
-        let imported: Vec<_> = stream::iter(imports).buffer_unordered(IMPORTS).try_collect().await?;
-        self.keys.extend(imported);
-        Ok(())
-    }
-
-    /// Imports the keys of cases, and leaves out the cases whose key was refused: they are refused.
-    async fn put<'a, T>(&mut self, cases: &'a [T], key: impl Fn(&T) -> Material) -> Result<Vec<Put<'a, T>>> {
-        self.import(cases.iter().map(&key)).await?;
-        let name = |case: &T| self.keys.get(&id(&key(case))).cloned().flatten();
-        Ok(cases.iter().enumerate().filter_map(|(at, case)| Some((at, case, name(case)?))).collect())
-    }
-
     fn data(&self) -> DataClient<Client> {
-        DataClient::new(self.client.clone())
+        DataClient::new(self.keys.client())
     }
 
     async fn digest(&mut self, file: &File<Hashed>) -> Result<Vec<Outcome>> {
-        let (mut outcomes, mut hash) = (Vec::new(), HashClient::new(self.client.clone()));
+        let (mut outcomes, mut hash) = (Vec::new(), HashClient::new(self.keys.client()));
         for batch in file.cases.chunks(BATCH) {
             let items = batch.iter().map(|case| DigestRequest {
                 algorithm: number(case.input.digest),
@@ -203,7 +143,7 @@ impl Api {
     async fn hmac(&mut self, file: &File<Mac>) -> Result<Vec<Outcome>> {
         let cases: Vec<_> = file.cases.iter().map(|case| &case.input).collect();
         let mut outcomes = vec![Outcome::Refused; cases.len()];
-        let put = self.put(&cases, |case| (KeyType::Hmac, case.key.clone())).await?;
+        let put = self.keys.put(&cases, |case| (KeyType::Hmac, case.key.clone())).await?;
         let items = put.iter().map(|(_, case, name)| HmacRequest {
             key: name.clone(),
             message: case.message.clone().into(),
@@ -243,7 +183,7 @@ impl Api {
     ) -> Result<Vec<Outcome>> {
         let cases: Vec<_> = file.cases.iter().map(|case| of(&case.input)).collect();
         let mut outcomes = vec![Outcome::Refused; cases.len()];
-        let put = self.put(&cases, |case| case.key.clone()).await?;
+        let put = self.keys.put(&cases, |case| case.key.clone()).await?;
         for batch in put.chunks(BATCH) {
             let items = batch.iter().map(|(_, case, name)| DecryptRequest {
                 key: name.clone(),
@@ -265,7 +205,7 @@ impl Api {
     async fn verify(&mut self, file: &File<Signed>) -> Result<Vec<Outcome>> {
         let cases: Vec<_> = file.cases.iter().map(|case| &case.input).collect();
         let mut outcomes = vec![Outcome::Refused; cases.len()];
-        let put = self.put(&cases, |case| ecdsa(case)).await?;
+        let put = self.keys.put(&cases, |case| ecdsa(case)).await?;
         for batch in put.chunks(BATCH) {
             let items = batch.iter().map(|(_, case, name)| VerifyRequest {
                 key: name.clone(),
@@ -288,40 +228,10 @@ impl Api {
     }
 }
 
-fn id((key_type, material): &Material) -> (i32, Vec<u8>) {
-    ((*key_type).into(), material.clone())
-}
-
-/// Tells whether a key was taken; a refusal is `INVALID_ARGUMENT`.
-async fn import(client: Client, name: &str, (key_type, material): &Material) -> Result<bool> {
-    let request = ImportKeyRequest {
-        name: name.to_owned(),
-        r#type: (*key_type).into(),
-        material: material.clone().into(),
-        password: String::new(),
-        exportable: false,
-    };
-    match KeysClient::new(client).import_key(request).await {
-        Ok(_) => Ok(true),
-        Err(status) => invalid_argument(&status).map(|()| false),
-    }
-}
-
-fn invalid_argument(status: &Status) -> Result<()> {
-    ensure!(status.code() == Code::InvalidArgument, "refused with {status:?}");
-    Ok(())
-}
-
-/// The results, if there is one for each item.
-fn all<T>(results: Vec<T>, items: usize) -> Result<Vec<T>> {
-    ensure!(results.len() == items, "{} results for {items} items", results.len());
-    Ok(results)
-}
-
 fn agreed(is_right: bool) -> Outcome {
     if is_right { Outcome::Accepted } else { Outcome::Broken }
 }
 
 fn refused(error: &ItemError) -> Outcome {
-    if INVALID_ARGUMENT.contains(&error.reason.as_str()) { Outcome::Refused } else { Outcome::Broken }
+    if is_refusal(error) { Outcome::Refused } else { Outcome::Broken }
 }

