@@ -9,7 +9,8 @@ use std::{
 /// Package whose messages hold passwords, tokens and keys.
 const SECRETIVE: &str = "patchbay.crypto.v1";
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
+    "patchbay/camera/v1/cameras.proto",
     "patchbay/chat/v1/chat_admin.proto",
     "patchbay/console/v1/console.proto",
     "patchbay/crypto/v1/accounts.proto",
@@ -20,6 +21,7 @@ const FILES: [&str; 10] = [
     "patchbay/crypto/v1/keys.proto",
     "patchbay/crypto/v1/passwords.proto",
     "patchbay/crypto/v1/tokens.proto",
+    "patchbay/media/v1/relay.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,6 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         // Payloads are cut from the message that holds them, not copied.
         .bytes(&secretive)
+        .bytes(".patchbay.media.v1")
+        .bytes(".patchbay.camera.v1")
         .skip_debug([&secretive])
         .compile_fds(files)?;
     Ok(())

@@ -9,6 +9,13 @@
     reason = "generated; comments stand in the .proto files"
 )]
 
+/// Package `patchbay.camera.v1`.
+pub mod camera {
+    pub mod v1 {
+        tonic::include_proto!("patchbay.camera.v1");
+    }
+}
+
 /// Package `patchbay.chat.v1`.
 pub mod chat {
     pub mod v1 {
@@ -28,6 +35,13 @@ pub mod crypto {
     pub mod v1 {
         tonic::include_proto!("patchbay.crypto.v1");
         include!(concat!(env!("OUT_DIR"), "/secretive.rs"));
+    }
+}
+
+/// Package `patchbay.media.v1`.
+pub mod media {
+    pub mod v1 {
+        tonic::include_proto!("patchbay.media.v1");
     }
 }
 

@@ -1,0 +1,67 @@
+//! Codecs and what their headers tell.
+
+/// What a track is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// A coding, and the form in which its units travel through the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Codec {
+    /// H.264 (ITU-T H.264): NAL units, each after its length in four bytes, big-endian; no access unit delimiters; SPS and PPS stand in front of every IDR picture.
+    H264,
+    /// H.265 (ITU-T H.265): as H.264; VPS, SPS and PPS stand in front of every IRAP picture.
+    H265,
+    /// AV1: a temporal unit of OBUs with size fields, without temporal delimiters; the sequence header stands in front of every key frame.
+    Av1,
+    /// VP8 (RFC 6386): one frame.
+    Vp8,
+    /// VP9: one frame or superframe.
+    Vp9,
+    /// AAC (ISO/IEC 14496-3): one raw data block, without ADTS; the `AudioSpecificConfig` is the track's configuration.
+    Aac,
+    /// Opus (RFC 6716): one packet.
+    Opus,
+    /// G.711 A-law: samples of 8 bits.
+    Pcma,
+    /// G.711 mu-law: samples of 8 bits.
+    Pcmu,
+}
+
+impl Codec {
+    /// Every codec.
+    pub const ALL: [Self; 9] =
+        [Self::H264, Self::H265, Self::Av1, Self::Vp8, Self::Vp9, Self::Aac, Self::Opus, Self::Pcma, Self::Pcmu];
+
+    /// Pictures or sound.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 => Kind::Video,
+            Self::Aac | Self::Opus | Self::Pcma | Self::Pcmu => Kind::Audio,
+        }
+    }
+
+    /// Name as in media types (RFC 6381, RFC 4855) and in the API: `H264`, `opus`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H264",
+            Self::H265 => "H265",
+            Self::Av1 => "AV1",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Aac => "AAC",
+            Self::Opus => "opus",
+            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU",
+        }
+    }
+
+    /// The codec of that name, whatever its case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+}
