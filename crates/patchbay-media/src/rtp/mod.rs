@@ -1,1 +1,8 @@
 //! RTP (RFC 3550): units cut into payloads once for all viewers, and put together again.
+
+mod obu;
+pub mod packetize;
+
+/// Longest unit that is cut or put together: twenty times the largest key frame of a 4K camera at 100 Mbit/s, and small enough that a peer
+/// that never ends a unit costs little.
+pub const MAX_UNIT: usize = 16 * 1024 * 1024;
