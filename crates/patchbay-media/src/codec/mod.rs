@@ -1,4 +1,46 @@
 //! Codecs and what their headers tell.
+//!
+//! Each module reads what one format says about itself and brings units into the form in which they travel. Nothing here decodes, and nothing
+//! panics or runs long on whatever bytes it is given: what cannot be read is a [`HeaderError`].
+
+pub mod bits;
+pub mod nal;
+
+/// Why a header could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The data ends before the header does.
+    #[error("the data ends inside a header")]
+    Truncated,
+    /// A value that the format does not allow.
+    #[error("not valid: {0}")]
+    Invalid(&'static str),
+    /// Allowed by the format, and not handled here.
+    #[error("not supported: {0}")]
+    Unsupported(&'static str),
+    /// More than the documented limit.
+    #[error("{what} exceeds the limit of {limit}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is taken.
+        limit: usize,
+    },
+    /// A key frame came, and nothing before or in it says how to decode it.
+    #[error("no parameter sets came before the first key frame")]
+    NoParameterSets,
+}
+
+/// What a decoder must know of the pictures of a track before it gets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoFormat {
+    /// Pixels across, as shown.
+    pub width: u16,
+    /// Pixels down, as shown.
+    pub height: u16,
+    /// Pictures may be shown in another order than they are decoded in.
+    pub reordered: bool,
+}
 
 /// What a track is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
