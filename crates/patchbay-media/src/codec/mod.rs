@@ -4,6 +4,7 @@
 //! panics or runs long on whatever bytes it is given: what cannot be read is a [`HeaderError`].
 
 pub mod bits;
+pub mod h264;
 pub mod nal;
 
 /// Why a header could not be read.

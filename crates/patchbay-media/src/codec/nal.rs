@@ -3,7 +3,7 @@
 //! In the hub each unit stands after its length in four bytes. Elementary streams and encoders put start codes between them instead
 //! (Annex B), MP4 and FLV may use shorter lengths.
 
-use super::HeaderError;
+use super::{HeaderError, bits::BitReader};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 
@@ -190,6 +190,35 @@ pub fn without_emulation_prevention(unit: &[u8], limit: usize) -> Cow<'_, [u8]> 
         clean.push(*byte);
     }
     Cow::Owned(clean)
+}
+
+/// Parameter sets of a decoder configuration record, each after its length in two bytes.
+pub(super) fn read_sets(
+    record: &Bytes,
+    bits: &mut BitReader<'_>,
+    count: u32,
+    sets: &mut Vec<Bytes>,
+) -> Result<(), HeaderError> {
+    for _ in 0..count {
+        let length = usize::try_from(bits.bits(16)?).map_err(|_| HeaderError::Truncated)?;
+        let start = bits.position() / 8;
+        bits.skip(length * 8)?;
+        // An empty one says nothing, and would not be valid in a track's configuration.
+        if length > 0 {
+            sets.push(record.slice(start..start + length));
+        }
+    }
+    Ok(())
+}
+
+/// The reverse for one.
+pub(super) fn put_set(record: &mut BytesMut, set: &Bytes) -> Result<(), HeaderError> {
+    let limit = usize::from(u16::MAX);
+    let length = u16::try_from(set.len())
+        .map_err(|_| HeaderError::TooLarge { what: "a parameter set's size", limit })?;
+    record.put_u16(length);
+    record.put_slice(set);
+    Ok(())
 }
 
 #[cfg(test)]
