@@ -39,6 +39,10 @@ impl Default for Http {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Upstreams {
+    /// camera-relay's HTTP port, for `/camera/*`.
+    pub camera: Upstream,
+    /// camera-relay's gRPC port, for `/patchbay.camera.v1.*`.
+    pub camera_grpc: Upstream,
     /// chat-gateway's HTTP and WebSocket port, for `/chat/*`.
     pub chat: Upstream,
     /// chat-gateway's gRPC port, for `/patchbay.chat.v1.*`.
@@ -54,6 +58,8 @@ pub struct Upstreams {
 impl Default for Upstreams {
     fn default() -> Self {
         Self {
+            camera: Upstream::loopback("127.0.0.1:8080"),
+            camera_grpc: Upstream::loopback("127.0.0.1:9103"),
             chat: Upstream::loopback("127.0.0.1:8765"),
             chat_grpc: Upstream::loopback("127.0.0.1:9101"),
             crypto: Upstream::loopback("127.0.0.1:8200"),

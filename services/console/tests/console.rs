@@ -217,6 +217,19 @@ async fn a_service_gets_its_own_path_and_learns_where_the_browser_is() -> Result
 }
 
 #[tokio::test]
+async fn a_camera_is_reached_and_learns_which_host_the_browser_knows() -> Result<()> {
+    let camera = mirror().await?;
+    let world = World::start_with(|flags| flags.set("upstreams.camera", format!("http://{camera}"))).await?;
+    let request = world.request(Method::POST, "/camera/whep/test").header("content-type", "application/sdp");
+    let seen = world.send(request, Body::from("v=0\r\n")).await?.json()?;
+    assert_eq!((&seen["path"], &seen["body"]), (&json!("/whep/test"), &json!(5)));
+    assert_eq!(seen["headers"]["content-type"], "application/sdp");
+    assert_eq!(seen["headers"]["x-forwarded-host"], world.address.to_string());
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_is_believed() -> Result<()> {
     let chat = mirror().await?;
     let world = World::start_with(|flags| {

@@ -30,7 +30,7 @@ pub(super) struct Route {
 
 /// All routes.
 #[derive(Debug)]
-pub(super) struct Routes([Route; 5]);
+pub(super) struct Routes([Route; 7]);
 
 impl Routes {
     pub(super) fn new(upstreams: &Upstreams) -> Self {
@@ -41,6 +41,8 @@ impl Routes {
             upstream: upstream.clone(),
         };
         Self([
+            route("/camera/", Protocol::Http, "camera-relay", &upstreams.camera),
+            route("/patchbay.camera.v1.", Protocol::Grpc, "camera-relay", &upstreams.camera_grpc),
             route("/chat/", Protocol::Http, "chat-gateway", &upstreams.chat),
             route("/patchbay.chat.v1.", Protocol::Grpc, "chat-gateway", &upstreams.chat_grpc),
             route("/crypto/", Protocol::Http, "crypto-service", &upstreams.crypto),
@@ -102,6 +104,10 @@ mod tests {
         assert_eq!(target(encrypt).as_deref(), Some("http://127.0.0.1:8200/v1/keys/orders/encrypt"));
         let sign_in = "/patchbay.crypto.v1.Tokens/SignIn";
         assert_eq!(target(sign_in), Some(format!("http://127.0.0.1:9107{sign_in}")));
+        let snapshot = "/camera/snapshot/test.jpg?width=320";
+        assert_eq!(target(snapshot).as_deref(), Some("http://127.0.0.1:8080/snapshot/test.jpg?width=320"));
+        let cameras = "/patchbay.camera.v1.Cameras/ListCameras";
+        assert_eq!(target(cameras), Some(format!("http://127.0.0.1:9103{cameras}")));
     }
 
     #[test]
@@ -112,6 +118,9 @@ mod tests {
             "/chatter/ws",
             "/rooms/chat/ws",
             "/crypto",
+            "/camera",
+            "/cameras",
+            "/cameras/test",
             "/patchbay.files.v1.Files/List",
             "/grpc.health.v1.Health/Check",
         ] {
