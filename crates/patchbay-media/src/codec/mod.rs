@@ -4,8 +4,14 @@
 //! panics or runs long on whatever bytes it is given: what cannot be read is a [`HeaderError`].
 
 pub mod bits;
+pub mod g711;
 pub mod h264;
+pub mod h265;
 pub mod nal;
+pub mod opus;
+pub mod parameter_sets;
+pub mod vp8;
+pub mod vp9;
 
 /// Why a header could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
