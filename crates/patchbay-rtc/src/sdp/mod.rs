@@ -2,6 +2,18 @@
 //!
 //! Only what a server that answers needs; whatever else an offer holds is passed over. Bytes in, types out: no I/O.
 
+mod fragment;
+mod h264;
+mod lines;
+mod negotiate;
+mod parse;
+mod section;
+mod transport;
+mod write;
+
+pub use fragment::{Fragment, RemoteCandidate};
+pub use parse::OFFER_LIMIT;
+
 use patchbay_media::{Codec, Kind};
 use std::net::SocketAddr;
 
@@ -12,8 +24,21 @@ pub struct Offer {
     pub ice: Credentials,
     /// SHA-256 of the offerer's certificate (RFC 8122, section 5).
     pub fingerprint: Fingerprint,
-    /// Media sections in the order of the offer; all in one bundle (RFC 9143).
+    /// What the answer may only say when the offer did.
+    pub options: Options,
+    /// Media sections in the order of the offer; all on one transport (RFC 9143).
     pub media: Vec<Media>,
+}
+
+/// What an answer repeats of the offer as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `group:BUNDLE`. Without it the sections share their ICE credentials, and each is told the candidates.
+    pub bundle: bool,
+    /// `extmap-allow-mixed`: one-byte and two-byte header extensions in one stream (RFC 8285, section 6).
+    pub mixed_extensions: bool,
+    /// `rtcp-rsize` in every section of media (RFC 5506).
+    pub reduced_rtcp: bool,
 }
 
 /// ICE user name fragment and password.
@@ -62,7 +87,7 @@ pub enum Direction {
 /// A media section of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// `mid`.
+    /// `mid`; empty when the section has none, which only an offer without a bundle may do.
     pub mid: String,
     /// What it is for.
     pub purpose: Purpose,
@@ -72,7 +97,7 @@ pub struct Media {
     pub rejected: bool,
     /// Direction.
     pub direction: Direction,
-    /// Payload types in the offerer's order of preference.
+    /// Payload types in the offerer's order of preference, without those that retransmit others.
     pub payloads: Vec<Payload>,
     /// Header extensions (RFC 8285).
     pub extensions: Vec<Extension>,
@@ -112,7 +137,7 @@ pub struct Payload {
 /// A header extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// Number, 1 to 14 for one-byte headers.
+    /// Number, 1 to 14 for one-byte headers, up to 255 for two-byte ones.
     pub id: u8,
     /// What it means.
     pub uri: String,
@@ -173,6 +198,8 @@ pub struct Answer {
     pub ice: Credentials,
     /// SHA-256 of our certificate.
     pub fingerprint: Fingerprint,
+    /// Options of the offer.
+    pub options: Options,
     /// Addresses at which we are reached.
     pub candidates: Vec<Candidate>,
     /// One for each media section of the offer, in its order.
