@@ -1,5 +1,7 @@
 //! RTP (RFC 3550): units cut into payloads once for all viewers, and put together again.
 
+pub mod depacketize;
+pub mod header;
 mod obu;
 pub mod packetize;
 

@@ -32,6 +32,22 @@ impl<'a> Obu<'a> {
         self.extension.map_or(([first, 0], 1), |extension| ([first, extension], 2))
     }
 
+    /// Of a frame or its header, whether it says key frame and none that is shown again (section 5.9.2); `None` for everything else.
+    pub(super) fn frame_is_key(&self) -> Option<bool> {
+        const FRAME_HEADER: u8 = 3;
+        const FRAME: u8 = 6;
+        let is_frame = matches!(self.kind(), FRAME_HEADER | FRAME);
+        is_frame.then(|| self.body.first().is_some_and(|first| first & 0xE0 == 0))
+    }
+
+    /// Writes it with a size field.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.first | HAS_SIZE);
+        out.extend(self.extension);
+        put_length(self.body.len(), out);
+        out.extend_from_slice(self.body);
+    }
+
     /// Reads the header; `body` is all that is behind it, its size field too where it has one.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let (&first, body) = bytes.split_first().filter(|(first, _)| *first & FORBIDDEN == 0)?;
@@ -49,6 +65,16 @@ pub(super) fn split(bytes: &[u8]) -> Option<(Obu<'_>, &[u8])> {
     let (length, rest) = take_length(obu.body)?;
     let (body, rest) = rest.split_at_checked(length)?;
     Some((Obu { body, ..obu }, rest))
+}
+
+/// The one unit that `bytes` hold, with a size field or without.
+pub(super) fn whole(bytes: &[u8]) -> Option<Obu<'_>> {
+    let obu = Obu::read(bytes)?;
+    if obu.first & HAS_SIZE == 0 {
+        return Some(obu);
+    }
+    let (length, body) = take_length(obu.body)?;
+    (body.len() == length).then_some(Obu { body, ..obu })
 }
 
 /// A length in LEB128 (section 4.10.5), at most 32 bits of it, and what is behind it.
