@@ -34,6 +34,7 @@ export default defineConfig({
   server: {
     proxy: {
       '/chat/': { target: suite, ws: true },
+      '/camera/': { target: suite, ws: true },
       '/crypto/': { target: suite },
       '^/patchbay\\.': { target: suite },
     },

@@ -1,6 +1,6 @@
 /**
- * Pages and their addresses. None may begin with a prefix that the edge gives to a service (`/chat`, `/calls`,
- * `/camera`, `/live`, `/mqtt`, `/files`, `/crypto`).
+ * Pages and their addresses. None may begin with a prefix that the edge gives to a service (`/chat/`, `/calls/`,
+ * `/camera/`, `/live/`, `/mqtt`, `/files/`, `/crypto/`).
  */
 
 import { createRouter, createWebHistory, type Router, type RouteRecordRaw } from 'vue-router'
@@ -12,6 +12,8 @@ import NotFoundPage from './ui/NotFoundPage.vue'
 const routes: RouteRecordRaw[] = [
   { path: '/', name: 'overview', component: () => import('./overview/OverviewPage.vue') },
   { path: '/rooms/:room(.+)?', name: 'chat', component: ChatPage },
+  { path: '/cameras', name: 'cameras', component: () => import('./cameras/CamerasPage.vue') },
+  { path: '/cameras/:camera', name: 'camera', component: () => import('./cameras/OneCameraPage.vue') },
   { path: '/sign-in', name: 'sign-in', component: () => import('./account/SignInPage.vue') },
   { path: '/setup', name: 'setup', component: () => import('./account/SetupPage.vue') },
   { path: '/account', name: 'account', component: () => import('./account/AccountPage.vue') },

@@ -149,6 +149,23 @@ describe('what went wrong', () => {
     expect(troubleWords(troubleOf(error))).toBe('That was tried too often. Try again in 1 min 2 s.')
   })
 
+  test('names the fields that are wrong', () => {
+    const error = failure(Code.InvalidArgument, 'two fields are wrong', 'BAD_REQUEST')
+    const violation = (field: string, words: string) =>
+      new BinaryWriter().tag(3, 2).string('newer').tag(2, 2).string(words).tag(1, 2).string(field).finish()
+    const value = new BinaryWriter()
+      .tag(1, 2)
+      .bytes(violation('camera.test.width', 'must be even'))
+      .tag(1, 2)
+      .bytes(violation('camera.title', 'is too long'))
+      .finish()
+    error.details.push({ type: 'google.rpc.BadRequest', value })
+    expect(troubleOf(error).violations).toEqual([
+      { field: 'camera.test.width', message: 'must be even' },
+      { field: 'camera.title', message: 'is too long' },
+    ])
+  })
+
   test('is told without a reason, and for reasons that this page does not know', () => {
     expect(troubleOf(failure(Code.Unavailable, 'x')).reason).toBe('UNREACHABLE')
     expect(troubleWords(troubleOf(failure(Code.Internal, 'internal error', 'NEW_REASON')))).toBe(

@@ -2,6 +2,7 @@
 
 import { createClient, type Interceptor } from '@connectrpc/connect'
 import { freshToken, tokenRefused } from '../account/keeping'
+import { Cameras } from '../gen/patchbay/camera/v1/cameras_pb'
 import { Accounts } from '../gen/patchbay/crypto/v1/accounts_pb'
 import { Admin } from '../gen/patchbay/crypto/v1/admin_pb'
 import { Data } from '../gen/patchbay/crypto/v1/data_pb'
@@ -28,6 +29,7 @@ const way = transport(withToken)
 
 export const accounts = createClient(Accounts, way)
 export const admin = createClient(Admin, way)
+export const cameras = createClient(Cameras, way)
 export const data = createClient(Data, way)
 export const encoding = createClient(Encoding, way)
 export const hash = createClient(Hash, way)

@@ -11,6 +11,14 @@ export interface Trouble {
   message: string
   /** When trying again may help. */
   retrySeconds?: number
+  /** What is wrong with single fields of what was sent. */
+  violations?: Violation[]
+}
+
+/** A field, as the interface names it, and what the service has against it, in English. */
+export interface Violation {
+  field: string
+  message: string
 }
 
 /** Words of the page for calls that no service has answered, or that it answered without a reason. */
@@ -38,6 +46,7 @@ export function troubleOf(error: unknown): Trouble {
     if (!('type' in detail) || !('value' in detail) || !(detail.value instanceof Uint8Array)) continue
     if (detail.type === 'google.rpc.ErrorInfo') trouble.reason = firstText(detail.value) ?? trouble.reason
     if (detail.type === 'google.rpc.RetryInfo') trouble.retrySeconds = retrySeconds(detail.value)
+    if (detail.type === 'google.rpc.BadRequest') trouble.violations = violationsIn(detail.value)
   }
   return trouble
 }
@@ -81,6 +90,30 @@ function firstText(message: Uint8Array): string | undefined {
     reader.skip(wire)
   }
   return undefined
+}
+
+/** Field 1 of `google.rpc.BadRequest`, repeated: a violation with the field's name in 1 and a description in 2. */
+function violationsIn(message: Uint8Array): Violation[] {
+  const outer = new BinaryReader(message)
+  const violations: Violation[] = []
+  while (outer.pos < outer.len) {
+    const [field, wire] = outer.tag()
+    if (field === 1) violations.push(violationIn(outer.bytes()))
+    else outer.skip(wire)
+  }
+  return violations
+}
+
+function violationIn(message: Uint8Array): Violation {
+  const reader = new BinaryReader(message)
+  const violation = { field: '', message: '' }
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag()
+    if (field === 1) violation.field = reader.string()
+    else if (field === 2) violation.message = reader.string()
+    else reader.skip(wire)
+  }
+  return violation
 }
 
 /** Field 1 of `google.rpc.RetryInfo` is a duration; field 1 of that, the seconds. A part of a second counts as one. */

@@ -1,8 +1,10 @@
 /** English. Every other language has the same keys. `{name}` is filled in; `.one` and `.other` go by number. */
+import { cameras } from './en/cameras'
 import { identity } from './en/identity'
 import { keys } from './en/keys'
 
 export const en = {
+  ...cameras,
   ...identity,
   ...keys,
 

@@ -1,9 +1,11 @@
 /** 简体中文。键与英文相同。 */
 import type { Key } from '.'
+import { cameras } from './zh/cameras'
 import { identity } from './zh/identity'
 import { keys } from './zh/keys'
 
 export const zh: Record<Key, string> = {
+  ...cameras,
   ...identity,
   ...keys,
 

@@ -1,6 +1,6 @@
 /** Gives the person a file. */
-export function saveAs(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: 'application/octet-stream' }))
+export function saveAs(name: string, content: BlobPart, type = 'application/octet-stream'): void {
+  const address = URL.createObjectURL(new Blob([content], { type }))
   const link = document.createElement('a')
   link.href = address
   link.download = name

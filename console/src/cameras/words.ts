@@ -1,0 +1,84 @@
+/** What cameras and their figures are called. */
+
+import type { Duration } from '@bufbuild/protobuf/wkt'
+import { CameraState, ViewerKind, type Camera, type CameraTrack } from '../gen/patchbay/camera/v1/cameras_pb'
+import { formatNumber, t, type Key } from '../i18n'
+
+export interface StateFacts {
+  words: Key
+  badge: string
+}
+
+const STATES: Record<CameraState, StateFacts> = {
+  [CameraState.UNSPECIFIED]: { words: 'cameras.state.unknown', badge: 'badge-ghost' },
+  [CameraState.IDLE]: { words: 'cameras.state.idle', badge: 'badge-ghost' },
+  [CameraState.STARTING]: { words: 'cameras.state.starting', badge: 'badge-info' },
+  [CameraState.LIVE]: { words: 'cameras.state.live', badge: 'badge-success' },
+  [CameraState.STALLED]: { words: 'cameras.state.stalled', badge: 'badge-warning' },
+  [CameraState.FAILED]: { words: 'cameras.state.failed', badge: 'badge-error' },
+}
+
+const KINDS: Record<ViewerKind, Key> = {
+  [ViewerKind.UNSPECIFIED]: 'cameras.viewer.unknown',
+  [ViewerKind.WHEP]: 'cameras.viewer.whep',
+  [ViewerKind.WEBSOCKET]: 'cameras.viewer.websocket',
+  [ViewerKind.MJPEG]: 'cameras.viewer.mjpeg',
+}
+
+export function stateFacts(state: CameraState | undefined): StateFacts {
+  return STATES[state ?? CameraState.UNSPECIFIED] ?? STATES[CameraState.UNSPECIFIED]
+}
+
+export function kindWords(kind: ViewerKind): string {
+  return t(KINDS[kind] ?? 'cameras.viewer.unknown')
+}
+
+/** The camera that every suite has is called in the person's own language. */
+export function titleOf({ name, title, source }: Camera): string {
+  if (title !== '') return title
+  return name === 'test' && source.case === 'test' ? t('cameras.testTitle') : name
+}
+
+export function sourceWords({ source }: Camera): string {
+  if (source.case === 'file') return t('cameras.source.fileIs', { path: source.value.path })
+  return source.case === 'test' ? t('cameras.source.test') : ''
+}
+
+export function trackWords(track: CameraTrack): string {
+  const parts = [track.codec]
+  if (track.width > 0) parts.push(t('cameras.size', { width: track.width, height: track.height }))
+  if (track.channels > 0) parts.push(t('cameras.channels', { n: track.channels }))
+  if (track.width > 0 && track.rate > 0) parts.push(t('cameras.fps', { n: formatNumber(track.rate, 'tenths') }))
+  if (track.bitrate > 0n) parts.push(bitrateWords(Number(track.bitrate)))
+  if (track.keyFrameInterval) {
+    parts.push(t('cameras.keyFrameEach', { n: formatNumber(secondsOf(track.keyFrameInterval), 'tenths') }))
+  }
+  return parts.join(' · ')
+}
+
+export function secondsOf(duration: Duration): number {
+  return Number(duration.seconds) + duration.nanos / 1e9
+}
+
+export function millisOf(duration: Duration | undefined): number | undefined {
+  return duration && secondsOf(duration) * 1000
+}
+
+export function bitrateWords(bitsPerSecond: number): string {
+  if (bitsPerSecond >= 1e6) return t('cameras.mbits', { n: formatNumber(bitsPerSecond / 1e6, 'tenths') })
+  return t('cameras.kbits', { n: formatNumber(bitsPerSecond / 1e3) })
+}
+
+export function bytesWords(bytes: number): string {
+  if (bytes >= 1e9) return t('cameras.gigabytes', { n: formatNumber(bytes / 1e9, 'tenths') })
+  if (bytes >= 1e6) return t('cameras.megabytes', { n: formatNumber(bytes / 1e6, 'tenths') })
+  return t('cameras.kilobytes', { n: formatNumber(bytes / 1e3) })
+}
+
+export function millisWords(ms: number): string {
+  return t('cameras.ms', { n: formatNumber(ms, ms < 10 ? 'tenths' : 'whole') })
+}
+
+export function percentWords(part: number): string {
+  return t('cameras.percent', { n: formatNumber(part * 100, 'tenths') })
+}
