@@ -5,6 +5,7 @@
 //! which nobody waits for us is closed after [`Limits::patience`], be it that nothing has been asked or that an answer is
 //! not taken.
 
+pub mod forwarded;
 mod gauge;
 mod owed;
 
