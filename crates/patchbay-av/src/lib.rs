@@ -3,16 +3,33 @@
 //! What is native runs on threads of its own (never on an async worker), and every wait has an end. Sources implement
 //! [`patchbay_media::hub::Source`]; the rest is plain code without tasks.
 
+mod decode;
+mod encode;
 mod error;
+mod jpeg;
+mod key_gate;
+mod nal_units;
 mod pattern;
 mod picture;
+#[cfg(test)]
+mod quality;
+mod resample;
 mod samples;
+mod scale;
+mod test_source;
 mod tone;
+mod worker;
 
+pub use decode::{AudioDecoder, Decoded, VideoDecoder};
+pub use encode::{AudioEncoder, AudioSettings, KeyFrame, Preset, VideoEncoder, VideoSettings};
 pub use error::AvError;
+pub use jpeg::{JpegEncoder, Quality};
 pub use pattern::{TestPattern, TimeCode};
 pub use picture::{Canvas, Picture, PicturePool, PictureSize, Plane};
+pub use resample::Resampler;
 pub use samples::Samples;
+pub use scale::Scaler;
+pub use test_source::{Sound, TestSettings, TestSource, WallClock};
 pub use tone::Tone;
 
 /// Layout of the time code in the test picture.

@@ -44,6 +44,13 @@ impl Tone {
         time(self.made)
     }
 
+    /// Leaves out what should have been heard before `elapsed` since the start.
+    pub(crate) fn skip_to(&mut self, elapsed: std::time::Duration) {
+        let moments = elapsed.as_nanos() * u128::from(RATE) / 1_000_000_000;
+        let moments = u64::try_from(moments).unwrap_or(self.made);
+        self.made = self.made.max(moments - moments % u64::from(BLOCK));
+    }
+
     fn sample(&self, moment: u64) -> i16 {
         let within = (moment + self.offset) % u64::from(RATE);
         let wave = wave(TONE_HZ, within) * TONE_PEAK;
