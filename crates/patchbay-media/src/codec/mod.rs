@@ -3,15 +3,20 @@
 //! Each module reads what one format says about itself and brings units into the form in which they travel. Nothing here decodes, and nothing
 //! panics or runs long on whatever bytes it is given: what cannot be read is a [`HeaderError`].
 
+pub mod aac;
+pub mod av1;
 pub mod bits;
 pub mod g711;
 pub mod h264;
 pub mod h265;
+pub mod mime;
 pub mod nal;
 pub mod opus;
 pub mod parameter_sets;
 pub mod vp8;
 pub mod vp9;
+
+use bytes::Bytes;
 
 /// Why a header could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +54,17 @@ pub struct VideoFormat {
     pub reordered: bool,
 }
 
+/// A unit in the hub's form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Normalised {
+    /// The unit; shares the bytes of what came in wherever nothing had to be changed.
+    pub data: Bytes,
+    /// Decoding can start here.
+    pub key: bool,
+    /// The parameter sets or the sequence header, where they are new or differ from those before: what the track says of itself may have changed.
+    pub configuration: Option<Bytes>,
+}
+
 /// What a track is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -83,8 +99,17 @@ pub enum Codec {
 
 impl Codec {
     /// Every codec.
-    pub const ALL: [Self; 9] =
-        [Self::H264, Self::H265, Self::Av1, Self::Vp8, Self::Vp9, Self::Aac, Self::Opus, Self::Pcma, Self::Pcmu];
+    pub const ALL: [Self; 9] = [
+        Self::H264,
+        Self::H265,
+        Self::Av1,
+        Self::Vp8,
+        Self::Vp9,
+        Self::Aac,
+        Self::Opus,
+        Self::Pcma,
+        Self::Pcmu,
+    ];
 
     /// Pictures or sound.
     pub const fn kind(self) -> Kind {

@@ -1,6 +1,6 @@
 //! Keeps the parameter sets of an H.264 or H.265 stream, and puts them where the hub wants them.
 
-use super::{HeaderError, VideoFormat, h264, h265, nal};
+use super::{HeaderError, Normalised, VideoFormat, h264, h265, nal};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,17 +39,6 @@ enum Role {
 pub struct ParameterSets {
     coding: Coding,
     sets: BTreeMap<(SetKind, u8), Bytes>,
-}
-
-/// A unit in the hub's form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Normalised {
-    /// The unit; shares the bytes of what came in wherever nothing had to be changed.
-    pub data: Bytes,
-    /// Decoding can start here.
-    pub key: bool,
-    /// The track's new configuration, where parameter sets came that are new or differ from those before.
-    pub configuration: Option<Bytes>,
 }
 
 impl ParameterSets {
