@@ -4,6 +4,7 @@ pub mod depacketize;
 pub mod header;
 mod obu;
 pub mod packetize;
+pub mod reorder;
 
 /// Longest unit that is cut or put together: twenty times the largest key frame of a 4K camera at 100 Mbit/s, and small enough that a peer
 /// that never ends a unit costs little.
