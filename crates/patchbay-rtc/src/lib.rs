@@ -7,4 +7,19 @@
 //! DTLS, SRTP and SCTP are those of the webrtc-rs family; negotiation, ICE, the sending path and the loop are ours. Nothing
 //! of those crates shows outside this one.
 
+mod connection;
+mod dtls;
+mod engine;
+mod feed;
+mod ice;
+mod path;
+mod rtcp;
 pub mod sdp;
+mod srtp;
+
+pub use connection::Closed;
+pub use dtls::IdentityError;
+pub use engine::{
+    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics, Sending, Session,
+};
+pub use feed::{Feed, FeedConfig, FeedWriter};

@@ -5,6 +5,8 @@
 mod fragment;
 mod h264;
 mod lines;
+#[cfg(test)]
+mod mutation_tests;
 mod negotiate;
 mod parse;
 mod section;

@@ -3,12 +3,17 @@ use crate::sdp::{MID, Media, PLAYOUT_DELAY, TRANSPORT_CC};
 use patchbay_media::{Codec, Kind};
 
 /// Offers of real peers, as they made them.
-pub(crate) const REAL: [(&str, &str); 8] = [
+pub(crate) const REAL: [(&str, &str); 13] = [
     ("chromium_recvonly", include_str!("../../testdata/offers/chromium_recvonly.sdp")),
     ("chromium_datachannel", include_str!("../../testdata/offers/chromium_datachannel.sdp")),
     ("chromium_simulcast", include_str!("../../testdata/offers/chromium_simulcast.sdp")),
     ("chromium_stopped", include_str!("../../testdata/offers/chromium_stopped.sdp")),
     ("chromium_maxbundle_sendonly", include_str!("../../testdata/offers/chromium_maxbundle_sendonly.sdp")),
+    ("firefox_recvonly", include_str!("../../testdata/offers/firefox_recvonly.sdp")),
+    ("firefox_datachannel", include_str!("../../testdata/offers/firefox_datachannel.sdp")),
+    ("firefox_simulcast", include_str!("../../testdata/offers/firefox_simulcast.sdp")),
+    ("firefox_stopped", include_str!("../../testdata/offers/firefox_stopped.sdp")),
+    ("firefox_maxbundle_sendonly", include_str!("../../testdata/offers/firefox_maxbundle_sendonly.sdp")),
     ("aiortc_recvonly", include_str!("../../testdata/offers/aiortc_recvonly.sdp")),
     ("aiortc_publish", include_str!("../../testdata/offers/aiortc_publish.sdp")),
     ("aiortc_max_compat", include_str!("../../testdata/offers/aiortc_max_compat.sdp")),
@@ -95,6 +100,19 @@ fn a_bundle_only_section_is_not_refused() {
         .replace("t=0 0", "t=0 0\r\na=group:BUNDLE 0");
     let offer = Offer::parse(&text, OFFER_LIMIT).expect("a good offer");
     assert!(offer.options.bundle && !offer.media[0].rejected);
+}
+
+#[test]
+fn firefox_with_what_is_its_own() {
+    let publishing = real("firefox_maxbundle_sendonly");
+    assert!(publishing.media[1].first_line.starts_with("m=audio 0 "), "bundle-only");
+    assert!(publishing.media.iter().all(|media| !media.rejected));
+    let stopped: Vec<bool> = real("firefox_stopped").media.iter().map(|media| media.rejected).collect();
+    assert_eq!(stopped, [true, false]);
+    let layers = real("firefox_simulcast");
+    assert_eq!(layers.media[1].simulcast, ["q", "h", "f"]);
+    assert_eq!((layers.media[1].ssrcs.len(), layers.media[1].rtx_ssrcs.len()), (6, 3));
+    assert_eq!(layers.media[2].max_message_size, Some(1_073_741_823));
 }
 
 #[test]

@@ -66,7 +66,7 @@ struct Draft {
     number: u8,
     map: Option<(String, u32, u8)>,
     format: Option<String>,
-    feedback: Vec<String>,
+    feedback: Vec<&'static str>,
 }
 
 struct Reader {
@@ -79,6 +79,8 @@ struct Reader {
     mixed_extensions: bool,
     drafts: Vec<Draft>,
     rids: Vec<String>,
+    /// Feedback that was given to all payload types already: doing it once keeps the reading linear.
+    common_feedback: Vec<&'static str>,
 }
 
 impl Reader {
@@ -119,6 +121,7 @@ impl Reader {
             mixed_extensions: false,
             drafts,
             rids: Vec::new(),
+            common_feedback: Vec::new(),
         })
     }
 
@@ -193,10 +196,16 @@ impl Reader {
     }
 
     fn feedback(&mut self, value: &str) {
-        if let Some(known) = value.strip_prefix("* ") {
+        let Some((_, kind)) = value.split_once(' ') else { return };
+        let known = FEEDBACK.into_iter().find(|known| known.split(' ').eq(kind.split_ascii_whitespace()));
+        let Some(known) = known else { return };
+        if !value.starts_with("* ") {
+            if let Some((draft, _)) = self.draft(value) {
+                draft.add_feedback(known);
+            }
+        } else if !self.common_feedback.contains(&known) {
+            self.common_feedback.push(known);
             self.drafts.iter_mut().for_each(|draft| draft.add_feedback(known));
-        } else if let Some((draft, known)) = self.draft(value) {
-            draft.add_feedback(known);
         }
     }
 
@@ -299,11 +308,9 @@ impl Reader {
 }
 
 impl Draft {
-    fn add_feedback(&mut self, value: &str) {
-        let known = FEEDBACK.iter().find(|known| known.split(' ').eq(value.split_ascii_whitespace()));
-        let Some(known) = known else { return };
-        if !self.feedback.iter().any(|feedback| feedback == known) {
-            self.feedback.push((*known).to_owned());
+    fn add_feedback(&mut self, known: &'static str) {
+        if !self.feedback.contains(&known) {
+            self.feedback.push(known);
         }
     }
 
@@ -379,7 +386,7 @@ fn payloads(kind: Kind, drafts: &[Draft]) -> Vec<Payload> {
             clock_rate,
             channels,
             format: draft.format.clone().unwrap_or_default(),
-            feedback: draft.feedback.clone(),
+            feedback: draft.feedback.iter().map(|known| (*known).to_owned()).collect(),
             rtx: repairs.get(usize::from(draft.number)).copied().flatten(),
         })
     };

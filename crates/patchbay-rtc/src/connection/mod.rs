@@ -1,0 +1,389 @@
+//! One peer without I/O: datagrams and times in, datagrams and events out.
+
+mod receiver;
+mod sender;
+
+pub(crate) use receiver::Incoming;
+pub(crate) use sender::{Negotiated, Progress, Sender};
+
+use crate::{
+    dtls::{self, Dtls, Identity},
+    feed::Packets,
+    ice::{Agent, Check, CheckError, Verdict},
+    path::{Batch, Path},
+    rtcp::{self, Said},
+    srtp::Srtp,
+};
+use patchbay_media::ring::Entry;
+use rtc_shared::error::Error;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Time between reports to a peer.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Canonical name of all that we send (RFC 3550, section 6.5.1).
+const NAME: &str = "patchbay";
+
+/// Bounds of a connection's life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// From the answer to the end of the handshake.
+    pub(crate) connect: Duration,
+    /// Without a believable sign of life.
+    pub(crate) idle: Duration,
+}
+
+/// Why a connection has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer said so.
+    ByPeer,
+    /// We said so.
+    Here,
+    /// It did not connect in time.
+    NeverConnected,
+    /// It has not been heard of for too long.
+    Lost,
+    /// The handshake or the keys failed, in words.
+    Failed(String),
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Media can flow.
+    Connected,
+    /// It has ended; nothing comes after this.
+    Closed(Closed),
+    /// Data channels have news.
+    Data(bytes::BytesMut),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    Connected,
+    Closed,
+}
+
+/// A peer.
+pub(crate) struct Connection {
+    agent: Agent,
+    dtls: Dtls,
+    srtp: Option<Srtp>,
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) incoming: Incoming,
+    state: State,
+    path: Option<Path>,
+    nominated: bool,
+    created: Instant,
+    heard: Instant,
+    next_report: Instant,
+    timing: Timing,
+    transmits: Batch,
+    events: VecDeque<Event>,
+    connect_time: Option<Duration>,
+}
+
+impl Connection {
+    pub(crate) fn new(agent: Agent, dtls: Dtls, senders: Vec<Sender>, incoming: Incoming, timing: Timing, now: Instant) -> Self {
+        Self {
+            agent,
+            dtls,
+            srtp: None,
+            senders,
+            incoming,
+            state: State::Connecting,
+            path: None,
+            nominated: false,
+            created: now,
+            heard: now,
+            next_report: now + REPORT_INTERVAL,
+            timing,
+            transmits: Batch::default(),
+            events: VecDeque::new(),
+            connect_time: None,
+        }
+    }
+
+    pub(crate) fn agent(&mut self) -> &mut Agent {
+        &mut self.agent
+    }
+
+    pub(crate) fn path(&self) -> Option<Path> {
+        self.path
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state == State::Connected
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    pub(crate) fn connect_time(&self) -> Option<Duration> {
+        self.connect_time
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Moves what is to be sent into an empty batch, and tells where to.
+    pub(crate) fn poll_transmit(&mut self, batch: &mut Batch) -> Option<Path> {
+        if self.transmits.is_empty() {
+            return None;
+        }
+        let path = self.path?;
+        std::mem::swap(&mut self.transmits, batch);
+        self.transmits.clear();
+        Some(path)
+    }
+
+    /// A connectivity check from a path: the answer goes back on it.
+    pub(crate) fn check(&mut self, check: &mut Check, path: Path, now: Instant, identity: &Identity) -> Result<Vec<u8>, CheckError> {
+        let checked = self.agent.answer(check, path.remote, identity.crypto())?;
+        self.heard = now;
+        let takes_over = match checked.verdict {
+            Verdict::Nominated => true,
+            // Until there is a nomination, the first path that works serves.
+            Verdict::Probed => self.path.is_none(),
+            Verdict::RoleConflict => false,
+        };
+        if takes_over && !(self.nominated && checked.verdict == Verdict::Probed) {
+            self.path = Some(path);
+            self.nominated |= checked.verdict == Verdict::Nominated;
+        }
+        Ok(checked.response)
+    }
+
+    /// A datagram that is not STUN, from a path that a check has opened (RFC 7983).
+    pub(crate) fn datagram(&mut self, datagram: &[u8], now: Instant, identity: &Identity) {
+        match datagram.first() {
+            Some(20..=63) => self.handshake(datagram, now, identity),
+            Some(128..=191) if rtcp::is_rtcp(datagram) => self.feedback(datagram, now),
+            Some(128..=191) => self.media(datagram, now),
+            _ => {}
+        }
+    }
+
+    fn handshake(&mut self, datagram: &[u8], now: Instant, identity: &Identity) {
+        if self.is_closed() {
+            return;
+        }
+        let events = self.dtls.read(now, datagram);
+        self.flush_dtls();
+        match events {
+            Ok(events) => events.into_iter().for_each(|event| self.dtls_event(event, now, identity)),
+            // Anybody can send a broken record; a handshake that fails is told by an alert and ends in time.
+            Err(error) if self.state == State::Connected => tracing::debug!(%error, "a broken DTLS record"),
+            Err(Error::ErrNoMatchingCertificateFingerprint) => {
+                self.end(Closed::Failed("the certificate is not the one of the offer".to_owned()));
+            }
+            Err(error) => tracing::debug!(%error, "a DTLS record did not fit"),
+        }
+    }
+
+    fn dtls_event(&mut self, event: dtls::Event, now: Instant, identity: &Identity) {
+        self.heard = now;
+        match event {
+            dtls::Event::Established(keys) => match Srtp::new(&keys, identity.crypto()) {
+                Ok(srtp) => {
+                    self.srtp = Some(srtp);
+                    self.state = State::Connected;
+                    self.connect_time = Some(now.saturating_duration_since(self.created));
+                    self.next_report = now + REPORT_INTERVAL;
+                    self.events.push_back(Event::Connected);
+                }
+                Err(error) => self.end(Closed::Failed(error.to_string())),
+            },
+            dtls::Event::Data(data) => self.events.push_back(Event::Data(data)),
+            dtls::Event::Closed => self.end(Closed::ByPeer),
+        }
+    }
+
+    fn flush_dtls(&mut self) {
+        while let Some(datagram) = self.dtls.poll_transmit() {
+            self.transmits.push(&datagram);
+        }
+    }
+
+    /// Sends SCTP packets.
+    pub(crate) fn write_data(&mut self, packets: impl Iterator<Item = bytes::Bytes>, now: Instant) {
+        for packet in packets {
+            if let Err(error) = self.dtls.write(now, &packet) {
+                tracing::debug!(%error, "data could not be sent");
+            }
+        }
+        self.flush_dtls();
+    }
+
+    fn feedback(&mut self, datagram: &[u8], now: Instant) {
+        let Some(srtp) = &mut self.srtp else { return };
+        let Ok(compound) = srtp.open_rtcp(datagram) else { return };
+        self.heard = now;
+        let time = wall_clock();
+        let (senders, incoming, transmits) = (&mut self.senders, &mut self.incoming, &mut self.transmits);
+        rtcp::read(&compound, |said| {
+            let about = |ssrc: u32| move |sender: &&mut Sender| sender.ssrc() == ssrc;
+            match said {
+                Said::Reception(reception) => {
+                    if let Some(sender) = senders.iter_mut().find(about(reception.ssrc)) {
+                        sender.reception(&reception, time);
+                    }
+                }
+                Said::Missing { ssrc, sequences } => {
+                    if let Some(sender) = senders.iter_mut().find(about(ssrc))
+                        && let Err(error) = sender.resend(sequences, now, srtp, transmits)
+                    {
+                        tracing::debug!(%error, "a packet could not be sent again");
+                    }
+                }
+                Said::KeyFrame { ssrc } => {
+                    if let Some(sender) = senders.iter_mut().find(about(ssrc)) {
+                        sender.counters.key_frame_requests += 1;
+                        sender.feed.request_key_frame();
+                    }
+                }
+                Said::Sent(info) => incoming.sender_report(&info, now),
+                Said::Goodbye { ssrc } => incoming.goodbye(ssrc),
+            }
+        });
+    }
+
+    fn media(&mut self, datagram: &[u8], now: Instant) {
+        let Some(srtp) = &mut self.srtp else { return };
+        if self.incoming.is_empty() {
+            return;
+        }
+        let Ok(packet) = srtp.open(datagram) else { return };
+        self.heard = now;
+        self.incoming.packet(&packet.freeze(), now);
+    }
+
+    /// A live unit of a track, written to an empty batch.
+    pub(crate) fn deliver(&mut self, track: usize, entry: &Entry<Packets>, batch: &mut Batch) -> Option<Path> {
+        self.send_with(track, batch, |sender, srtp, batch| sender.deliver(entry, srtp, batch))
+    }
+
+    /// Has a sender write to an empty batch, and tells where it goes.
+    pub(crate) fn send_with(
+        &mut self,
+        track: usize,
+        batch: &mut Batch,
+        write: impl FnOnce(&mut Sender, &mut Srtp, &mut Batch) -> Result<(), Error>,
+    ) -> Option<Path> {
+        if self.state != State::Connected {
+            return None;
+        }
+        let (sender, srtp) = (self.senders.get_mut(track)?, self.srtp.as_mut()?);
+        if let Err(error) = write(sender, srtp, batch) {
+            self.end(Closed::Failed(error.to_string()));
+            return None;
+        }
+        (!batch.is_empty()).then_some(self.path).flatten()
+    }
+
+    /// When [`Self::timeout`] wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let own = match self.state {
+            State::Connecting => self.created + self.timing.connect,
+            State::Connected => self.next_report.min(self.heard + self.timing.idle),
+            State::Closed => return None,
+        };
+        let others = [self.dtls.poll_timeout(), self.incoming.deadline()];
+        Some(others.into_iter().flatten().fold(own, Instant::min))
+    }
+
+    pub(crate) fn timeout(&mut self, now: Instant) {
+        match self.state {
+            State::Closed => return,
+            State::Connecting if now >= self.created + self.timing.connect => return self.end(Closed::NeverConnected),
+            State::Connected if now >= self.heard + self.timing.idle => return self.end(Closed::Lost),
+            State::Connecting | State::Connected => {}
+        }
+        if let Err(error) = self.dtls.handle_timeout(now) {
+            return self.end(Closed::Failed(error.to_string()));
+        }
+        self.flush_dtls();
+        if self.state != State::Connected {
+            return;
+        }
+        if now >= self.next_report {
+            self.next_report = now + REPORT_INTERVAL;
+            self.report(now);
+        }
+        self.incoming_feedback(now);
+    }
+
+    fn report(&mut self, now: Instant) {
+        let time = wall_clock();
+        for info in self.senders.iter().filter_map(|sender| sender.report(now, time)).collect::<Vec<_>>() {
+            self.send_rtcp(|writer| {
+                writer.sender_report(&info).source_description(info.ssrc, NAME);
+            });
+        }
+        let (ssrc, blocks) = self.incoming.reports(now);
+        if !blocks.is_empty() {
+            self.send_rtcp(|writer| {
+                writer.receiver_report(ssrc, &blocks).source_description(ssrc, NAME);
+            });
+        }
+    }
+
+    fn incoming_feedback(&mut self, now: Instant) {
+        let mut packet = Vec::new();
+        self.incoming.feedback(now, &mut rtcp::Writer::new(&mut packet));
+        self.seal_rtcp(&packet);
+    }
+
+    fn send_rtcp(&mut self, write: impl FnOnce(&mut rtcp::Writer<'_>)) {
+        let mut packet = Vec::new();
+        write(&mut rtcp::Writer::new(&mut packet));
+        self.seal_rtcp(&packet);
+    }
+
+    fn seal_rtcp(&mut self, packet: &[u8]) {
+        let Some(srtp) = self.srtp.as_mut().filter(|_| !packet.is_empty()) else { return };
+        match srtp.seal_rtcp(packet) {
+            Ok(sealed) => self.transmits.push(&sealed),
+            Err(error) => tracing::debug!(%error, "a report could not be protected"),
+        }
+    }
+
+    /// Ends it, and tells the peer.
+    pub(crate) fn close(&mut self, why: Closed, now: Instant) {
+        if self.is_closed() {
+            return;
+        }
+        let sources = self.senders.iter().map(Sender::ssrc).collect::<Vec<_>>();
+        if !sources.is_empty() && self.is_connected() {
+            self.send_rtcp(|writer| {
+                writer.goodbye(&sources);
+            });
+        }
+        if let Err(error) = self.dtls.close(now) {
+            tracing::debug!(%error, "the peer could not be told of the end");
+        }
+        self.flush_dtls();
+        self.end(why);
+    }
+
+    fn end(&mut self, why: Closed) {
+        if self.is_closed() {
+            return;
+        }
+        self.state = State::Closed;
+        self.events.push_back(Event::Closed(why));
+    }
+}
+
+/// Time of day, for reports: peers compare it among the tracks of one sender and with nothing else.
+fn wall_clock() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "reports carry the time of day; nothing is decided by it")]
+    SystemTime::now()
+}

@@ -1,0 +1,154 @@
+//! The handle of a peer.
+
+use super::{AnswerError, Inner, table::Cell};
+use crate::{
+    connection::Closed,
+    sdp::{Answer, Credentials, Offer, Transport},
+};
+use parking_lot::Mutex;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// What happened to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// Media flows.
+    Connected,
+    /// It has ended; nothing comes after this.
+    Closed(Closed),
+}
+
+/// A peer. Dropping it ends the connection.
+pub struct Peer {
+    inner: Arc<Inner>,
+    cell: Arc<Cell>,
+    events: mpsc::Receiver<PeerEvent>,
+    answer: Mutex<Answer>,
+}
+
+/// How a peer's connection does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PeerStatistics {
+    /// Media flows.
+    pub connected: bool,
+    /// How it is reached.
+    pub transport: Option<Transport>,
+    /// Where it is.
+    pub remote: Option<SocketAddr>,
+    /// Packets of media sent, without those that were sent again.
+    pub packets_sent: u64,
+    /// Bytes of their payloads.
+    pub bytes_sent: u64,
+    /// Packets sent again.
+    pub packets_resent: u64,
+    /// Packets asked for again and not sent.
+    pub packets_not_resent: u64,
+    /// Times it was moved to a newer key frame.
+    pub skips: u64,
+    /// Key frames that it asked for.
+    pub key_frame_requests: u64,
+    /// Part of the packets lost on the way to it, 0 to 1, by its last report.
+    pub loss: f64,
+    /// Mean deviation of the time on the way, by its last report.
+    pub jitter: Duration,
+    /// To it and back.
+    pub round_trip: Option<Duration>,
+    /// From the answer to the connection.
+    pub connect_time: Option<Duration>,
+}
+
+/// Names of descriptions that stay good after an ICE restart: checks of the one before are still on their way.
+const KEPT_DESCRIPTIONS: usize = 2;
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Peer").field("id", &self.cell.id).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    pub(super) fn new(inner: Arc<Inner>, cell: Arc<Cell>, events: mpsc::Receiver<PeerEvent>, answer: Answer) -> Self {
+        Self { inner, cell, events, answer: Mutex::new(answer) }
+    }
+
+    /// Number of the peer in its engine.
+    pub fn id(&self) -> u64 {
+        self.cell.id
+    }
+
+    /// The next event; after [`PeerEvent::Closed`] nothing comes any more. Cancel safe.
+    pub async fn event(&mut self) -> Option<PeerEvent> {
+        self.events.recv().await
+    }
+
+    /// The newest answer.
+    pub fn answer(&self) -> Answer {
+        self.answer.lock().clone()
+    }
+
+    /// Credentials of the offerer's newest description.
+    pub fn remote_credentials(&self) -> Credentials {
+        self.cell.connection.lock().agent().remote().clone()
+    }
+
+    /// Takes new credentials of the offerer and answers with new ones (RFC 8445, section 9: an ICE restart). Media goes on on the old path until a new one is
+    /// nominated. With the credentials that are in use nothing changes, and the answer is the same.
+    pub fn restart(&self, remote: &Credentials) -> Answer {
+        let mut answer = self.answer.lock();
+        let mut connection = self.cell.connection.lock();
+        if connection.agent().remote() != remote {
+            let local = Credentials::random(&mut rand::rng());
+            connection.agent().restart(local.clone(), remote.clone());
+            drop(connection);
+            self.inner.table.add_ufrag(&local.ufrag, &self.cell);
+            self.inner.table.forget_ufrags(&self.cell, KEPT_DESCRIPTIONS);
+            answer.ice = local;
+            answer.version += 1;
+        }
+        answer.clone()
+    }
+
+    /// Answers a further offer of the same peer: only ICE can change in it (RFC 8829, section 5.3.1).
+    pub fn answer_again(&self, offer: &Offer) -> Result<String, AnswerError> {
+        if offer.media.len() != self.answer.lock().media.len() {
+            return Err(AnswerError::Nothing);
+        }
+        Ok(self.restart(&offer.ice).to_sdp())
+    }
+
+    /// How the connection does.
+    pub fn statistics(&self) -> PeerStatistics {
+        let connection = self.cell.connection.lock();
+        let path = connection.path();
+        let mut statistics = PeerStatistics {
+            connected: connection.is_connected(),
+            transport: path.map(|path| path.transport),
+            remote: path.map(|path| path.remote),
+            connect_time: connection.connect_time(),
+            ..PeerStatistics::default()
+        };
+        for counters in connection.senders.iter().map(|sender| &sender.counters) {
+            statistics.packets_sent += counters.packets;
+            statistics.bytes_sent += counters.bytes;
+            statistics.packets_resent += counters.resent;
+            statistics.packets_not_resent += counters.not_resent;
+            statistics.skips += counters.skips;
+            statistics.key_frame_requests += counters.key_frame_requests;
+            statistics.loss = statistics.loss.max(f64::from(counters.fraction_lost) / 256.0);
+            statistics.jitter = statistics.jitter.max(counters.jitter);
+            statistics.round_trip = counters.round_trip.or(statistics.round_trip);
+        }
+        statistics
+    }
+
+    /// Ends the connection, and tells the peer.
+    pub fn close(&self) {
+        self.inner.close(&self.cell);
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
