@@ -7,7 +7,7 @@ use crate::{Authenticator, Identity, TokenError};
 use futures_util::future::{self, Either, Ready};
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -41,6 +41,7 @@ pub enum Requirement {
 pub struct MethodScopes {
     domain: &'static str,
     methods: HashMap<&'static str, Requirement>,
+    guests: HashSet<&'static str>,
 }
 
 impl MethodScopes {
@@ -53,13 +54,20 @@ impl MethodScopes {
             ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Requirement::AnyToken),
             ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Requirement::AnyToken),
         ]);
-        Self { domain, methods }
+        Self { domain, methods, guests: HashSet::new() }
     }
 
     /// Adds a method by its path, `/<package>.<Service>/<Method>`.
     #[must_use]
     pub fn method(mut self, path: &'static str, requirement: Requirement) -> Self {
         self.methods.insert(path, requirement);
+        self
+    }
+
+    /// Lets somebody without a token call a method as a guest, where guests are let in and their policy has what the method asks.
+    #[must_use]
+    pub fn guests(mut self, path: &'static str) -> Self {
+        self.guests.insert(path);
         self
     }
 
@@ -146,8 +154,10 @@ impl Gate {
         if requirement == Some(Requirement::Open) {
             return Ok(None);
         }
-        let identity =
-            bearer(headers).and_then(|token| self.authenticator.verify(token)).map_err(Refusal::Token)?;
+        let identity = match bearer(headers).and_then(|token| self.authenticator.verify(token)) {
+            Ok(identity) => identity,
+            Err(error) => return self.guest(path, requirement, &error).map(Some).ok_or(Refusal::Token(error)),
+        };
         let asked = match requirement {
             None => return Err(Refusal::Unlisted),
             Some(Requirement::Open | Requirement::AnyToken) => return Ok(Some(identity)),
@@ -156,6 +166,20 @@ impl Gate {
         };
         let has_one = asked.iter().any(|(service, action)| identity.allows_somewhere(service, action));
         if has_one { Ok(Some(identity)) } else { Err(Refusal::Scopes(asked)) }
+    }
+
+    /// The guest, where a token is missing and the method takes guests who may do what it asks. A token that is bad makes nobody a guest.
+    fn guest(&self, path: &str, requirement: Option<Requirement>, error: &TokenError) -> Option<Arc<Identity>> {
+        let is_open = *error == TokenError::Missing && self.methods.guests.contains(path);
+        let guest = self.authenticator.guest().filter(|_| is_open)?;
+        let may = match requirement? {
+            Requirement::Open | Requirement::AnyToken => true,
+            Requirement::Scope { service, action } => guest.allows_somewhere(service, action),
+            Requirement::AnyScope(scopes) => {
+                scopes.iter().any(|(service, action)| guest.allows_somewhere(service, action))
+            }
+        };
+        may.then_some(guest)
     }
 
     fn status(&self, refusal: &Refusal) -> Status {

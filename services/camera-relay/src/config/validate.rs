@@ -1,0 +1,137 @@
+//! What cannot be configured. All problems are told at once.
+
+use super::{Cameras, Listen, Media, RelayConfig};
+use patchbay_chassis::{Problems, Span};
+use std::{collections::HashSet, time::Duration};
+
+/// Looks at all sections.
+pub(super) fn all(config: &RelayConfig, problems: &mut Problems) {
+    listen(&config.listen, problems);
+    media(&config.media, problems);
+    cameras(&config.cameras, problems);
+    qualities(config, problems);
+    at_least_one(config, problems);
+    some_time(config, problems);
+    if config.instant_start.max_rate < 1_000_000 {
+        problems.add("instant_start.max_rate", "must be at least 1000000 bits a second");
+    }
+    if !(1..=60).contains(&config.mjpeg.fps) {
+        problems.add("mjpeg.fps", "must be from 1 to 60");
+    }
+}
+
+fn listen(listen: &Listen, problems: &mut Problems) {
+    for origin in &listen.allowed_origins {
+        if origin != "*" && !origin.starts_with("http://") && !origin.starts_with("https://") {
+            problems.add("listen.allowed_origins", format!("has `{origin}`, which is neither `*` nor an origin such as \"https://cameras.example.org\""));
+        }
+    }
+}
+
+fn media(media: &Media, problems: &mut Problems) {
+    if let Some(address) = media.public_addresses.iter().find(|address| address.is_unspecified()) {
+        problems.add("media.public_addresses", format!("has {address}, which nobody can reach"));
+    }
+    for (index, server) in media.ice_servers.iter().enumerate() {
+        let key = format!("media.ice_servers[{index}]");
+        if server.urls.is_empty() {
+            problems.add(format!("{key}.urls"), "must name a server");
+        }
+        let is_known = |url: &&String| {
+            ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme))
+                && !url
+                    .contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"'))
+        };
+        if let Some(url) = server.urls.iter().find(|url| !is_known(url)) {
+            problems.add(
+                format!("{key}.urls"),
+                format!("has `{url}`, which is no address such as \"stun:stun.example.org:3478\""),
+            );
+        }
+        if server.username.is_some() != server.credential_file.is_some() {
+            problems.add(format!("{key}.username"), "and credential_file must both be set, or neither");
+        }
+    }
+}
+
+fn cameras(cameras: &Cameras, problems: &mut Problems) {
+    let mut names = HashSet::new();
+    for (index, configured) in cameras.configured.iter().enumerate() {
+        let key = |field: &str| format!("cameras.configured[{index}].{field}");
+        let (name, spec) = match configured.parse() {
+            Ok(parsed) => parsed,
+            Err((field, problem)) => {
+                problems.add(key(field), problem);
+                continue;
+            }
+        };
+        for violation in spec.violations() {
+            problems.add(key(violation.field), violation.problem);
+        }
+        if configured.file.is_some() && cameras.media_folder.is_none() {
+            problems.add(key("file"), "needs cameras.media_folder");
+        }
+        if !names.insert(name) {
+            problems.add(key("name"), format!("is there twice: `{}`", configured.name));
+        }
+    }
+    if cameras.configured.len() > cameras.max {
+        problems.add("cameras.max", "must not be less than the number of configured cameras");
+    }
+    if cameras.key_frame_gap > Span::seconds(10) {
+        problems.add("cameras.key_frame_gap", "must be 10s at most");
+    }
+}
+
+fn qualities(config: &RelayConfig, problems: &mut Problems) {
+    for (key, quality) in
+        [("snapshot.quality", config.snapshot.quality), ("mjpeg.quality", config.mjpeg.quality)]
+    {
+        if !(1..=100).contains(&quality) {
+            problems.add(key, "must be from 1 to 100");
+        }
+    }
+}
+
+fn at_least_one(config: &RelayConfig, problems: &mut Problems) {
+    let counts = [
+        ("media.max_viewers", config.media.max_viewers),
+        ("media.max_viewers_per_address", config.media.max_viewers_per_address),
+        ("cameras.max", config.cameras.max),
+        ("instant_start.max_frames", config.instant_start.max_frames),
+        ("instant_start.concurrent", config.instant_start.concurrent),
+        ("snapshot.concurrent", config.snapshot.concurrent),
+        ("mjpeg.max_viewers", config.mjpeg.max_viewers),
+        ("limits.connections", config.limits.connections),
+        ("limits.offers_per_second", usize::try_from(config.limits.offers_per_second).unwrap_or(1)),
+        ("limits.offers_burst", usize::try_from(config.limits.offers_burst).unwrap_or(1)),
+    ];
+    for (key, _) in counts.into_iter().filter(|(_, count)| *count == 0) {
+        problems.add(key, "must be at least 1");
+    }
+    let sizes = [
+        ("cameras.cache.bytes", config.cameras.cache.bytes, 1 << 20),
+        ("instant_start.max_bytes", config.instant_start.max_bytes, 1 << 16),
+        ("limits.body", config.limits.body, 1 << 12),
+    ];
+    for (key, size, least) in sizes {
+        if size.0 < least {
+            problems.add(key, format!("must be at least {least} bytes"));
+        }
+    }
+}
+
+fn some_time(config: &RelayConfig, problems: &mut Problems) {
+    let spans = [
+        ("media.connect_timeout", config.media.connect_timeout),
+        ("media.idle_timeout", config.media.idle_timeout),
+        ("media.patience", config.media.patience),
+        ("cameras.start_timeout", config.cameras.start_timeout),
+        ("cameras.cache.time", config.cameras.cache.time),
+        ("snapshot.timeout", config.snapshot.timeout),
+        ("limits.request_timeout", config.limits.request_timeout),
+    ];
+    for (key, _) in spans.into_iter().filter(|(_, span)| span.duration() < Duration::from_millis(100)) {
+        problems.add(key, "must be at least 100ms");
+    }
+}

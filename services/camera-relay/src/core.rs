@@ -1,0 +1,95 @@
+//! What all parts of a replica share.
+
+use crate::{
+    cameras::Cameras,
+    config::RelayConfig,
+    metrics::{self, RelayMetrics},
+    replicas::Replicas,
+    viewers::ViewerTable,
+};
+use patchbay_chassis::{Context, StartError, Tasks};
+use patchbay_media::{
+    Spawn, Task,
+    hub::{Hub, HubConfig},
+    ring::Caps,
+};
+use std::sync::Arc;
+
+/// A running replica.
+pub struct Core {
+    /// Its configuration.
+    pub config: RelayConfig,
+    /// Its process.
+    pub context: Context,
+    /// Streams of cameras, and their sources.
+    pub hub: Hub,
+    /// The list of cameras.
+    pub cameras: Cameras,
+    /// Who looks here.
+    pub viewers: ViewerTable,
+    /// The other replicas.
+    pub replicas: Replicas,
+    /// Its figures.
+    pub metrics: RelayMetrics,
+}
+
+impl Core {
+    /// Puts the parts together and shows what is configured.
+    pub async fn open(config: RelayConfig, context: Context) -> Result<Arc<Self>, StartError> {
+        let hub = Hub::new(hub_config(&config), spawner(&context));
+        let viewers = ViewerTable::new(&config.media, config.mjpeg.max_viewers, &context);
+        let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers)?;
+        // A first look, so that a replica is not ready before it knows its cameras; without the store it starts all the same.
+        cameras.look().await;
+        let replicas = Replicas::new(&context);
+        let metrics = RelayMetrics::register(&context.metrics);
+        let core = Arc::new(Self { config, context, hub, cameras, viewers, replicas, metrics });
+        metrics::watch(&core);
+        Ok(core)
+    }
+
+    /// Spawns what goes on in the background.
+    pub fn spawn_tasks(self: &Arc<Self>) {
+        let tasks = &self.context.tasks;
+        let hard = self.context.shutdown.hard();
+        tasks.spawn_critical("cameras", self.cameras.clone().follow(hard.clone()));
+        tasks.spawn_critical("replicas", Arc::clone(self).exchange(hard.clone()));
+        let hub = self.hub.clone();
+        tasks.spawn("close-hub", async move {
+            hard.cancelled().await;
+            hub.close();
+        });
+    }
+}
+
+/// Runs tasks for libraries under the service's name.
+struct Spawner(Tasks);
+
+impl Spawn for Spawner {
+    fn spawn(&self, name: &'static str, task: Task) {
+        // The tasks end by themselves; nobody aborts them.
+        drop(self.0.spawn(name, task));
+    }
+}
+
+/// What libraries spawn their tasks with.
+pub fn spawner(context: &Context) -> Arc<dyn Spawn> {
+    Arc::new(Spawner(context.tasks.clone()))
+}
+
+fn hub_config(config: &RelayConfig) -> HubConfig {
+    let cameras = &config.cameras;
+    let caps = Caps {
+        bytes: cameras.cache.bytes.as_usize(),
+        time: cameras.cache.time.duration(),
+        ..Caps::default()
+    };
+    HubConfig {
+        linger: cameras.linger.duration(),
+        start_timeout: cameras.start_timeout.duration(),
+        caps,
+        max_streams: cameras.max,
+        max_consumers: config.media.max_viewers + config.mjpeg.max_viewers + config.snapshot.concurrent,
+        ..HubConfig::default()
+    }
+}

@@ -1,0 +1,193 @@
+//! How a camera is on one replica, and how it is on all of them together.
+
+use crate::{
+    cameras::{Camera, CameraName, SourceSpec},
+    core::Core,
+    viewers::Sent,
+};
+use patchbay_media::hub::{State, StreamState, TrackFigures};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// What a camera does, as it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// Nobody looks.
+    #[default]
+    Idle,
+    /// The source cannot be opened.
+    Failed,
+    /// There is no picture yet.
+    Starting,
+    /// Pictures have stopped coming.
+    Stalled,
+    /// Pictures come.
+    Live,
+}
+
+/// How a camera is on one replica, or on all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CameraReport {
+    /// What it does.
+    pub condition: Condition,
+    /// What is wrong, in words.
+    pub detail: String,
+    /// Since when, in milliseconds since 1970.
+    pub since: u64,
+    /// Captures that run.
+    pub captures: u32,
+    /// Encoders that run.
+    pub encoders: u32,
+    /// Viewers.
+    pub viewers: u32,
+    /// What it carries.
+    pub tracks: Vec<TrackReport>,
+    /// Bytes kept for viewers that come.
+    pub cached_bytes: u64,
+    /// Packets sent to viewers.
+    pub packets_sent: u64,
+    /// Bytes sent to viewers.
+    pub bytes_sent: u64,
+    /// Times that the source was started.
+    pub starts: u64,
+    /// Key frames that were asked for.
+    pub key_frame_requests: u64,
+}
+
+/// A track of a camera.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrackReport {
+    /// Coding.
+    pub codec: String,
+    /// Pixels across; 0 for sound.
+    pub width: u32,
+    /// Pixels down; 0 for sound.
+    pub height: u32,
+    /// Channels; 0 for pictures.
+    pub channels: u32,
+    /// Units since the track began.
+    pub units: u64,
+    /// Bytes since the track began.
+    pub bytes: u64,
+    /// Units a second.
+    pub rate: f64,
+    /// Bits a second.
+    pub bitrate: u64,
+    /// Time between key frames.
+    pub key_frame_interval: Option<Duration>,
+    /// Why it is made from another track; none for one of the source itself.
+    pub transcoded: Option<String>,
+}
+
+impl Core {
+    /// How a camera is on this replica.
+    pub fn own_report(&self, camera: &Camera) -> CameraReport {
+        let stream = camera.stream();
+        let by_camera = self.viewers.by_camera();
+        let looked_at = by_camera.get(&camera.name).copied().unwrap_or_default();
+        let Some(state) = self.hub.state(&stream) else { return CameraReport::default() };
+        self.own(camera, &state, looked_at)
+    }
+
+    /// How a camera is on all replicas together, and the replica that captures it.
+    pub fn report_of(&self, camera: &Camera) -> (CameraReport, String) {
+        let own = (self.context.node.to_string(), self.own_report(camera));
+        let mut reports = self.replicas.reports(&camera.name);
+        reports.push(own);
+        let owner = reports.iter().find(|(_, report)| report.captures > 0).map(|(node, _)| node.clone());
+        (merged(reports.into_iter().map(|(_, report)| report)), owner.unwrap_or_default())
+    }
+
+    /// All cameras of this replica that do something, or have done.
+    pub(super) fn reported(&self) -> BTreeMap<CameraName, CameraReport> {
+        let by_camera = self.viewers.by_camera();
+        let states: BTreeMap<_, _> =
+            self.hub.states().into_iter().map(|state| (state.name.clone(), state)).collect();
+        let cameras = self.cameras.all().into_iter();
+        let reports = cameras.filter_map(|camera| {
+            let state = states.get(&camera.stream())?;
+            let looked_at = by_camera.get(&camera.name).copied().unwrap_or_default();
+            let has_news = state.state != State::Idle || looked_at != Default::default() || state.starts > 0;
+            has_news.then(|| (camera.name.clone(), self.own(&camera, state, looked_at)))
+        });
+        reports.collect()
+    }
+
+    fn own(&self, camera: &Camera, state: &StreamState, (viewers, sent): (usize, Sent)) -> CameraReport {
+        let figures = self.hub.figures(&state.name);
+        let is_running = state.state.is_running();
+        let drawn = usize::from(is_running && matches!(camera.spec.source, SourceSpec::Test(_)));
+        CameraReport {
+            condition: condition(state.state),
+            detail: state.detail.clone(),
+            since: self.wall_clock(state.since),
+            captures: u32::from(is_running),
+            encoders: number(state.encoders + drawn),
+            viewers: number(viewers),
+            cached_bytes: figures.iter().map(|track| track.figures.cached_bytes).sum(),
+            key_frame_requests: figures.iter().map(|track| track.figures.key_frame_requests).sum(),
+            tracks: figures.into_iter().map(track).collect(),
+            packets_sent: sent.packets,
+            bytes_sent: sent.bytes,
+            starts: state.starts,
+        }
+    }
+
+    fn wall_clock(&self, at: Instant) -> u64 {
+        let ago = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // In tenths of a second, so that the same moment is told the same each time that it is worked out.
+        self.context.clock.now_millis().saturating_sub(ago) / 100 * 100
+    }
+}
+
+/// One camera on several replicas.
+pub fn merged(reports: impl Iterator<Item = CameraReport>) -> CameraReport {
+    reports.fold(CameraReport::default(), |all, one| {
+        // Whoever has the picture says how the camera is.
+        let (better, other) = if one.condition > all.condition { (one, all) } else { (all, one) };
+        CameraReport {
+            captures: better.captures + other.captures,
+            encoders: better.encoders + other.encoders,
+            viewers: better.viewers + other.viewers,
+            cached_bytes: better.cached_bytes + other.cached_bytes,
+            packets_sent: better.packets_sent + other.packets_sent,
+            bytes_sent: better.bytes_sent + other.bytes_sent,
+            starts: better.starts + other.starts,
+            key_frame_requests: better.key_frame_requests + other.key_frame_requests,
+            since: if better.since == 0 { other.since } else { better.since },
+            ..better
+        }
+    })
+}
+
+fn condition(state: State) -> Condition {
+    match state {
+        State::Idle => Condition::Idle,
+        State::Starting => Condition::Starting,
+        State::Live | State::Lingering => Condition::Live,
+        State::Stalled => Condition::Stalled,
+        State::Failed => Condition::Failed,
+    }
+}
+
+fn track(track: TrackFigures) -> TrackReport {
+    let figures = track.figures;
+    TrackReport {
+        codec: track.codec.name().to_owned(),
+        width: track.width.into(),
+        height: track.height.into(),
+        channels: track.channels.into(),
+        units: figures.units,
+        bytes: figures.bytes,
+        rate: figures.rate,
+        bitrate: figures.bitrate,
+        key_frame_interval: figures.key_frame_interval,
+        transcoded: track.transcoded,
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
