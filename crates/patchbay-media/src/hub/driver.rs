@@ -235,7 +235,13 @@ impl Driver {
 
     /// The run is over.
     fn conclude(&mut self, ending: Ending, watched: &Watched) {
+        // Read before consumers hear of the failure: who joins after that is new.
+        let joins = self.control.borrow().joins;
         let error = match ending {
+            Ending::Finished(_) if self.stream.origin.is_gone() => {
+                self.stream.finish(None);
+                return;
+            }
             Ending::Unwanted => {
                 self.stream.finish(None);
                 self.failed = None;
@@ -251,18 +257,17 @@ impl Driver {
         tracing::info!(stream = %self.stream.name, %error, "a source failed");
         self.stream.finish(Some(error.clone()));
         self.show(State::Failed, error.to_string());
-        self.note(&error, watched);
+        self.note(&error, joins, watched);
     }
 
     /// Remembers a failure, and when to try again.
-    fn note(&mut self, error: &SourceError, watched: &Watched) {
+    fn note(&mut self, error: &SourceError, joins: u64, watched: &Watched) {
         let now = Instant::now();
         let has_recovered = watched.live_since.is_some_and(|at| now.duration_since(at) >= RECOVERED_AFTER);
         let before =
             self.failed.as_ref().filter(|failed| !has_recovered && failed.revision == watched.revision);
         let in_a_row = before.map_or(0, |failed| failed.in_a_row) + 1;
         let delay = (error.again() == Again::Yes).then(|| self.delay(in_a_row));
-        let joins = self.control.borrow().joins;
         self.failed = Some(Failed { at: now, delay, in_a_row, joins, revision: watched.revision });
     }
 

@@ -77,6 +77,13 @@ pub(super) enum Origin {
     Made(Made),
 }
 
+impl Origin {
+    /// What it was made of has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Made(made) if made.from.ring().has_ended())
+    }
+}
+
 /// A transcoder's stream.
 #[derive(Debug)]
 pub(super) struct Made {
@@ -191,9 +198,9 @@ impl Stream {
         self.flow.send_modify(|flow| {
             flow.run = 0;
             flow.generation = None;
-            let Some(error) = failure else { return };
-            flow.failures += 1;
-            flow.failure = Some(Failure { number: flow.failures, error });
+            flow.failures += u64::from(failure.is_some());
+            let number = flow.failures;
+            flow.failure = failure.map(|error| Failure { number, error });
         });
         self.meters.lock().clear();
     }

@@ -110,9 +110,9 @@ enum Progress {
 }
 
 impl Subscription {
-    pub(super) fn new(hub: Hub, consumer: Consumer, wanted: Wanted) -> Self {
+    /// `failures` is the number of failures before the consumer joined: later ones are its own.
+    pub(super) fn new(hub: Hub, consumer: Consumer, failures: u64, wanted: Wanted) -> Self {
         let flow = consumer.stream().flow.subscribe();
-        let failures = flow.borrow().failures;
         Self { hub, consumer, flow, wanted, failures, plan: None, given: None }
     }
 
@@ -231,9 +231,9 @@ impl Subscription {
 }
 
 async fn change_of(flow: Option<&mut watch::Receiver<Flow>>) {
-    let Some(flow) = flow else { return std::future::pending().await };
-    if flow.changed().await.is_err() {
-        std::future::pending().await
+    match flow {
+        Some(flow) => drop(flow.changed().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,0 +1,107 @@
+//! Streams that transcoders make: started for the first who needs one, shared, and removed when nobody does or when the track that
+//! they are made of has ended.
+
+use super::{
+    Ended, Hub, Inner, Mode, Source, StreamName, Streams,
+    stream::{Consumer, Made as Origins, Origin, Stream},
+    subscription::Made,
+};
+use crate::{Codec, TrackId, negotiate::names, track::Track};
+use std::sync::Arc;
+
+/// What a transcoder makes: the generation of tracks (which is one of one stream), the track in it, and the codec.
+pub(super) type MadeKey = (u64, TrackId, Codec);
+
+/// Why a track cannot be made of another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum MakeError {
+    #[error("nothing here makes {} of it", names(.0))]
+    CannotMake(Vec<Codec>),
+    #[error("{0} transcoders run already, which is the limit")]
+    TooMany(usize),
+    #[error("the service is stopping")]
+    Closed,
+}
+
+impl Hub {
+    /// A track in one of these codecs made of this one: by a transcoder that runs already, or else by a new one.
+    pub(super) fn make(
+        &self,
+        of: &Arc<Stream>,
+        generation: u64,
+        from: &Arc<Track>,
+        to: &[Codec],
+        why: &str,
+    ) -> Result<Made, MakeError> {
+        let key = |codec| (generation, from.info().id, codec);
+        let made = |consumer: Consumer, codec| {
+            let flow = consumer.stream().flow.subscribe();
+            let from = from.info().codec;
+            Made { _hold: consumer, flow, from, to: codec, why: why.to_owned() }
+        };
+        if let Some((consumer, codec)) =
+            self.inner.streams.lock().join_made(to.iter().map(|codec| key(*codec)))
+        {
+            return Ok(made(consumer, codec));
+        }
+        let transcoders = self.inner.streams.lock().transcoders.clone();
+        let mut offers =
+            to.iter().flat_map(|codec| transcoders.iter().map(move |transcoders| (*codec, transcoders)));
+        let found =
+            offers.find_map(|(codec, transcoders)| Some((codec, transcoders.transcoder(from, codec)?)));
+        let Some((codec, source)) = found else { return Err(MakeError::CannotMake(to.to_vec())) };
+        let origin = Origins { of: Arc::downgrade(of), why: why.to_owned(), from: Arc::clone(from) };
+        let consumer = self.inner.add_made(key(codec), &of.name, origin, source)?;
+        Ok(made(consumer, codec))
+    }
+}
+
+impl Streams {
+    /// Joins the first of these that is there.
+    fn join_made(&self, keys: impl Iterator<Item = MadeKey>) -> Option<(Consumer, Codec)> {
+        let mut there = keys.filter_map(|key| Some((self.made.get(&key)?, key.2)));
+        there.find_map(|(stream, codec)| Some((Consumer::join(stream, usize::MAX).ok()?, codec)))
+    }
+}
+
+impl Inner {
+    /// Adds a transcoder's stream, unless somebody has just done so, and joins it.
+    fn add_made(
+        self: &Arc<Self>,
+        key: MadeKey,
+        of: &StreamName,
+        origin: Origins,
+        source: Arc<dyn Source>,
+    ) -> Result<Consumer, MakeError> {
+        let mut streams = self.streams.lock();
+        if let Some((consumer, _)) = streams.join_made(std::iter::once(key)) {
+            return Ok(consumer);
+        }
+        if streams.closed {
+            return Err(MakeError::Closed);
+        }
+        let most = self.config.max_transcoders;
+        if streams.made.len() >= most {
+            return Err(MakeError::TooMany(most));
+        }
+        let name = of.made(key.1, key.2);
+        let stream = self.stream(name, Origin::Made(origin), source, Mode::OnDemand);
+        let consumer = Consumer::join(&stream, usize::MAX).map_err(|_| MakeError::Closed)?;
+        streams.made.insert(key, Arc::clone(&stream));
+        drop(streams);
+        self.start(&stream);
+        Ok(consumer)
+    }
+
+    /// Removes a transcoder's stream if nobody wants it, or if what it is made of is gone. True when it is no longer there.
+    pub(super) fn remove_made(&self, stream: &Arc<Stream>) -> bool {
+        let mut streams = self.streams.lock();
+        if stream.control.borrow().consumers > 0 && !stream.origin.is_gone() {
+            return false;
+        }
+        streams.made.retain(|_, other| !Arc::ptr_eq(other, stream));
+        drop(streams);
+        stream.end(Ended::Removed);
+        true
+    }
+}
