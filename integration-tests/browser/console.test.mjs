@@ -31,10 +31,10 @@ describe('an operator', () => {
   test('gets in with a link, whose token does not stay in the address, and sees what runs', async () => {
     const page = await windows.window()
     await page.goto(`${suite.console}/#token=${await suite.token()}`)
-    for (const service of ['chat-gateway', 'console', 'crypto-service']) {
+    for (const service of ['camera-relay', 'chat-gateway', 'console', 'crypto-service']) {
       await page.getByRole('region', { name: service }).getByText('Ready', { exact: true }).waitFor()
     }
-    await page.getByText('3 of 3').waitFor()
+    await page.getByText('4 of 4').waitFor()
     assert.equal(page.url(), `${suite.console}/`)
     assert.ok(!(await page.evaluate(() => JSON.stringify([localStorage, history.state]))).includes('eyJ'))
     await picture(page, 'overview')
@@ -70,7 +70,7 @@ describe('an operator', () => {
     await submit(await suite.token())
     await page.getByText('Signed in as').waitFor()
     await page.getByRole('link', { name: 'Overview' }).click()
-    await page.getByText('3 of 3').waitFor()
+    await page.getByText('4 of 4').waitFor()
     await page.context().close()
   })
 })
@@ -85,7 +85,7 @@ test('everything in the chat can be done with the keyboard alone', async () => {
     await page.keyboard.press('Tab')
     order.push(await focused(page))
   }
-  assert.deepEqual(order.slice(0, 5), ['Patchbay', 'Overview', 'Chat', 'Settings', '切换到中文'])
+  assert.deepEqual(order.slice(0, 6), ['Patchbay', 'Overview', 'Chat', 'Cameras', 'Settings', '切换到中文'])
 
   await page.goto(`${suite.console}/rooms/lobby`)
   await tabTo(page, 'Your name')

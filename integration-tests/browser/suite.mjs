@@ -17,7 +17,7 @@ const BINARY = process.env.PATCHBAY_BINARY ?? join(import.meta.dirname, '../../t
 const READY_MS = 30_000
 const STOP_MS = 20_000
 
-const PORTS = ['console', 'consoleGrpc', 'chat', 'chatGrpc', 'crypto', 'cryptoGrpc', 'ops']
+const PORTS = ['console', 'consoleGrpc', 'chat', 'chatGrpc', 'camera', 'cameraGrpc', 'media', 'crypto', 'cryptoGrpc', 'ops']
 
 export class Suite {
   /** `changes` are settings of this suite alone, as environment variables. */
@@ -91,6 +91,10 @@ export class Suite {
       PATCHBAY_OPS__LISTEN: at('ops'),
       PATCHBAY_CHAT_GATEWAY__LISTEN__HTTP: at('chat'),
       PATCHBAY_CHAT_GATEWAY__GRPC__LISTEN: at('chatGrpc'),
+      PATCHBAY_CAMERA_RELAY__LISTEN__HTTP: at('camera'),
+      PATCHBAY_CAMERA_RELAY__GRPC__LISTEN: at('cameraGrpc'),
+      PATCHBAY_CAMERA_RELAY__MEDIA__UDP: at('media'),
+      PATCHBAY_CAMERA_RELAY__MEDIA__TCP: at('media'),
       PATCHBAY_CRYPTO_SERVICE__LISTEN__HTTP: at('crypto'),
       PATCHBAY_CRYPTO_SERVICE__GRPC__LISTEN: at('cryptoGrpc'),
       ...this.changes,
@@ -98,6 +102,8 @@ export class Suite {
       PATCHBAY_CONSOLE__GRPC__LISTEN: at('consoleGrpc'),
       PATCHBAY_CONSOLE__UPSTREAMS__CHAT: `http://${at('chat')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CHAT_GRPC: `http://${at('chatGrpc')}`,
+      PATCHBAY_CONSOLE__UPSTREAMS__CAMERA: `http://${at('camera')}`,
+      PATCHBAY_CONSOLE__UPSTREAMS__CAMERA_GRPC: `http://${at('cameraGrpc')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO: `http://${at('crypto')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO_GRPC: `http://${at('cryptoGrpc')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CONSOLE_GRPC: `http://${at('consoleGrpc')}`,

@@ -127,6 +127,8 @@ export class Whep {
     peer.ontrack = ({ track, receiver, transceiver }) => {
       if (turn !== this.#turn) return
       if (transceiver.receiver.track.kind === 'video') this.#watchEnd(receiver, turn)
+      // Browsers that heed it hold no pictures back for smoothness.
+      if (track.kind === 'video' && 'jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0
       this.told.track(track)
     }
     peer.onconnectionstatechange = () => {

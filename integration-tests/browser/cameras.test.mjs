@@ -1,0 +1,296 @@
+/** Cameras in the console: as a guest, an operator, a keyboard, a small screen and a Chinese reader meet them. */
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { after, before, describe, test } from 'node:test'
+import { focused, look, panel, tabTo } from './people.mjs'
+import { Suite, waitUntil } from './suite.mjs'
+import { Windows } from './windows.mjs'
+
+/** Three times what a debug build needs to capture, encode, connect and show. */
+const LIVE_MS = 15_000
+
+/** A viewer that leaves says so; one that only vanishes would be there for the idle time, which is longer. */
+const GONE_MS = 9_000
+
+let suite, windows, operator
+
+before(async () => {
+  suite = await Suite.start()
+  windows = await Windows.open()
+  operator = await windows.window()
+  await operator.goto(`${suite.console}/#token=${await suite.token()}`)
+})
+
+after(async () => {
+  await windows?.end()
+  await suite?.end()
+})
+
+const card = (page, name) => page.locator('[data-test=camera]', { hasText: name })
+const button = (page, name) => page.getByRole('button', { name, exact: true })
+const facts = (page) => page.locator('[data-test=load]')
+
+/** Opens a camera's page and waits until it shows live pictures. */
+async function watch(page, name) {
+  const began = Date.now()
+  await page.goto(`${suite.console}/cameras/${name}`)
+  await isLive(page)
+  return Date.now() - began
+}
+
+function isLive(page) {
+  return page.locator('video[data-live]').waitFor({ timeout: LIVE_MS })
+}
+
+/** What the page shows of a figure, as a number. */
+async function figure(page, name) {
+  return Number.parseFloat(await page.locator(`[data-test=figure-${name}] [data-test=value]`).innerText())
+}
+
+/** Number of pictures that the video element has shown. */
+function pictures(page) {
+  return page.evaluate(() => document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames)
+}
+
+async function moves(page) {
+  const before = await pictures(page)
+  await waitUntil('pictures go on', 6_000, async () => (await pictures(page)) > before + 10)
+}
+
+describe('a guest', () => {
+  test('sees the camera that guests may see, with a picture that is made anew while it is looked at', async () => {
+    const page = await windows.window()
+    const asked = []
+    page.on('request', (request) => request.url().includes('/camera/snapshot/') && asked.push(request.url()))
+    await page.goto(suite.console)
+    await page.getByRole('link', { name: 'Cameras' }).first().click()
+    await card(page, 'Test picture').getByText('Configured').waitFor()
+    const thumbnail = page.getByRole('img', { name: 'Newest picture of Test picture' })
+    await page.locator('canvas[data-drawn]').waitFor({ timeout: LIVE_MS })
+    const drawn = () => thumbnail.evaluate((canvas) => canvas.toDataURL())
+    const first = await drawn()
+    await waitUntil('the picture is made anew', 6_000, async () => (await drawn()) !== first)
+    assert.ok(asked.every((url) => !url.includes('token')))
+    assert.equal(await button(page, 'Add a camera').count(), 0)
+    await look(page, 'cameras')
+
+    // A tab that is hidden asks for nothing.
+    const show = (visibility) =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value })
+        document.dispatchEvent(new Event('visibilitychange'))
+      }, visibility)
+    await show('hidden')
+    const hidden = asked.length
+    await assert.rejects(page.waitForRequest(/\/camera\/snapshot\//, { timeout: 3_000 }), /Timeout/)
+    assert.equal(asked.length, hidden)
+    await show('visible')
+    await waitUntil('it asks again', 6_000, async () => asked.length > hidden)
+    await page.context().close()
+  })
+
+  test('watches it live, and is told how well that works', async (t) => {
+    const page = await windows.window()
+    const took = await watch(page, 'test')
+    await page.getByRole('heading', { name: 'Test picture' }).getByText('Live').waitFor()
+    await facts(page).getByText('1 capture', { exact: false }).waitFor()
+    await waitUntil('figures are there', 9_000, async () => (await figure(page, 'fps')) > 0 && (await figure(page, 'delayMs')) >= 0)
+    await page.getByText('read from the picture').waitFor()
+    const names = ['delayMs', 'fps', 'bitsPerSecond', 'roundTripMs', 'loss', 'jitterMs']
+    const figures = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await figure(page, name)])))
+    const first = await page.locator('[data-test=fact-first] dd').innerText()
+    const connect = await page.locator('[data-test=fact-connect] dd').innerText()
+    t.diagnostic(`page to live ${took} ms, POST to first picture ${first}, POST to connected ${connect}, ${JSON.stringify(figures)}`)
+    assert.ok(figures.delayMs < 500, `the picture is ${figures.delayMs} ms old`)
+    assert.match(await page.locator('[data-test=fact-picture]').innerText(), /H264|VP8/)
+    assert.match(await page.locator('[data-test=fact-transport]').innerText(), /UDP|TCP/)
+    assert.match(await page.locator('[data-test=track]').first().innerText(), /640 × 480/)
+    await panel(page, 'Viewers').getByText('this window').waitFor()
+    assert.equal(await page.getByRole('button', { name: /Send away|Remove|^Settings$/ }).count(), 0)
+    await moves(page)
+    await look(page, 'camera')
+    await page.context().close()
+  })
+
+  test('has sound, saves a picture, fills the screen, stops and starts', async () => {
+    const page = await windows.window()
+    await watch(page, 'test')
+    const video = (property) => page.evaluate((name) => document.querySelector('video')[name], property)
+    assert.equal(await video('muted'), true)
+    await button(page, 'Sound on').click()
+    assert.equal(await video('muted'), false)
+    await button(page, 'Mute').click()
+    assert.equal(await video('muted'), true)
+
+    const [download] = await Promise.all([page.waitForEvent('download'), button(page, 'Save a picture').click()])
+    assert.match(download.suggestedFilename(), /^test-[\dT-]+\.jpg$/)
+    const jpeg = await readFile(await download.path())
+    assert.deepEqual([...jpeg.subarray(0, 3), ...jpeg.subarray(-2)], [0xff, 0xd8, 0xff, 0xff, 0xd9])
+
+    await button(page, 'Full screen').click()
+    await waitUntil('the screen is filled', 6_000, () => page.evaluate(() => document.fullscreenElement !== null))
+    await button(page, 'Full screen').click()
+
+    await button(page, 'Stop').click()
+    await page.getByText('Stopped', { exact: true }).waitFor()
+    await panel(page, 'Viewers').getByText('this window').waitFor({ state: 'detached' })
+    await button(page, 'Start').click()
+    await isLive(page)
+    await moves(page)
+    await page.context().close()
+  })
+
+  test('is told of a camera that is not there', async () => {
+    const page = await windows.window()
+    await page.goto(`${suite.console}/cameras/nowhere`)
+    await page.getByText('nowhere', { exact: false }).first().waitFor()
+    await page.getByRole('alert').or(page.getByRole('link', { name: 'Sign in' })).first().waitFor()
+    await page.context().close()
+  })
+})
+
+describe('an operator', () => {
+  test('sees one capture for several viewers, and that those who leave are gone', async () => {
+    await watch(operator, 'test')
+    const others = [await windows.window(), await windows.window()]
+    for (const page of others) await watch(page, 'test')
+    await facts(operator).getByText('1 capture, 3 viewers').waitFor()
+    assert.equal(await operator.locator('[data-test=viewer]').count(), 3)
+    // Windows that vanish say nothing; the relay notices their silence.
+    for (const page of others) await page.context().close()
+    await facts(operator).getByText('1 capture, 1 viewer', { exact: true }).waitFor({ timeout: 40_000 })
+    const page = await windows.window()
+    await watch(page, 'test')
+    await facts(operator).getByText('1 capture, 2 viewers').waitFor()
+    // Another page of the console: the viewer says that it leaves.
+    await page.getByRole('link', { name: 'Cameras' }).first().click()
+    await facts(operator).getByText('1 capture, 1 viewer', { exact: true }).waitFor({ timeout: GONE_MS })
+    await page.context().close()
+  })
+
+  test('sends a viewer away, whose page comes back by itself', async () => {
+    await watch(operator, 'test')
+    const guest = await windows.window()
+    await watch(guest, 'test')
+    const states = guest.locator('[data-test=player]')
+    await operator.getByRole('button', { name: 'Send away' }).click()
+    await operator.getByRole('dialog').getByRole('button', { name: 'Send away' }).click()
+    await waitUntil('the guest notices', GONE_MS, async () => (await states.getAttribute('data-state')) !== 'connected')
+    await isLive(guest)
+    await guest.context().close()
+  })
+
+  test('is told why a camera of the configuration cannot be changed', async () => {
+    await operator.goto(`${suite.console}/cameras/test`)
+    await operator.getByText('stands in the configuration of camera-relay', { exact: false }).waitFor()
+    assert.equal(await button(operator, 'Remove').count(), 0)
+  })
+
+  test('adds a camera after the service has said what is wrong, changes it under its viewer, and removes it', async () => {
+    await operator.goto(`${suite.console}/cameras`)
+    await button(operator, 'Add a camera').click()
+    const dialog = operator.getByRole('dialog')
+    await dialog.getByLabel('Name').fill('a/b')
+    await dialog.getByText('Only letters, digits', { exact: false }).waitFor()
+    await dialog.getByLabel('Name').fill('yard')
+    await dialog.getByLabel('Width in pixels').fill('641')
+    await button(dialog, 'Add').click()
+    await dialog.getByText('must be even').first().waitFor()
+    assert.equal(await dialog.getByLabel('Width in pixels').getAttribute('aria-invalid'), 'true')
+    await look(operator, 'camera-form')
+    await dialog.getByLabel('Width in pixels').fill('320')
+    await dialog.getByLabel('Height in pixels').fill('240')
+    await button(dialog, 'Add').click()
+    await operator.waitForURL(`${suite.console}/cameras/yard`)
+    await isLive(operator)
+    const size = () => operator.evaluate(() => [document.querySelector('video').videoWidth, document.querySelector('video').videoHeight])
+    assert.deepEqual(await size(), [320, 240])
+
+    await operator.locator('main').getByRole('button', { name: 'Settings' }).click()
+    await dialog.getByLabel('Title').fill('The yard')
+    await dialog.getByLabel('Width in pixels').fill('640')
+    await dialog.getByLabel('Height in pixels').fill('360')
+    await button(dialog, 'Save').click()
+    await operator.getByRole('heading', { name: 'The yard' }).waitFor()
+    await waitUntil('the viewer sees the new picture', LIVE_MS, async () => String(await size()) === '640,360')
+
+    await operator.goto(`${suite.console}/cameras`)
+    await card(operator, 'The yard').click()
+    await button(operator, 'Remove').click()
+    await button(dialog, 'Remove').click()
+    await operator.waitForURL(`${suite.console}/cameras`)
+    await card(operator, 'The yard').waitFor({ state: 'detached' })
+  })
+
+  test('is told why a camera fails', async () => {
+    await operator.goto(`${suite.console}/cameras`)
+    await button(operator, 'Add a camera').click()
+    const dialog = operator.getByRole('dialog')
+    await dialog.getByLabel('Name').fill('gone')
+    await dialog.getByLabel('Source').selectOption('File in a loop')
+    await dialog.getByLabel('File', { exact: true }).fill('../secret.mp4')
+    await button(dialog, 'Add').click()
+    await dialog.getByRole('alert').waitFor()
+    await dialog.getByLabel('File', { exact: true }).fill('not-there.mp4')
+    await button(dialog, 'Add').click()
+    await operator.waitForURL(`${suite.console}/cameras/gone`)
+    await operator.getByRole('heading', { name: 'gone' }).getByText('Failed').waitFor({ timeout: LIVE_MS })
+    assert.match(await operator.locator('[data-test=detail]').innerText(), /\w{3}/)
+    await button(operator, 'Remove').click()
+    await button(dialog, 'Remove').click()
+    await operator.waitForURL(`${suite.console}/cameras`)
+  })
+})
+
+test('a page that watches comes back by itself after the services were away', async (t) => {
+  const page = await windows.window()
+  await watch(page, 'test')
+  await suite.stop()
+  await page.locator('[data-test=player]:not([data-state=connected])').waitFor({ timeout: 40_000 })
+  await suite.run()
+  const began = Date.now()
+  // Pauses grow while the services are away; 15 s is the longest.
+  await page.locator('video[data-live]').waitFor({ timeout: 45_000 })
+  t.diagnostic(`live again ${Date.now() - began} ms after the services`)
+  await moves(page)
+  await page.context().close()
+})
+
+test('everything can be done with the keyboard alone', async () => {
+  const page = await windows.window()
+  await page.goto(`${suite.console}/cameras`)
+  await card(page, 'Test picture').waitFor()
+  await page.locator('main').focus()
+  await page.keyboard.press('Tab')
+  assert.match(await focused(page), /Test picture/)
+  await page.keyboard.press('Enter')
+  await isLive(page)
+  await tabTo(page, 'Stop')
+  await page.keyboard.press('Enter')
+  await page.getByText('Stopped', { exact: true }).waitFor()
+  await tabTo(page, 'Full screen')
+  await page.context().close()
+})
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const locale of ['en-GB', 'zh-CN']) {
+    test(`${colorScheme}, ${locale}, 360 px: complete, legible, and no wider than the screen`, async () => {
+      const page = await windows.window({ width: 360, height: 740, colorScheme, locale })
+      const name = (what) => `${what}-360-${colorScheme}-${locale.slice(0, 2)}`
+      await page.goto(`${suite.console}/#token=${await suite.token()}`)
+      await page.goto(`${suite.console}/cameras`)
+      await page.locator('canvas[data-drawn]').first().waitFor({ timeout: LIVE_MS })
+      await look(page, name('cameras'))
+      await watch(page, 'test')
+      await waitUntil('figures are there', 9_000, async () => (await figure(page, 'fps')) > 0)
+      await look(page, name('camera'))
+      await page.context().close()
+    })
+  }
+}
+
+test('no window has logged an error, and nothing broke the content security policy', () => {
+  // Chromium logs by itself that there was no camera, and no picture of one that fails.
+  assert.deepEqual(windows.errors.filter((error) => !/status of (404|503)/.test(error)), [])
+})
