@@ -134,6 +134,18 @@ impl Codec {
         }
     }
 
+    /// Whether decoding can start at a unit, which is in the form that the codec's documentation above names.
+    pub fn is_key(self, unit: &Bytes) -> Result<bool, HeaderError> {
+        match self {
+            Self::H264 => h264::is_key(unit),
+            Self::H265 => h265::is_key(unit),
+            Self::Av1 => av1::is_key(unit),
+            Self::Vp8 => Ok(matches!(vp8::FrameHeader::parse(unit)?, vp8::FrameHeader::Key { .. })),
+            Self::Vp9 => Ok(vp9::FrameHeader::parse(unit)?.key.is_some()),
+            Self::Aac | Self::Opus | Self::Pcma | Self::Pcmu => Ok(true),
+        }
+    }
+
     /// The codec of that name, whatever its case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
