@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod error;
+mod file;
 mod jpeg;
 mod key_gate;
 mod nal_units;
@@ -23,6 +24,7 @@ mod worker;
 pub use decode::{AudioDecoder, Decoded, VideoDecoder};
 pub use encode::{AudioEncoder, AudioSettings, KeyFrame, Preset, VideoEncoder, VideoSettings};
 pub use error::AvError;
+pub use file::{FILE_TIMEOUT, FileError, FileSource};
 pub use jpeg::{JpegEncoder, Quality};
 pub use pattern::{TestPattern, TimeCode};
 pub use picture::{Canvas, Picture, PicturePool, PictureSize, Plane};

@@ -262,4 +262,4 @@ impl SoundTrack {
 
 #[cfg(test)]
 #[path = "test_source_tests.rs"]
-mod tests;
+pub(crate) mod tests;

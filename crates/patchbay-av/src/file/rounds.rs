@@ -1,0 +1,154 @@
+//! Plays a file round after round on one line of time without seams.
+
+use super::{
+    FileError,
+    demux::{Demuxer, Raw},
+};
+use crate::worker::Stop;
+use patchbay_media::{AccessUnit, Kind, MediaTime, TrackId, track::TrackInfo};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path, sync::Arc,
+    time::Duration,
+};
+
+/// Units that are looked at before playing begins: whether pictures are reordered, where time begins, what ADTS says.
+const AHEAD: usize = 48;
+/// Time by which tracks may lie apart in the file and still come out in order: transport streams gather sound in portions.
+const APART: Duration = Duration::from_millis(700);
+/// Most units that wait to be put in order.
+const APART_UNITS: usize = 256;
+/// Where neither the file nor its packets tell how long one takes.
+const NOMINAL: Duration = Duration::from_millis(33);
+/// A round is never shorter, or a file with next to nothing in it would be opened without end.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The rounds.
+pub(super) struct Rounds<'a> {
+    path: &'a Path,
+    stop: Arc<Stop>,
+    demuxer: Demuxer,
+    ahead: VecDeque<Raw>,
+    infos: Vec<TrackInfo>,
+    /// The file's own time at which a round begins.
+    origin: MediaTime,
+    /// Where this round begins.
+    begin: MediaTime,
+    lines: Vec<Line>,
+    /// Units read in this round.
+    units: u64,
+    /// Units by their time, and by when they were read.
+    sorted: BTreeMap<(MediaTime, u64), (usize, AccessUnit)>,
+    read: u64,
+}
+
+/// What was given out of a track.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    last: Option<MediaTime>,
+    /// Where the last unit ends.
+    end: MediaTime,
+}
+
+impl<'a> Rounds<'a> {
+    /// Opens the file and looks at its beginning.
+    pub(super) fn open(path: &'a Path, stop: &Arc<Stop>) -> Result<Self, FileError> {
+        let mut demuxer = Demuxer::open(path, stop)?;
+        let mut ahead = VecDeque::new();
+        while ahead.len() < AHEAD {
+            let Some(raw) = demuxer.next()? else { break };
+            ahead.push_back(raw);
+        }
+        let origin = ahead.iter().map(|raw| raw.dts).min().ok_or(FileError::Damaged("pictures or sound"))?;
+        let mut infos = demuxer.infos();
+        for (index, info) in infos.iter_mut().enumerate() {
+            let times = ahead.iter().filter(|raw| raw.track == index).map(|raw| raw.pts);
+            info.reordered |= info.codec.kind() == Kind::Video && !times.is_sorted();
+        }
+        let lines = vec![Line::default(); infos.len()];
+        let (stop, begin) = (Arc::clone(stop), MediaTime::ZERO);
+        Ok(Self { path, stop, demuxer, ahead, infos, origin, begin, lines, units: 0, sorted: BTreeMap::new(), read: 0 })
+    }
+
+    /// What the tracks are.
+    pub(super) fn infos(&self) -> Vec<TrackInfo> {
+        self.infos.clone()
+    }
+
+    /// The next unit of all tracks by time; nothing when the thread was told to stop.
+    pub(super) fn next(&mut self) -> Result<Option<(usize, AccessUnit)>, FileError> {
+        while self.span() < APART && self.sorted.len() < APART_UNITS {
+            let Some((track, unit)) = self.next_read()? else { return Ok(None) };
+            self.read += 1;
+            self.sorted.insert((unit.dts, self.read), (track, unit));
+        }
+        Ok(self.sorted.pop_first().map(|(_, unit)| unit))
+    }
+
+    fn span(&self) -> Duration {
+        let ends = self.sorted.first_key_value().zip(self.sorted.last_key_value());
+        ends.map_or(Duration::ZERO, |(first, last)| last.0.0.since(first.0.0))
+    }
+
+    /// The next unit in the order of the file.
+    fn next_read(&mut self) -> Result<Option<(usize, AccessUnit)>, FileError> {
+        loop {
+            if self.stop.is_told() {
+                return Ok(None);
+            }
+            let raw = match self.ahead.pop_front() {
+                Some(raw) => Some(raw),
+                None => self.demuxer.next()?,
+            };
+            let Some(raw) = raw else {
+                self.begin_anew()?;
+                continue;
+            };
+            if let Some(unit) = self.place(raw) {
+                self.units += 1;
+                return Ok(Some(unit));
+            }
+        }
+    }
+
+    /// Opens the file again: not every container finds its first picture by seeking.
+    fn begin_anew(&mut self) -> Result<(), FileError> {
+        if self.stop.is_told() {
+            return Ok(());
+        }
+        if self.units == 0 {
+            return Err(FileError::Damaged("pictures or sound"));
+        }
+        self.units = 0;
+        let end = self.lines.iter().map(|line| line.end).max().unwrap_or(self.begin);
+        self.begin = end.max(self.begin + SHORTEST);
+        let other = Demuxer::open(self.path, &self.stop)?;
+        let codec = |info: &TrackInfo| info.codec;
+        if !other.infos().iter().map(codec).eq(self.infos.iter().map(codec)) {
+            // Somebody put another file in its place: run again, with its tracks.
+            return Err(FileError::Changed);
+        }
+        self.demuxer = other;
+        Ok(())
+    }
+
+    /// Puts a unit on the line of time; one that would go back within its track is left out.
+    fn place(&mut self, raw: Raw) -> Option<(usize, AccessUnit)> {
+        let on_line = |time: MediaTime| {
+            MediaTime::from_nanos(time.nanos().saturating_sub(self.origin.nanos()).saturating_add(self.begin.nanos()))
+        };
+        let (dts, pts) = (on_line(raw.dts), on_line(raw.pts));
+        let line = self.lines.get_mut(raw.track)?;
+        let step = match line.last {
+            Some(last) if dts <= last => return None,
+            Some(last) => dts.since(last),
+            None => NOMINAL,
+        };
+        let told = raw.duration.since(MediaTime::ZERO);
+        // A hole before this unit says nothing about how long it takes.
+        let duration = if told.is_zero() { step.min(Duration::from_secs(1)) } else { told };
+        *line = Line { last: Some(dts), end: dts + duration };
+        let track = TrackId(u8::try_from(raw.track).unwrap_or(u8::MAX));
+        Some((raw.track, AccessUnit { track, dts, pts, key: raw.key, data: raw.data }))
+    }
+}
