@@ -10,8 +10,8 @@ export type WhepState =
   | { name: 'idle' }
   | { name: 'connecting' }
   | { name: 'connected' }
-  /** Until it is tried again. */
-  | { name: 'waiting'; untilMs: number }
+  /** Until it is tried again; with what the relay said, where it said something. */
+  | { name: 'waiting'; untilMs: number; trouble: Trouble | undefined }
   /** Trying again would bring the same. */
   | { name: 'refused'; trouble: Trouble }
 
@@ -164,17 +164,17 @@ export class Whep {
   }
 
   #failed(error: unknown): void {
-    const trouble = refused(error)
+    const refusal = refused(error)
     const livedMs = this.connectedAtMs === undefined ? 0 : this.around.now() - this.connectedAtMs
     this.#leave()
-    if (trouble?.isFinal) return this.told.state({ name: 'refused', trouble: trouble.trouble })
+    if (refusal?.isFinal) return this.told.state({ name: 'refused', trouble: refusal.trouble })
     this.#failures = livedMs >= GOOD_MS ? 1 : this.#failures + 1
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS)
     // Many viewers that lost one relay do not all come back at once.
     const spread = pause * (0.75 + this.around.random() / 2)
-    const wait = Math.max(spread, (trouble?.trouble.retrySeconds ?? 0) * 1000)
+    const wait = Math.max(spread, (refusal?.trouble.retrySeconds ?? 0) * 1000)
     this.#timer = setTimeout(() => void this.#attempt(), wait)
-    this.told.state({ name: 'waiting', untilMs: this.around.now() + wait })
+    this.told.state({ name: 'waiting', untilMs: this.around.now() + wait, trouble: refusal?.trouble })
   }
 
   #leave(): void {

@@ -65,8 +65,8 @@ export const cameras = {
   'cameras.controls': 'Controls',
   'cameras.connecting': 'Connecting…',
   'cameras.waitingPicture': 'Waiting for the first picture…',
-  'cameras.waiting.one': 'The connection was lost. Next try in {n} second.',
-  'cameras.waiting.other': 'The connection was lost. Next try in {n} seconds.',
+  'cameras.waiting.one': 'No connection. Next try in {n} second.',
+  'cameras.waiting.other': 'No connection. Next try in {n} seconds.',
   'cameras.retryNow': 'Try now',
   'cameras.stopped': 'Stopped',
 
@@ -143,7 +143,11 @@ export const cameras = {
 
   'trouble.LIMIT': 'There are as many as the service allows: {message}.',
   'trouble.CONFIGURED': 'It stands in the configuration of the service and can only be changed there.',
-  'trouble.NO_PICTURE': 'The camera has no picture yet.',
+  'trouble.NO_PICTURE': 'There is no picture: {message}.',
+  'trouble.NO_COMMON_CODEC': 'The camera has nothing that this browser can play: {message}.',
+  'trouble.BAD_OFFER': 'The service does not understand what this browser offers: {message}.',
+  'trouble.RATE': 'That was too often.',
+  'trouble.TOKEN_INVALID': 'Your token is not accepted. Sign in again.',
 
   'service.camera-relay': 'Cameras: one capture for all who look',
   'figure.viewers': 'Viewers',

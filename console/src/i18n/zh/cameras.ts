@@ -66,8 +66,8 @@ export const cameras: Record<keyof typeof en, string> = {
   'cameras.controls': '控制',
   'cameras.connecting': '正在连接…',
   'cameras.waitingPicture': '正在等待第一幅画面…',
-  'cameras.waiting.one': '连接已断开，{n} 秒后重试。',
-  'cameras.waiting.other': '连接已断开，{n} 秒后重试。',
+  'cameras.waiting.one': '未连接，{n} 秒后重试。',
+  'cameras.waiting.other': '未连接，{n} 秒后重试。',
   'cameras.retryNow': '立即重试',
   'cameras.stopped': '已停止',
 
@@ -144,7 +144,11 @@ export const cameras: Record<keyof typeof en, string> = {
 
   'trouble.LIMIT': '已达到服务允许的数量：{message}。',
   'trouble.CONFIGURED': '它写在服务的配置中，只能在那里修改。',
-  'trouble.NO_PICTURE': '摄像头还没有画面。',
+  'trouble.NO_PICTURE': '没有画面：{message}。',
+  'trouble.NO_COMMON_CODEC': '此浏览器无法播放该摄像头的内容：{message}。',
+  'trouble.BAD_OFFER': '服务不理解此浏览器的请求：{message}。',
+  'trouble.RATE': '请求过于频繁。',
+  'trouble.TOKEN_INVALID': '令牌不被接受，请重新登录。',
 
   'service.camera-relay': '摄像头：一次采集，供所有人观看',
   'figure.viewers': '观看者',
