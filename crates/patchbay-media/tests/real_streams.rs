@@ -247,7 +247,7 @@ fn av1() {
         assert_eq!(header.level, probe.number::<u8>("level"));
         let depth = if name == "deep.obu" { 10 } else { 8 };
         assert_eq!(
-            (header.bit_depth, header.monochrome, header.subsampling_x),
+            (header.color.bit_depth, header.color.monochrome, header.color.subsampling_x),
             (depth, name == "mono.obu", name != "full.obu")
         );
         let profile = ["Main", "High", "Professional"][usize::from(header.profile)];

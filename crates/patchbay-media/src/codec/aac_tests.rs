@@ -39,7 +39,7 @@ fn channels_can_be_told_one_by_one() {
         (1, 2),
         (0, 7),
         (0, 3),
-        (0b1_0000_0_0001, 10),
+        (0b10_0000_0001, 10),
         (0, 4),
     ] {
         bits.put(value, count);

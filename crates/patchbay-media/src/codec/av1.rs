@@ -4,7 +4,7 @@ mod obu;
 mod sequence;
 
 pub use obu::{MAX_OBUS, Obu, ObuType, obus};
-pub use sequence::SequenceHeader;
+pub use sequence::{ColorFormat, SequenceHeader};
 
 use super::{HeaderError, Normalised, bits::BitReader, nal::MAX_UNIT_BYTES};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -116,7 +116,9 @@ pub fn join(obus: &[Obu]) -> Result<Bytes, HeaderError> {
         return Err(HeaderError::TooLarge { what: "a temporal unit's size", limit: MAX_UNIT_BYTES });
     }
     let mut data = BytesMut::with_capacity(size);
-    obus.iter().for_each(|obu| obu.write(&mut data));
+    for obu in obus {
+        obu.write(&mut data);
+    }
     Ok(data.freeze())
 }
 
@@ -129,7 +131,7 @@ pub fn build_av1c(configuration: &Bytes) -> Result<Bytes, HeaderError> {
     let mut record = BytesMut::with_capacity(4 + configuration.len());
     record.put_u8(0x81);
     record.put_u8(header.profile << 5 | header.level);
-    record.put_u8(header.tier << 7 | header.color_bits());
+    record.put_u8(header.tier << 7 | header.color.bits());
     record.put_u8(0);
     record.put_slice(configuration);
     Ok(record.freeze())

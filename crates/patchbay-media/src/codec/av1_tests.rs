@@ -24,7 +24,7 @@ fn a_unit_in_order_is_passed_on_as_it_is() {
     assert!(is_key(&key).unwrap());
     assert_eq!(sequence.normalise(&key).unwrap().configuration, None);
     let header = sequence.header().unwrap().unwrap();
-    assert_eq!((header.width, header.height, header.bit_depth), (640, 480, 8));
+    assert_eq!((header.width, header.height, header.color.bit_depth), (640, 480, 8));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn damaged_sizes_are_an_error_and_the_end() {
         assert!(obus.next().unwrap().is_err());
         assert!(obus.next().is_none());
     }
-    assert_eq!(obus(&Bytes::from(vec![0x12, 0].repeat(MAX_OBUS + 1))).count(), MAX_OBUS + 1);
+    assert_eq!(obus(&Bytes::from([0x12, 0].repeat(MAX_OBUS + 1))).count(), MAX_OBUS + 1);
 }
 
 proptest! {

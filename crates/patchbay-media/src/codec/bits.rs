@@ -152,7 +152,9 @@ mod tests {
         #[test]
         fn golomb_values_come_back(values in prop::collection::vec(0_u32..u32::MAX, 0..40)) {
             let mut bits = Bits::default();
-            values.iter().for_each(|value| bits.ue(*value));
+            for value in &values {
+                bits.ue(*value);
+            }
             let bytes = bits.bytes();
             let (mut unsigned, mut signed) = (BitReader::new(&bytes), BitReader::new(&bytes));
             for value in values {

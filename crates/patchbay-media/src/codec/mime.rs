@@ -35,12 +35,10 @@ fn h265_string(configuration: &Bytes) -> Result<String, HeaderError> {
     let space = ["", "A", "B", "C"].get(usize::from(profile.space)).copied().unwrap_or_default();
     let tier = if profile.tier == 0 { 'L' } else { 'H' };
     let compatibility = profile.compatibility.reverse_bits();
-    let mut name = format!("hvc1.{space}{}.{compatibility:X}.{tier}{}", profile.profile, profile.level);
     let last = profile.constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    for byte in profile.constraints.iter().take(last) {
-        name += &format!(".{byte:X}");
-    }
-    Ok(name)
+    let head = format!("hvc1.{space}{}.{compatibility:X}.{tier}{}", profile.profile, profile.level);
+    let constraints = profile.constraints.iter().take(last).map(|byte| format!("{byte:X}"));
+    Ok(std::iter::once(head).chain(constraints).collect::<Vec<_>>().join("."))
 }
 
 /// AV1 in ISOBMFF, section 5.
@@ -49,5 +47,5 @@ fn av1_string(configuration: &Bytes) -> Result<String, HeaderError> {
     sequence.learn(configuration)?;
     let header = sequence.header().ok_or(HeaderError::NoParameterSets)??;
     let tier = if header.tier == 0 { 'M' } else { 'H' };
-    Ok(format!("av01.{}.{:02}{tier}.{:02}", header.profile, header.level, header.bit_depth))
+    Ok(format!("av01.{}.{:02}{tier}.{:02}", header.profile, header.level, header.color.bit_depth))
 }

@@ -57,7 +57,7 @@ impl ParameterSets {
         for nal in nal::units(configuration) {
             let nal = nal?;
             if let Role::Set(kind, id) = self.role(&nal)? {
-                self.insert(kind, id, nal)?;
+                self.insert(kind, id, &nal)?;
             }
         }
         Ok(())
@@ -100,7 +100,7 @@ impl ParameterSets {
                     if !key {
                         ahead.insert((kind, id));
                     }
-                    changed |= self.insert(kind, id, nal.clone())?;
+                    changed |= self.insert(kind, id, &nal)?;
                     kept.push(nal);
                 }
                 Role::KeySlice => {
@@ -145,8 +145,8 @@ impl ParameterSets {
     }
 
     /// True when it is another than before.
-    fn insert(&mut self, kind: SetKind, id: u8, set: Bytes) -> Result<bool, HeaderError> {
-        if self.sets.get(&(kind, id)) == Some(&set) {
+    fn insert(&mut self, kind: SetKind, id: u8, set: &Bytes) -> Result<bool, HeaderError> {
+        if self.sets.get(&(kind, id)) == Some(set) {
             return Ok(false);
         }
         let others = self.sets.iter().filter(|(key, _)| **key != (kind, id));
@@ -165,7 +165,7 @@ impl ParameterSets {
             });
         }
         // A copy: kept for long, a slice would hold on to the whole unit that it came in.
-        self.sets.insert((kind, id), Bytes::copy_from_slice(&set));
+        self.sets.insert((kind, id), Bytes::copy_from_slice(set));
         Ok(true)
     }
 

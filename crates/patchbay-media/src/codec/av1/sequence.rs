@@ -17,6 +17,13 @@ pub struct SequenceHeader {
     pub width: u16,
     /// Most pixels down.
     pub height: u16,
+    /// Kinds of samples.
+    pub color: ColorFormat,
+}
+
+/// What samples a picture is made of (5.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColorFormat {
     /// Bits a sample.
     pub bit_depth: u8,
     /// No chroma.
@@ -52,36 +59,14 @@ impl SequenceHeader {
         };
         let (width, height) = parse_size(&mut bits)?;
         skip_tools(&mut bits, single_picture)?;
-        let color = Color::parse(&mut bits, profile)?;
-        Ok(Self {
-            profile,
-            single_picture,
-            level: point.level,
-            tier: point.tier,
-            width,
-            height,
-            bit_depth: color.bit_depth,
-            monochrome: color.monochrome,
-            subsampling_x: color.subsampling_x,
-            subsampling_y: color.subsampling_y,
-            chroma_position: color.chroma_position,
-        })
+        let color = ColorFormat::parse(&mut bits, profile)?;
+        let OperatingPoint { level, tier } = point;
+        Ok(Self { profile, single_picture, level, tier, width, height, color })
     }
 
     /// What a decoder must know. AV1 hides frames instead of sending them in another order.
     pub fn format(&self) -> VideoFormat {
         VideoFormat { width: self.width, height: self.height, reordered: false }
-    }
-
-    /// The fields `high_bitdepth` to `chroma_sample_position` of an `av1C` record.
-    pub(super) fn color_bits(&self) -> u8 {
-        let bit = |set: bool, place: u8| u8::from(set) << place;
-        bit(self.bit_depth > 8, 6)
-            | bit(self.bit_depth == 12, 5)
-            | bit(self.monochrome, 4)
-            | bit(self.subsampling_x, 3)
-            | bit(self.subsampling_y, 2)
-            | self.chroma_position
     }
 }
 
@@ -149,16 +134,18 @@ fn skip_tools(bits: &mut BitReader<'_>, single_picture: bool) -> Result<(), Head
     bits.skip(3)
 }
 
-struct Color {
-    bit_depth: u8,
-    monochrome: bool,
-    subsampling_x: bool,
-    subsampling_y: bool,
-    chroma_position: u8,
-}
+impl ColorFormat {
+    /// The fields `high_bitdepth` to `chroma_sample_position` of an `av1C` record.
+    pub(super) fn bits(self) -> u8 {
+        let bit = |set: bool, place: u8| u8::from(set) << place;
+        bit(self.bit_depth > 8, 6)
+            | bit(self.bit_depth == 12, 5)
+            | bit(self.monochrome, 4)
+            | bit(self.subsampling_x, 3)
+            | bit(self.subsampling_y, 2)
+            | self.chroma_position
+    }
 
-impl Color {
-    /// 5.5.2
     fn parse(bits: &mut BitReader<'_>, profile: u8) -> Result<Self, HeaderError> {
         let high = bits.flag()?;
         let bit_depth = match high {

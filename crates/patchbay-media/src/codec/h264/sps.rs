@@ -56,8 +56,8 @@ impl Sps {
             level,
             id,
             chroma_format: chroma.format,
-            luma_bits: chroma.luma_bits,
-            chroma_bits: chroma.chroma_bits,
+            luma_bits: chroma.luma_depth,
+            chroma_bits: chroma.depth,
             width,
             height,
             max_reorder: vui.max_reorder,
@@ -103,18 +103,18 @@ struct Chroma {
     format: u8,
     /// Three planes coded apart, each as if there were no chroma.
     separate: bool,
-    luma_bits: u8,
-    chroma_bits: u8,
+    luma_depth: u8,
+    depth: u8,
 }
 
 impl Chroma {
-    const DEFAULT: Self = Self { format: 1, separate: false, luma_bits: 8, chroma_bits: 8 };
+    const DEFAULT: Self = Self { format: 1, separate: false, luma_depth: 8, depth: 8 };
 
     fn parse(bits: &mut BitReader<'_>) -> Result<Self, HeaderError> {
         let format = small_ue(bits, 3, "chroma_format_idc")?;
         let separate = format == 3 && bits.flag()?;
-        let luma_bits = 8 + small_ue(bits, 6, "bit_depth_luma_minus8")?;
-        let chroma_bits = 8 + small_ue(bits, 6, "bit_depth_chroma_minus8")?;
+        let luma_depth = 8 + small_ue(bits, 6, "bit_depth_luma_minus8")?;
+        let depth = 8 + small_ue(bits, 6, "bit_depth_chroma_minus8")?;
         bits.skip(1)?;
         if bits.flag()? {
             for list in 0..if format == 3 { 12 } else { 8 } {
@@ -123,7 +123,7 @@ impl Chroma {
                 }
             }
         }
-        Ok(Self { format, separate, luma_bits, chroma_bits })
+        Ok(Self { format, separate, luma_depth, depth })
     }
 
     /// Luma samples a step of cropping across and down (table 6-1).
