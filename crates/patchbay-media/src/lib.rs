@@ -14,6 +14,7 @@ pub mod ring;
 pub mod rtp;
 mod spawn;
 mod time;
+pub mod timeline;
 pub mod track;
 mod unit;
 
