@@ -1,6 +1,10 @@
 use super::*;
-use crate::rtp::packetize::{PAYLOAD_SIZE, Packetizer};
+use crate::rtp::{
+    packetize::{PAYLOAD_SIZE, Packetizer},
+    reorder::{Limits, Reorder},
+};
 use proptest::{prelude::*, sample::Index};
+use std::time::Instant;
 
 fn bytes(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), size)
@@ -56,6 +60,9 @@ fn av1_unit(is_key: bool) -> impl Strategy<Value = Vec<u8>> {
             unit
         })
 }
+
+/// Profile 0, key frame, shown; sync code; BT.601; 640x480.
+const VP9_KEY: &[u8] = &[0x82, 0x49, 0x83, 0x42, 0x40, 0x27, 0xF0, 0x1D, 0xF0];
 
 fn vp9_unit(is_key: bool) -> impl Strategy<Value = Vec<u8>> {
     bytes(0..6000).prop_map(move |body| {
@@ -170,10 +177,33 @@ proptest! {
     }
 
     #[test]
+    fn packets_that_changed_places_on_the_way_change_nothing((codec, units) in stream(6), limit in 200..1400_usize, first in any::<u16>(), swaps in prop::collection::vec((any::<Index>(), 1..8_usize), 0..40)) {
+        let sent = send(codec, limit, &units, first);
+        let mut shuffled = sent.clone();
+        for (index, distance) in swaps {
+            // The first one stays: before it nothing is waited for.
+            let index = index.index(sent.len()).max(1);
+            if index + distance < sent.len() {
+                shuffled.swap(index, index + distance);
+            }
+        }
+        let now = Instant::now();
+        let (mut reorder, mut ordered) = (Reorder::new(Limits::default()), Vec::new());
+        for packet in shuffled {
+            reorder.insert(packet.sequence, packet, now);
+            ordered.extend(std::iter::from_fn(|| reorder.pop(now)).map(|(_, packet)| packet));
+        }
+        prop_assert_eq!(ordered.len(), sent.len());
+        prop_assert_eq!(receive(codec, &ordered).0, receive(codec, &sent).0);
+    }
+
+    #[test]
     fn a_lost_packet_never_makes_a_wrong_unit((codec, units) in stream(12), limit in 200..1400_usize, first in any::<u16>(), lost in prop::collection::vec(any::<Index>(), 1..8), unmarked in any::<bool>()) {
         let mut sent = send(codec, limit, &units, first);
         if unmarked && codec != Codec::Aac {
-            sent.iter_mut().for_each(|packet| packet.marker = false);
+            for packet in &mut sent {
+                packet.marker = false;
+            }
         }
         for index in lost {
             // The first packet of all stays: what is in front of it was never seen, so not lost.
@@ -306,10 +336,10 @@ fn modes_that_nobody_negotiates_are_named() {
 #[test]
 fn layers_of_vp9_become_a_superframe() {
     let mut depacketizer = Depacketizer::new(Codec::Vp9);
-    let base = push(&mut depacketizer, 1, 0, false, &[0xAC, 0x80, 1, 0x00, 0, 0x82, 0x49]).unwrap();
+    let base = push(&mut depacketizer, 1, 0, false, &[&[0xAC, 0x80, 1, 0x00, 0], VP9_KEY].concat()).unwrap();
     assert_eq!(base, []);
     let units = push(&mut depacketizer, 2, 0, true, &[0xEC, 0x80, 1, 0x03, 0, 0x86, 7, 8]).unwrap();
-    assert_eq!(units[0].data[..], [0x82, 0x49, 0x86, 7, 8, 0xD9, 2, 0, 0, 0, 3, 0, 0, 0, 0xD9]);
+    assert_eq!(units[0].data[..], [VP9_KEY, &[0x86, 7, 8, 0xD9, 9, 0, 0, 0, 3, 0, 0, 0, 0xD9]].concat());
     assert!(units[0].key);
 }
 

@@ -32,12 +32,12 @@ impl<'a> Obu<'a> {
         self.extension.map_or(([first, 0], 1), |extension| ([first, extension], 2))
     }
 
-    /// Of a frame or its header, whether it says key frame and none that is shown again (section 5.9.2); `None` for everything else.
+    /// Of a frame or its header, whether it says key frame, shown, and none that is shown again (section 5.9.2); `None` for everything else.
     pub(super) fn frame_is_key(&self) -> Option<bool> {
         const FRAME_HEADER: u8 = 3;
         const FRAME: u8 = 6;
         let is_frame = matches!(self.kind(), FRAME_HEADER | FRAME);
-        is_frame.then(|| self.body.first().is_some_and(|first| first & 0xE0 == 0))
+        is_frame.then(|| self.body.first().is_some_and(|first| first & 0xF0 == 0x10))
     }
 
     /// Writes it with a size field.

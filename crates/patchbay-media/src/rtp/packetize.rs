@@ -151,11 +151,17 @@ impl Packetizer {
             Codec::H264 => nal::cut(nal::Family::H264, unit, out),
             Codec::H265 => nal::cut(nal::Family::H265, unit, out),
             Codec::Av1 => av1::cut(unit, out),
-            Codec::Vp8 => vp8::cut(unit, self.picture.advance(), out),
+            Codec::Vp8 => {
+                vp8::cut(unit, self.picture.advance(), out);
+                Ok(())
+            }
             Codec::Vp9 => vp9::cut(unit, self.picture.advance(), out),
             Codec::Aac => audio::cut_aac(unit, out),
             Codec::Opus => audio::cut_opus(unit, out),
-            Codec::Pcma | Codec::Pcmu => audio::cut_samples(unit, out),
+            Codec::Pcma | Codec::Pcmu => {
+                audio::cut_samples(unit, out);
+                Ok(())
+            }
         }
     }
 }

@@ -51,8 +51,8 @@ fn vp8_pictures_are_numbered_in_15_bits() {
 
 #[test]
 fn a_key_frame_of_vp9_says_its_size() {
-    // Profile 0, key frame, shown; sync code; 8 bits, BT.601; 640x480.
-    let frame = [0x82, 0x49, 0x83, 0x42, 0x00 | 2 << 5 | 0, 0x27, 0xF0, 0x1D, 0xF0, 1, 2, 3];
+    // Profile 0, key frame, shown; sync code; BT.601; 640x480.
+    let frame = [0x82, 0x49, 0x83, 0x42, 0x40, 0x27, 0xF0, 0x1D, 0xF0, 1, 2, 3];
     let key = [&frame[..], &[7; 60]].concat();
     let cut = payloads(Codec::Vp9, 64, &key);
     assert_eq!(cut[0][..11], [0x8A, 0x80, 0, 0x18, 0x02, 0x80, 0x01, 0xE0, 1, 0x04, 1]);

@@ -1,4 +1,4 @@
-//! Two seconds of a codec, made by FFmpeg, and taken apart into units here.
+//! Two seconds of a codec, made by `FFmpeg`, and taken apart into units here.
 
 use bytes::Bytes;
 use patchbay_media::Codec;
@@ -15,7 +15,7 @@ pub(crate) struct Elementary {
     pub(crate) ticks: u32,
     pub(crate) units: Vec<Bytes>,
     pub(crate) file: PathBuf,
-    /// Options of FFmpeg in front of the file.
+    /// Options of `FFmpeg` in front of the file.
     pub(crate) reading: &'static [&'static str],
     /// What the session description says of the codec.
     pub(crate) description: &'static str,
@@ -135,11 +135,11 @@ impl Elementary {
         matches!(self.codec, Codec::Pcma | Codec::Pcmu)
     }
 
-    /// Whether two units are the same. FFmpeg sends the zero in front of a start code of four bytes as the end of the NAL unit before it.
+    /// Whether two units are the same. `FFmpeg` sends the zero in front of a start code of four bytes as the end of the NAL unit before it.
     pub(crate) fn same(&self, ours: &Bytes, theirs: &Bytes) -> bool {
         let trimmed = |unit: &Bytes| -> Vec<Bytes> {
             let nals = patchbay_media::codec::nal::units(unit).map(Result::unwrap);
-            nals.map(|nal| nal.slice(..nal.iter().rposition(|byte| *byte != 0).unwrap() + 1)).collect()
+            nals.map(|nal| nal.slice(..=nal.iter().rposition(|byte| *byte != 0).unwrap())).collect()
         };
         ours == theirs || self.codec == Codec::H265 && trimmed(ours) == trimmed(theirs)
     }

@@ -1,4 +1,4 @@
-//! FFmpeg at the other end of a loopback socket.
+//! `FFmpeg` at the other end of a loopback socket.
 
 use crate::elementary::Elementary;
 use patchbay_media::Codec;
@@ -12,10 +12,10 @@ use std::{
 /// How digests of frames are written: every frame once, none made up.
 pub(crate) const DIGESTS: [&str; 4] = ["-fps_mode", "passthrough", "-f", "framemd5"];
 
-/// The longest that a test waits for FFmpeg.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that a test waits for `FFmpeg`.
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Digests from FFmpeg's list: comments apart, the last column.
+/// Digests from `FFmpeg`'s list: comments apart, the last column.
 pub(crate) fn digests(list: &[u8]) -> Vec<String> {
     let list = std::str::from_utf8(list).unwrap();
     let lines = list.lines().filter(|line| !line.starts_with('#'));
@@ -36,7 +36,7 @@ fn free_ports() -> (UdpSocket, UdpSocket, u16) {
     for _ in 0..200 {
         let media = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = media.local_addr().unwrap().port();
-        if port % 2 == 0
+        if port.is_multiple_of(2)
             && let Ok(control) = UdpSocket::bind(("127.0.0.1", port + 1))
         {
             return (media, control, port);
@@ -45,7 +45,7 @@ fn free_ports() -> (UdpSocket, UdpSocket, u16) {
     panic!("no two free ports beside each other");
 }
 
-/// FFmpeg as the receiver: it writes digests of what it decodes, and ends after so many frames.
+/// `FFmpeg` as the receiver: it writes digests of what it decodes, and ends after so many frames.
 pub(crate) struct Receiver {
     child: Child,
     port: u16,
@@ -106,7 +106,7 @@ impl Drop for Receiver {
     }
 }
 
-/// FFmpeg as the sender of a file, as fast as it is played.
+/// `FFmpeg` as the sender of a file, as fast as it is played.
 pub(crate) struct Sender {
     child: Child,
     media: UdpSocket,
@@ -140,7 +140,7 @@ impl Sender {
     }
 }
 
-/// The file; for AAC in a container, because FFmpeg's sender wants to know the configuration before the first block.
+/// The file; for AAC in a container, because `FFmpeg`'s sender wants to know the configuration before the first block.
 fn with_configuration(elementary: &Elementary) -> std::path::PathBuf {
     if elementary.codec != Codec::Aac {
         return elementary.file.clone();
@@ -160,7 +160,6 @@ impl Drop for Sender {
 
 /// Ends a process that may have ended already, and lets the system forget it.
 fn end(child: &mut Child) {
-    if let Err(error) = child.kill().and_then(|()| child.wait()) {
-        eprintln!("ffmpeg could not be ended: {error}");
-    }
+    let ended = child.kill().and_then(|()| child.wait());
+    assert!(ended.is_ok() || std::thread::panicking(), "ffmpeg could not be ended: {ended:?}");
 }

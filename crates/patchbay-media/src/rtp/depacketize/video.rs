@@ -57,7 +57,7 @@ impl Video {
     pub(super) fn new(codec: Codec) -> Self {
         let assembler: Box<dyn Assemble> = match codec {
             Codec::Av1 => Box::new(Av1::default()),
-            Codec::Vp8 => Box::new(Vp8::default()),
+            Codec::Vp8 => Box::new(Vp8),
             Codec::Vp9 => Box::new(Vp9::default()),
             _ => Box::new(Nals::new(codec)),
         };

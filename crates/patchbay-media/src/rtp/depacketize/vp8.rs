@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Codec;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Vp8;
 
 impl Assemble for Vp8 {
@@ -40,7 +40,7 @@ fn malformed(what: &'static str) -> DepacketizeError {
 /// Whether a frame starts here, and what is behind the payload descriptor (section 4.2).
 fn split(payload: &[u8]) -> Option<(bool, &[u8])> {
     let (&first, mut rest) = payload.split_first()?;
-    let start = first & 0x10 != 0 && first & 0x07 == 0;
+    let start = matches!(first & 0x17, 0x10);
     if first & 0x80 == 0 {
         return Some((start, rest));
     }

@@ -4,7 +4,7 @@ use super::{
     DepacketizeError, append,
     video::{Assemble, Finish},
 };
-use crate::Codec;
+use crate::{Codec, codec::vp9::FrameHeader};
 
 /// Frames that a superframe can hold (VP9 bitstream specification, annex B).
 const MAX_FRAMES: usize = 8;
@@ -65,7 +65,7 @@ impl Assemble for Vp9 {
         if self.open || unit.is_empty() {
             return Err(malformed("a frame without its end"));
         }
-        let key = !self.inter && starts_with_key(unit);
+        let key = !self.inter && FrameHeader::parse(unit).is_ok_and(|header| header.key.is_some());
         if self.ends.len() > 1 {
             self.put_index(unit)?;
         }
@@ -96,14 +96,6 @@ impl Vp9 {
 
 fn malformed(what: &'static str) -> DepacketizeError {
     DepacketizeError::Malformed { codec: Codec::Vp9, what }
-}
-
-/// Whether a frame's header says key frame: frame mark 2, the bits of the profile, not an old frame shown again, frame type 0 (section 6.2).
-fn starts_with_key(frame: &[u8]) -> bool {
-    let Some(first) = frame.first() else { return false };
-    let profile_3 = first & 0x30 == 0x30;
-    let bits = if profile_3 { first << 1 } else { *first };
-    first >> 6 == 2 && bits & 0x0C == 0
 }
 
 fn split(payload: &[u8]) -> Option<Part<'_>> {

@@ -35,10 +35,9 @@ pub(super) fn cut_opus(packet: &[u8], out: &mut Builder) -> Result<(), Packetize
 }
 
 /// Samples of one byte can be parted anywhere.
-pub(super) fn cut_samples(samples: &[u8], out: &mut Builder) -> Result<(), PacketizeError> {
+pub(super) fn cut_samples(samples: &[u8], out: &mut Builder) {
     for chunk in samples.chunks(out.limit) {
         out.put(chunk);
         out.end();
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! VP8 (RFC 7741).
 
-use super::{Builder, PacketizeError};
+use super::Builder;
 
 /// X: there are extended control bits.
 const EXTENDED: u8 = 0x80;
@@ -10,7 +10,7 @@ const START: u8 = 0x10;
 const PICTURE_ID: u8 = 0x80;
 
 /// Cuts a frame. Partitions are not told apart: receivers need whole frames anyway.
-pub(super) fn cut(frame: &[u8], picture: [u8; 2], out: &mut Builder) -> Result<(), PacketizeError> {
+pub(super) fn cut(frame: &[u8], picture: [u8; 2], out: &mut Builder) {
     let mut start = START;
     for chunk in frame.chunks(out.limit - 4) {
         let [high, low] = picture;
@@ -19,5 +19,4 @@ pub(super) fn cut(frame: &[u8], picture: [u8; 2], out: &mut Builder) -> Result<(
         out.end();
         start = 0;
     }
-    Ok(())
 }
