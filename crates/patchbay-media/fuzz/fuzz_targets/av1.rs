@@ -1,0 +1,23 @@
+//! AV1: OBUs, the sequence header and the record. What comes out of the work on a unit is in the hub's form.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use patchbay_media::{
+    Codec,
+    codec::{av1, mime},
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let data = Bytes::copy_from_slice(bytes);
+    _ = av1::SequenceHeader::parse(bytes);
+    _ = av1::is_key(&data);
+    if let Ok(configuration) = av1::parse_av1c(&data) {
+        _ = av1::build_av1c(&configuration);
+        _ = mime::codec_string(Codec::Av1, &configuration);
+    }
+    let mut sequence = av1::Sequence::default();
+    let Ok(once) = sequence.normalise(&data) else { return };
+    let twice = sequence.normalise(&once.data).expect("what came out goes in");
+    assert_eq!((twice.data, twice.key), (once.data, once.key));
+});
