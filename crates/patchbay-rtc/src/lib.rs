@@ -17,9 +17,9 @@ mod rtcp;
 pub mod sdp;
 mod srtp;
 
-pub use connection::Closed;
+pub use connection::{Closed, Received, ReceivedTrack};
 pub use dtls::IdentityError;
 pub use engine::{
-    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics, Sending, Session,
+    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics, Receive, Sending, Session,
 };
 pub use feed::{Feed, FeedConfig, FeedWriter};

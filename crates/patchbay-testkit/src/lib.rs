@@ -14,3 +14,4 @@ pub mod redis;
 pub mod transcript;
 pub mod view;
 pub mod wait;
+pub mod webrtc;

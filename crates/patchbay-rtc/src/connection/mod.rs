@@ -3,7 +3,8 @@
 mod receiver;
 mod sender;
 
-pub(crate) use receiver::Incoming;
+pub(crate) use receiver::{Format, Incoming, Section};
+pub use receiver::{Received, ReceivedTrack};
 pub(crate) use sender::{Negotiated, Progress, Sender};
 
 use crate::{
@@ -234,6 +235,7 @@ impl Connection {
                 Said::Reception(reception) => {
                     if let Some(sender) = senders.iter_mut().find(about(reception.ssrc)) {
                         sender.reception(&reception, time);
+                        sender.counters.round_trip.into_iter().for_each(|round_trip| incoming.set_round_trip(round_trip));
                     }
                 }
                 Said::Missing { ssrc, sequences } => {

@@ -12,12 +12,12 @@ mod tcp;
 mod timer;
 mod udp;
 
-pub use negotiation::{AnswerError, Sending, Session};
+pub use negotiation::{AnswerError, Receive, Sending, Session};
 pub use peer::{Peer, PeerEvent, PeerStatistics};
 pub use start::InstantStart;
 
 use crate::{
-    connection::{Closed, Connection, Event, Incoming, Timing},
+    connection::{Closed, Connection, Event, Timing},
     dtls::{Dtls, Identity, IdentityError},
     ice::{self, Agent, Check},
     path::{Batch, Path},
@@ -193,14 +193,14 @@ impl Engine {
         let dtls = Dtls::new(&inner.identity, offer.fingerprint).map_err(|error| AnswerError::Handshake(error.to_string()))?;
         let agent = Agent::new(local.clone(), offer.ice.clone());
         let timing = Timing { connect: inner.config.connect_timeout, idle: inner.config.idle_timeout };
-        let connection = Connection::new(agent, dtls, agreed.senders, Incoming::default(), timing, now);
-        let (cell, events) = Cell::new(connection);
+        let connection = Connection::new(agent, dtls, agreed.senders, agreed.incoming, timing, now);
+        let (cell, events, received) = Cell::new(connection);
         if !inner.table.insert(&local.ufrag, &cell) {
             return Err(AnswerError::Full { limit: inner.config.max_peers });
         }
         inner.schedule(&cell);
         let text = agreed.answer.to_sdp();
-        Ok((Peer::new(Arc::clone(inner), cell, events, agreed.answer), text))
+        Ok((Peer::new(Arc::clone(inner), cell, events, received, agreed.answer), text))
     }
 }
 
@@ -255,6 +255,9 @@ impl Inner {
             batch.clear();
             let (path, event) = {
                 let mut connection = cell.connection.lock();
+                while let Some(received) = connection.incoming.poll() {
+                    cell.hand_over(received, &mut connection);
+                }
                 (connection.poll_transmit(batch), connection.poll_event())
             };
             if let Some(path) = path {

@@ -2,13 +2,14 @@
 
 use super::Inner;
 use crate::{
-    connection::{Negotiated, Sender},
+    connection::{Format, Incoming, Negotiated, Section, Sender},
     feed::Feed,
     sdp::{
-        Answer, AnswerMedia, Credentials, Direction, Extension, Media, Offer, OfferError, PLAYOUT_DELAY, Payload, Purpose, Sends,
+        Answer, AnswerMedia, Credentials, Direction, Extension, MID, Media, Offer, OfferError, PLAYOUT_DELAY, Payload, Purpose,
+        REPAIRED_RID, RID, Sends,
     },
 };
-use patchbay_media::Kind;
+use patchbay_media::{Codec, Kind};
 use std::{net::IpAddr, sync::Arc};
 
 /// What an answer offers.
@@ -18,6 +19,17 @@ pub struct Session {
     pub addresses: Vec<IpAddr>,
     /// Tracks for the peer, at most one of a kind.
     pub send: Vec<Sending>,
+    /// What is taken of what the peer sends; nothing by default.
+    pub receive: Receive,
+}
+
+/// What is taken of what a peer sends.
+#[derive(Clone, Debug, Default)]
+pub struct Receive {
+    /// Codings, the best first; tracks in others are refused.
+    pub codecs: Vec<Codec>,
+    /// Bits a second that the peer may send in pictures; 0 leaves it to the peer.
+    pub bit_rate: u64,
 }
 
 /// A track for a peer.
@@ -59,6 +71,7 @@ pub enum AnswerError {
 pub(super) struct Agreed {
     pub(super) answer: Answer,
     pub(super) senders: Vec<Sender>,
+    pub(super) incoming: Incoming,
 }
 
 /// Feedback that is acted on for what is sent.
@@ -66,18 +79,23 @@ const FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
 
 pub(super) fn negotiate(inner: &Inner, offer: &Offer, session: &Session, local: &Credentials) -> Result<Agreed, AnswerError> {
     let mut waiting = session.send.iter().collect::<Vec<_>>();
-    let (mut senders, mut media) = (Vec::new(), Vec::new());
+    let (mut senders, mut sections, mut media) = (Vec::new(), Vec::new(), Vec::new());
     for section in &offer.media {
         let sending = match section.purpose {
             Purpose::Media(kind) if !section.rejected && section.direction.receives() => take(&mut waiting, kind),
             _ => None,
         };
-        media.push(match sending {
-            Some(sending) => send(section, sending, &mut senders)?,
-            None => refuse(section),
+        let received = receive(section, &session.receive);
+        media.push(match (sending, received) {
+            (Some(sending), _) => send(section, sending, &mut senders)?,
+            (None, Some((answer, section))) => {
+                sections.push(section);
+                answer
+            }
+            (None, None) => refuse(section),
         });
     }
-    if senders.is_empty() && !session.send.is_empty() {
+    if senders.is_empty() && sections.is_empty() {
         return Err(AnswerError::Nothing);
     }
     let answer = Answer {
@@ -90,7 +108,7 @@ pub(super) fn negotiate(inner: &Inner, offer: &Offer, session: &Session, local: 
         candidates: inner.candidates(session),
         media,
     };
-    Ok(Agreed { answer, senders })
+    Ok(Agreed { answer, senders, incoming: Incoming::new(sections, session.receive.bit_rate) })
 }
 
 fn take<'a>(waiting: &mut Vec<&'a Sending>, kind: Kind) -> Option<&'a Sending> {
@@ -135,6 +153,47 @@ fn numbers(section: &Media, payload: &Payload, kind: Kind) -> Negotiated {
         rtx: payload.rtx.map(|number| (random_ssrc(), number)),
         playout_delay,
     }
+}
+
+/// Feedback that is given on what is received.
+const GIVEN: [&str; 4] = ["nack", "nack pli", "ccm fir", "goog-remb"];
+
+/// The best of our codings that a section offers to send, and how its packets are told from others.
+fn receive(section: &Media, wanted: &Receive) -> Option<(AnswerMedia, Section)> {
+    let Purpose::Media(kind) = section.purpose else { return None };
+    if section.rejected || !section.direction.sends() {
+        return None;
+    }
+    let of_kind = wanted.codecs.iter().filter(|codec| codec.kind() == kind);
+    let payload = of_kind.filter_map(|codec| section.choose(*codec, None)).next()?.with_feedback(&GIVEN);
+    let format = Format {
+        payload_type: payload.number,
+        rtx: payload.rtx,
+        codec: payload.codec?,
+        clock_rate: payload.clock_rate,
+        channels: payload.channels,
+    };
+    let uris = [MID, RID, REPAIRED_RID];
+    let extensions = section.extensions.iter().filter(|extension| uris.contains(&extension.uri.as_str()));
+    let answer = AnswerMedia::Media {
+        mid: section.mid.clone(),
+        kind,
+        direction: Direction::ReceiveOnly,
+        payloads: vec![payload],
+        extensions: extensions.cloned().collect(),
+        sends: None,
+        simulcast: section.simulcast.clone(),
+    };
+    let spec = Section {
+        mid: section.mid.clone(),
+        formats: vec![format],
+        mid_extension: section.extension(MID),
+        rid_extension: section.extension(RID),
+        repaired_rid_extension: section.extension(REPAIRED_RID),
+        ssrcs: section.ssrcs.clone(),
+        rtx_ssrcs: section.rtx_ssrcs.clone(),
+    };
+    Some((answer, spec))
 }
 
 fn random_ssrc() -> u32 {

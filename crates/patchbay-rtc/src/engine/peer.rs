@@ -2,9 +2,10 @@
 
 use super::{AnswerError, Inner, table::Cell};
 use crate::{
-    connection::Closed,
+    connection::{Closed, Received},
     sdp::{Answer, Credentials, Offer, Transport},
 };
+use crate::path::Batch;
 use parking_lot::Mutex;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -23,6 +24,7 @@ pub struct Peer {
     inner: Arc<Inner>,
     cell: Arc<Cell>,
     events: mpsc::Receiver<PeerEvent>,
+    received: mpsc::Receiver<Received>,
     answer: Mutex<Answer>,
 }
 
@@ -67,8 +69,14 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    pub(super) fn new(inner: Arc<Inner>, cell: Arc<Cell>, events: mpsc::Receiver<PeerEvent>, answer: Answer) -> Self {
-        Self { inner, cell, events, answer: Mutex::new(answer) }
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        cell: Arc<Cell>,
+        events: mpsc::Receiver<PeerEvent>,
+        received: mpsc::Receiver<Received>,
+        answer: Answer,
+    ) -> Self {
+        Self { inner, cell, events, received, answer: Mutex::new(answer) }
     }
 
     /// Number of the peer in its engine.
@@ -79,6 +87,22 @@ impl Peer {
     /// The next event; after [`PeerEvent::Closed`] nothing comes any more. Cancel safe.
     pub async fn event(&mut self) -> Option<PeerEvent> {
         self.events.recv().await
+    }
+
+    /// What the peer sends, if the session receives. Cancel safe.
+    pub async fn received(&mut self) -> Option<Received> {
+        self.received.recv().await
+    }
+
+    /// What the peer has sent, if anything waits.
+    pub fn try_received(&mut self) -> Option<Received> {
+        self.received.try_recv().ok()
+    }
+
+    /// Asks the peer for a key frame of a track that it sends; at most two a second go out.
+    pub fn request_key_frame(&self, track: usize) {
+        self.cell.connection.lock().incoming.request_key_frame(track);
+        self.inner.settle(&self.cell, &mut Batch::default());
     }
 
     /// The newest answer.

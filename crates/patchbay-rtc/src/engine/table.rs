@@ -1,7 +1,10 @@
 //! Who is who: peers by their user name fragments and by the paths on which they come.
 
 use super::PeerEvent;
-use crate::{connection::Connection, path::Path};
+use crate::{
+    connection::{Connection, Received},
+    path::Path,
+};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
@@ -16,6 +19,9 @@ use tokio::sync::mpsc;
 /// by the channel's own end.
 const EVENTS: usize = 32;
 
+/// Units of a peer that wait for whoever holds it: some seconds of pictures and sound.
+const UNITS: usize = 512;
+
 /// Paths that a peer may open: its addresses times ours, and some.
 const MAX_PATHS: usize = 32;
 
@@ -26,6 +32,7 @@ pub(super) struct Cell {
     /// When the connection wants to hear of the time, in nanoseconds since the engine's start.
     pub(super) deadline: AtomicU64,
     events: Mutex<Option<mpsc::Sender<PeerEvent>>>,
+    received: mpsc::Sender<Received>,
     names: Mutex<Names>,
 }
 
@@ -37,17 +44,26 @@ struct Names {
 }
 
 impl Cell {
-    pub(super) fn new(connection: Connection) -> (Arc<Self>, mpsc::Receiver<PeerEvent>) {
+    pub(super) fn new(connection: Connection) -> (Arc<Self>, mpsc::Receiver<PeerEvent>, mpsc::Receiver<Received>) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (events, receiver) = mpsc::channel(EVENTS);
+        let (received, units) = mpsc::channel(UNITS);
         let cell = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             connection: Mutex::new(connection),
             deadline: AtomicU64::new(u64::MAX),
             events: Mutex::new(Some(events)),
+            received,
             names: Mutex::default(),
         });
-        (cell, receiver)
+        (cell, receiver, units)
+    }
+
+    /// Hands on what the peer sends. When whoever holds the peer does not keep up, units are lost up to a key frame, which is asked for.
+    pub(super) fn hand_over(&self, received: Received, connection: &mut Connection) {
+        if let Err(mpsc::error::TrySendError::Full(Received::Unit { track, .. })) = self.received.try_send(received) {
+            connection.incoming.request_key_frame(track);
+        }
     }
 
     /// Tells of an event; after the end nothing more is told.

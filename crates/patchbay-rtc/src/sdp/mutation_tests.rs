@@ -117,7 +117,7 @@ fn huge(lines: &[&str], place: usize) -> String {
 #[test]
 fn the_worst_that_fits_is_read_soon() {
     let head = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=setup:active\r\n";
-    let numbers: String = (0..128).map(|number| format!(" {number}")).collect();
+    let numbers = (0..128).map(|number| format!(" {number}")).collect::<Vec<_>>().concat();
     let section = format!("m=video 9 UDP/TLS/RTP/SAVPF{numbers}\r\na=rtcp-mux\r\n");
     for attribute in [
         "a=rtcp-fb:* nack pli\r\n",

@@ -6,6 +6,7 @@ use patchbay_media::{Codec, Kind};
 
 impl Direction {
     /// The same, seen from the other side.
+    #[must_use]
     pub fn reversed(self) -> Self {
         match self {
             Self::SendOnly => Self::ReceiveOnly,

@@ -10,12 +10,12 @@ fn with_payloads(first: &str, lines: &str) -> Media {
 }
 
 fn h264(formats: &[(u8, &str)]) -> Media {
-    let numbers: String = formats.iter().map(|(number, _)| format!(" {number}")).collect();
-    let lines: String = formats
+    let numbers: Vec<String> = formats.iter().map(|(number, _)| number.to_string()).collect();
+    let lines: Vec<String> = formats
         .iter()
         .map(|(number, format)| format!("a=rtpmap:{number} H264/90000\r\na=fmtp:{number} {format}\r\n"))
         .collect();
-    with_payloads(&format!("SAVPF{numbers}"), &lines)
+    with_payloads(&format!("SAVPF {}", numbers.join(" ")), &lines.concat())
 }
 
 fn number(media: &Media, codec: Codec, profile: Option<&str>) -> Option<u8> {

@@ -218,7 +218,7 @@ fn limits_hold() {
     assert!(
         Offer::parse(&attributes, OFFER_LIMIT).is_err_and(|error| error.to_string().contains("1024 lines"))
     );
-    let ssrcs: String = (0..65).map(|ssrc| format!("a=ssrc:{ssrc} cname:x\r\n")).collect();
+    let ssrcs = (0..65).map(|ssrc| format!("a=ssrc:{ssrc} cname:x\r\n")).collect::<Vec<_>>().concat();
     let found = Offer::parse(&format!("{SMALL}{ssrcs}"), OFFER_LIMIT);
     assert!(found.is_err_and(|error| error.to_string().contains("64 SSRCs")));
 }

@@ -46,7 +46,7 @@ impl Section {
                 reader.attribute(line, name, value)?;
             }
         }
-        reader.finish(first)
+        reader.finish()
     }
 }
 
@@ -70,13 +70,10 @@ struct Draft {
 }
 
 struct Reader {
-    media: Media,
-    transport: Transport,
+    section: Section,
     port: u16,
     bundle_only: bool,
     rtcp_mux: bool,
-    reduced_rtcp: bool,
-    mixed_extensions: bool,
     drafts: Vec<Draft>,
     rids: Vec<String>,
     /// Feedback that was given to all payload types already: doing it once keeps the reading linear.
@@ -98,27 +95,31 @@ impl Reader {
             Purpose::Media(_) => drafts(line, &formats)?,
             _ => Vec::new(),
         };
+        let media = Media {
+            mid: String::new(),
+            purpose,
+            first_line: format!("m={}", line.value),
+            rejected: false,
+            direction,
+            payloads: Vec::new(),
+            extensions: Vec::new(),
+            simulcast: Vec::new(),
+            ssrcs: Vec::new(),
+            rtx_ssrcs: Vec::new(),
+            sctp_port: None,
+            max_message_size: None,
+        };
         Ok(Self {
-            media: Media {
-                mid: String::new(),
-                purpose,
-                first_line: format!("m={}", line.value),
-                rejected: false,
-                direction,
-                payloads: Vec::new(),
-                extensions: Vec::new(),
-                simulcast: Vec::new(),
-                ssrcs: Vec::new(),
-                rtx_ssrcs: Vec::new(),
-                sctp_port: None,
-                max_message_size: None,
+            section: Section {
+                media,
+                transport: Transport::default(),
+                line: line.number,
+                reduced_rtcp: false,
+                mixed_extensions: false,
             },
-            transport: Transport::default(),
             port,
             bundle_only: false,
             rtcp_mux: false,
-            reduced_rtcp: false,
-            mixed_extensions: false,
             drafts,
             rids: Vec::new(),
             common_feedback: Vec::new(),
@@ -130,8 +131,8 @@ impl Reader {
             "mid" => self.mid(line, value)?,
             "bundle-only" => self.bundle_only = true,
             "rtcp-mux" => self.rtcp_mux = true,
-            "rtcp-rsize" => self.reduced_rtcp = true,
-            "extmap-allow-mixed" => self.mixed_extensions = true,
+            "rtcp-rsize" => self.section.reduced_rtcp = true,
+            "extmap-allow-mixed" => self.section.mixed_extensions = true,
             "rtpmap" => self.rtpmap(line, value)?,
             "fmtp" => self.fmtp(value),
             "rtcp-fb" => self.feedback(value),
@@ -140,24 +141,24 @@ impl Reader {
             "simulcast" => self.simulcast(line, value)?,
             "ssrc" => self.ssrc(line, value)?,
             "ssrc-group" => self.ssrc_group(line, value)?,
-            "sctp-port" => self.media.sctp_port = Some(sctp_port(line, value)?),
-            "max-message-size" => self.media.max_message_size = Some(number(line, name, value)?),
+            "sctp-port" => self.section.media.sctp_port = Some(sctp_port(line, value)?),
+            "max-message-size" => self.section.media.max_message_size = Some(number(line, name, value)?),
             _ => {
-                self.media.direction = direction(name).unwrap_or(self.media.direction);
-                self.transport.attribute(line, name, value)?;
+                self.section.media.direction = direction(name).unwrap_or(self.section.media.direction);
+                self.section.transport.attribute(line, name, value)?;
             }
         }
         Ok(())
     }
 
     fn mid(&mut self, line: &Line<'_>, value: &str) -> Result<(), OfferError> {
-        if !self.media.mid.is_empty() {
+        if !self.section.media.mid.is_empty() {
             return Err(line.malformed("the section has a mid already"));
         }
         if value.is_empty() || value.len() > MID_LIMIT || !value.bytes().all(is_token) {
             return Err(line.malformed(format!("a mid is a word of 1 to {MID_LIMIT} characters")));
         }
-        value.clone_into(&mut self.media.mid);
+        value.clone_into(&mut self.section.media.mid);
         Ok(())
     }
 
@@ -220,8 +221,8 @@ impl Reader {
         };
         // 0 is padding, 15 ends a one-byte header; above 255 stand those whose number is still to be agreed (RFC 8285, section 7).
         let Some(id) = u8::try_from(place).ok().filter(|id| !matches!(id, 0 | 15)) else { return Ok(()) };
-        if self.media.extensions.iter().all(|known| known.id != id) {
-            self.media.extensions.push(Extension { id, uri: uri.to_owned() });
+        if self.section.media.extensions.iter().all(|known| known.id != id) {
+            self.section.media.extensions.push(Extension { id, uri: uri.to_owned() });
         }
         Ok(())
     }
@@ -255,55 +256,49 @@ impl Reader {
             }
             simulcast.push(id.to_owned());
         }
-        self.media.simulcast = simulcast;
+        self.section.media.simulcast = simulcast;
         Ok(())
     }
 
     fn ssrc(&mut self, line: &Line<'_>, value: &str) -> Result<(), OfferError> {
         let word = value.split_ascii_whitespace().next().unwrap_or_default();
         let ssrc = number(line, "the SSRC", word)?;
-        if self.media.ssrcs.contains(&ssrc) {
+        if self.section.media.ssrcs.contains(&ssrc) {
             return Ok(());
         }
-        if self.media.ssrcs.len() == SSRC_LIMIT {
+        if self.section.media.ssrcs.len() == SSRC_LIMIT {
             return Err(line.malformed(format!("more than {SSRC_LIMIT} SSRCs in a section")));
         }
-        self.media.ssrcs.push(ssrc);
+        self.section.media.ssrcs.push(ssrc);
         Ok(())
     }
 
     fn ssrc_group(&mut self, line: &Line<'_>, value: &str) -> Result<(), OfferError> {
         let mut words = value.split_ascii_whitespace();
-        if words.next() != Some("FID") || self.media.rtx_ssrcs.len() == SSRC_LIMIT {
+        if words.next() != Some("FID") || self.section.media.rtx_ssrcs.len() == SSRC_LIMIT {
             return Ok(());
         }
         let (Some(media), Some(repair), None) = (words.next(), words.next(), words.next()) else {
             return Err(line.malformed("ssrc-group:FID has two SSRCs"));
         };
         let pair = (number(line, "the SSRC", media)?, number(line, "the SSRC", repair)?);
-        self.media.rtx_ssrcs.push(pair);
+        self.section.media.rtx_ssrcs.push(pair);
         Ok(())
     }
 
-    fn finish(mut self, line: &Line<'_>) -> Result<Section, OfferError> {
-        self.media.rejected = self.port == 0 && !self.bundle_only;
-        if let Purpose::Media(kind) = self.media.purpose {
-            if !self.rtcp_mux && !self.media.rejected {
+    fn finish(self) -> Result<Section, OfferError> {
+        let mut section = self.section;
+        section.media.rejected = self.port == 0 && !self.bundle_only;
+        if let Purpose::Media(kind) = section.media.purpose {
+            if !self.rtcp_mux && !section.media.rejected {
                 return Err(OfferError::Unsupported {
-                    what: format!("the section of line {} sends RTCP apart: offer a=rtcp-mux", line.number),
+                    what: format!("the section of line {} sends RTCP apart: offer a=rtcp-mux", section.line),
                 });
             }
-            self.media.payloads = payloads(kind, &self.drafts);
+            section.media.payloads = payloads(kind, &self.drafts);
         }
-        let rids = self.rids;
-        self.media.simulcast.retain(|layer| rids.contains(layer));
-        Ok(Section {
-            media: self.media,
-            transport: self.transport,
-            line: line.number,
-            reduced_rtcp: self.reduced_rtcp,
-            mixed_extensions: self.mixed_extensions,
-        })
+        section.media.simulcast.retain(|layer| self.rids.contains(layer));
+        Ok(section)
     }
 }
 

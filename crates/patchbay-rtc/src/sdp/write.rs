@@ -41,9 +41,7 @@ impl Answer {
         text.line("s=-");
         text.line("t=0 0");
         if self.options.bundle {
-            let mids: String =
-                self.media.iter().filter_map(AnswerMedia::taken_mid).map(|mid| format!(" {mid}")).collect();
-            text.line(format_args!("a=group:BUNDLE{mids}"));
+            text.words("a=group:BUNDLE", self.media.iter().filter_map(AnswerMedia::taken_mid));
         }
         if self.options.mixed_extensions {
             text.line("a=extmap-allow-mixed");
@@ -70,9 +68,8 @@ impl Answer {
                     Kind::Video => "video",
                     Kind::Audio => "audio",
                 };
-                let numbers: String =
-                    payloads.iter().flat_map(numbers).map(|number| format!(" {number}")).collect();
-                text.line(format_args!("m={kind} {port} UDP/TLS/RTP/SAVPF{numbers}"));
+                let start = format!("m={kind} {port} UDP/TLS/RTP/SAVPF");
+                text.words(&start, payloads.iter().flat_map(numbers));
             }
             AnswerMedia::DataChannels { .. } => {
                 text.line(format_args!("m=application {port} UDP/DTLS/SCTP webrtc-datachannel"));
@@ -125,7 +122,9 @@ impl AnswerMedia {
                     text.line(format_args!("a=msid:{} {}", token(&sends.stream), token(&sends.track)));
                 }
                 text.line("a=rtcp-mux");
-                payloads.iter().for_each(|payload| write_payload(text, payload));
+                for payload in payloads {
+                    write_payload(text, payload);
+                }
                 write_simulcast(text, simulcast);
                 if let Some(sends) = sends {
                     write_ssrcs(text, sends);
@@ -173,6 +172,15 @@ struct Text(String);
 impl Text {
     fn line(&mut self, line: impl Display) {
         write!(self.0, "{line}\r\n").expect("a string takes everything");
+    }
+
+    /// A line of words after its beginning.
+    fn words(&mut self, start: &str, words: impl Iterator<Item = impl Display>) {
+        self.0.push_str(start);
+        for word in words {
+            write!(self.0, " {word}").expect("a string takes everything");
+        }
+        self.line("");
     }
 
     fn mid(&mut self, mid: &str) {
