@@ -65,6 +65,7 @@ impl JpegEncoder {
 }
 
 fn open(size: PictureSize, quality: Quality) -> Result<encoder::video::Encoder, AvError> {
+    crate::log::init();
     let codec = av::encoder::find(codec::Id::MJPEG).ok_or(AvError::Missing { action: "encode", codec: "JPEG" })?;
     let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed("making an encoder"))?;
     video.set_width(u32::from(size.width()));

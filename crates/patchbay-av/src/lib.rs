@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod jpeg;
 mod key_gate;
+mod log;
 mod nal_units;
 mod pattern;
 mod picture;
@@ -17,8 +18,10 @@ mod quality;
 mod resample;
 mod samples;
 mod scale;
+mod slate;
 mod test_source;
 mod tone;
+mod transcode;
 mod worker;
 
 pub use decode::{AudioDecoder, Decoded, VideoDecoder};
@@ -31,8 +34,10 @@ pub use picture::{Canvas, Picture, PicturePool, PictureSize, Plane};
 pub use resample::Resampler;
 pub use samples::Samples;
 pub use scale::Scaler;
+pub use slate::Slate;
 pub use test_source::{Sound, TestSettings, TestSource, WallClock};
 pub use tone::Tone;
+pub use transcode::{AvTranscoders, TranscodeFigures, TranscodeSettings, Transcoder};
 
 /// Layout of the time code in the test picture.
 pub mod time_code {

@@ -14,6 +14,7 @@ pub struct AudioDecoder {
 impl AudioDecoder {
     /// A decoder for a track, which gives samples of `rate` in `channels` (1 or 2).
     pub fn open(info: &TrackInfo, rate: u32, channels: u8) -> Result<Self, AvError> {
+        crate::log::init();
         let id = match info.codec {
             Codec::Aac => codec::Id::AAC,
             Codec::Opus => codec::Id::OPUS,

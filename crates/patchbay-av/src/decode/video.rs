@@ -118,6 +118,7 @@ impl VideoDecoder {
 }
 
 fn open(id: codec::Id, name: &'static str, flags: codec::Flags) -> Result<decoder::Video, AvError> {
+    crate::log::init();
     let codec = av::decoder::find(id).ok_or(AvError::Missing { action: "decode", codec: name })?;
     let mut context = codec::Context::new_with_codec(codec);
     context.set_flags(flags);

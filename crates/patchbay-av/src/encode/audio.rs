@@ -77,6 +77,7 @@ struct Line {
 impl AudioEncoder {
     /// Opens it.
     pub fn open(settings: AudioSettings) -> Result<Self, AvError> {
+        crate::log::init();
         settings.check()?;
         let (name, format) = match settings.codec {
             Codec::Opus => ("libopus", Sample::I16(sample::Type::Packed)),

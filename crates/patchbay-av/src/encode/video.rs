@@ -156,6 +156,7 @@ pub struct VideoEncoder {
 impl VideoEncoder {
     /// Opens it.
     pub fn open(settings: VideoSettings) -> Result<Self, AvError> {
+        crate::log::init();
         settings.check()?;
         let name = match settings.codec {
             Codec::H264 => "libx264",

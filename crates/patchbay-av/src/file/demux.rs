@@ -49,6 +49,7 @@ struct Demuxed {
 impl Demuxer {
     /// Opens a file.
     pub(super) fn open(path: &Path, stop: &Arc<Stop>) -> Result<Self, FileError> {
+        crate::log::init();
         check(path)?;
         let name = path.to_str().filter(|name| !name.contains('\0')).ok_or(FileError::Name)?;
         let mut options = Dictionary::new();

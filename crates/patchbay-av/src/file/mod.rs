@@ -50,4 +50,4 @@ impl Source for FileSource {
 
 #[cfg(test)]
 #[path = "file_tests.rs"]
-mod tests;
+pub(crate) mod tests;

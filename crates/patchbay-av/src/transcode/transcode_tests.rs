@@ -1,0 +1,135 @@
+use super::*;
+use crate::{
+    AudioDecoder, FileSource, Samples, TestSettings, TestSource, VideoDecoder,
+    file::tests::make,
+    test_source::tests::hub,
+    worker::tests::eventually,
+};
+use patchbay_media::{
+    hub::{Hub, How, Mode, Reordering, Selected, StreamName, Subscription, Wanted},
+    ring::Start,
+};
+use std::time::Instant;
+use tempfile::TempDir;
+
+async fn join(hub: &Hub, source: Arc<dyn Source>, wanted: Wanted) -> (Subscription, Selected) {
+    let name = StreamName::parse("camera/one").unwrap();
+    hub.add(name.clone(), source, Mode::OnDemand).unwrap();
+    hub.transcode_with(Arc::new(AvTranscoders::new(TranscodeSettings::default()).unwrap()));
+    let mut subscription = hub.subscribe(&name, wanted).unwrap();
+    let selected = tokio::time::timeout(Duration::from_secs(10), subscription.tracks()).await.unwrap().unwrap();
+    (subscription, selected)
+}
+
+fn browser() -> Wanted {
+    Wanted { video: vec![Codec::H264, Codec::Vp8], audio: vec![Codec::Opus], reordered: Reordering::NotAllowed }
+}
+
+async fn units(track: &Arc<Track>, count: usize) -> Vec<AccessUnit> {
+    let mut reader = track.reader(Start::NewestKey);
+    let mut units = Vec::new();
+    while units.len() < count {
+        let read = tokio::time::timeout(Duration::from_secs(10), reader.next()).await.expect("a unit in time");
+        units.push(read.unwrap().entry.item.clone());
+    }
+    units
+}
+
+/// Everything that a browser cannot take becomes baseline H.264 in order, and Opus of the same level.
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_get_what_they_take() {
+    let folder = TempDir::new().unwrap();
+    for (name, options) in [
+        ("bframes.mp4", &["-c:v", "libx264", "-bf", "2", "-preset", "medium", "-c:a", "aac"][..]),
+        ("h265.mp4", &["-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "aac"]),
+        ("vp9.mkv", &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "pcm_alaw", "-ar", "8000"]),
+    ] {
+        let path = make(&folder, name, "2", options);
+        let (hub, start) = (hub(), Instant::now());
+        let (subscription, selected) = join(&hub, Arc::new(FileSource::new(path)), browser()).await;
+        println!("{name}: {:?} after {:?}", selected.how, start.elapsed());
+        assert!(selected.how.iter().all(|how| matches!(how, How::Transcoded { .. })));
+        let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
+        assert_eq!((video.info().codec, video.info().reordered, video.info().width), (Codec::H264, false, 320));
+        assert_eq!(&video.info().configuration[5..6], &[66], "profile_idc of Baseline");
+        let (pictures, sound) = tokio::join!(units(&video, 45), units(&audio, 75));
+        assert!(pictures.windows(2).all(|pair| pair[1].pts > pair[0].pts));
+        assert!(pictures.iter().all(|unit| unit.pts == unit.dts));
+        let mut decoder = VideoDecoder::open(video.info()).unwrap();
+        let shown: usize = pictures.iter().map(|unit| decoder.decode(unit).unwrap().len()).sum();
+        assert_eq!(shown, 45);
+        let level = level(audio.info(), &sound);
+        println!("{name}: level {level:.2} dB");
+        // The program ffmpeg makes its tone at an eighth of full scale: -21.07 dB.
+        assert!((level + 21.07).abs() < 1.0);
+        video.request_key_frame();
+        let mut reader = video.reader(Start::NextKey);
+        let asked = Instant::now();
+        reader.next().await.unwrap();
+        println!("{name}: a key frame {:?} after it was asked for", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_millis(600));
+        drop(subscription);
+        eventually("the transcoder has stopped", || video.ring().has_ended()).await;
+    }
+}
+
+fn level(info: &patchbay_media::track::TrackInfo, units: &[AccessUnit]) -> f64 {
+    let mut decoder = AudioDecoder::open(info, 48_000, info.channels).unwrap();
+    let samples = units.iter().flat_map(|unit| decoder.decode(unit).unwrap());
+    // The first of them swell.
+    let data: Vec<i16> = samples.skip(5).flat_map(|samples| samples.data).collect();
+    Samples { rate: 48_000, channels: info.channels, pts: patchbay_media::MediaTime::ZERO, data }.level_db()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opus_becomes_aac_and_h264_becomes_vp8() {
+    let size = crate::PictureSize::new(320, 240).unwrap();
+    let source = TestSource::new(TestSettings::new("test", size), Arc::new(|| 1_795_413_053_042)).unwrap();
+    let hub = hub();
+    let wanted = Wanted { video: vec![Codec::Vp8], audio: vec![Codec::Aac], reordered: Reordering::NotAllowed };
+    let (_subscription, selected) = join(&hub, Arc::new(source), wanted).await;
+    let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
+    assert_eq!((video.info().codec, audio.info().codec), (Codec::Vp8, Codec::Aac));
+    let (pictures, sound) = tokio::join!(units(&video, 30), units(&audio, 90));
+    let mut decoder = VideoDecoder::open(video.info()).unwrap();
+    assert_eq!(pictures.iter().map(|unit| decoder.decode(unit).unwrap().len()).sum::<usize>(), 30);
+    let level = level(audio.info(), &sound);
+    println!("level {level:.2} dB");
+    assert!((-30.0..-24.0).contains(&level));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_cached_group_is_caught_up_without_encoding_it() {
+    let folder = TempDir::new().unwrap();
+    let options = &["-c:v", "libx265", "-x265-params", "log-level=none:keyint=600:bframes=0", "-an"];
+    let path = make(&folder, "long.mp4", "20", options);
+    let hub = hub();
+    let wanted = Wanted { video: vec![Codec::H265], ..Wanted::default() };
+    let name = StreamName::parse("camera/one").unwrap();
+    let (_plain, selected) = join(&hub, Arc::new(FileSource::new(path)), wanted).await;
+    let source = selected.video.unwrap();
+    units(&source, 90).await;
+    let mut subscription = hub.subscribe(&name, browser()).unwrap();
+    let start = Instant::now();
+    let made = subscription.tracks().await.unwrap().video.unwrap();
+    let first = units(&made, 1).await.remove(0);
+    let behind = source.ring().newest().unwrap().item.pts.since(first.pts);
+    println!("first picture after {:?}, {behind:?} behind the source", start.elapsed());
+    assert!(first.key && behind < Duration::from_millis(900));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_can_be_made_is_offered() {
+    let size = crate::PictureSize::new(320, 240).unwrap();
+    let source = TestSource::new(TestSettings::new("test", size), Arc::new(|| 0)).unwrap();
+    let hub = hub();
+    let (_subscription, selected) = join(&hub, Arc::new(source), browser()).await;
+    let video = selected.video.unwrap();
+    let transcoders = AvTranscoders::new(TranscodeSettings::default()).unwrap();
+    for codec in Codec::ALL {
+        let offered = transcoders.transcoder(&video, codec).is_some();
+        assert_eq!(offered, [Codec::H264, Codec::Vp8].contains(&codec), "{codec:?}");
+    }
+    assert!(AvTranscoders::new(TranscodeSettings { video_bitrate: Some(1), ..Default::default() }).is_err());
+    assert!(AvTranscoders::new(TranscodeSettings { audio_bitrate: 1, ..Default::default() }).is_err());
+}
