@@ -7,6 +7,7 @@
 //! DTLS, SRTP and SCTP are those of the webrtc-rs family; negotiation, ICE, the sending path and the loop are ours. Nothing
 //! of those crates shows outside this one.
 
+pub mod channels;
 mod connection;
 mod dtls;
 mod engine;
