@@ -62,8 +62,8 @@ fn a_key_frame_of_vp9_says_its_size() {
 
 #[test]
 fn av1_units_lose_their_sizes_and_delimiters() {
-    let unit = [0x12, 0, 0x0A, 2, 1, 2, 0x32, 3, 7, 8, 9];
-    assert_eq!(payloads(Codec::Av1, 64, &unit), [[0x08, 3, 0x08, 1, 2, 4, 0x30, 7, 8, 9]]);
+    let unit = [0x12, 0, 0x0A, 2, 1, 2, 0x32, 3, 0x10, 8, 9];
+    assert_eq!(payloads(Codec::Av1, 64, &unit), [[0x08, 3, 0x08, 1, 2, 4, 0x30, 0x10, 8, 9]]);
     let unit = [&[0x32, 70][..], &[7; 70]].concat();
     let cut = payloads(Codec::Av1, 64, &unit);
     assert_eq!((cut[0].len(), &cut[0][..3]), (64, &[0x40, 62, 0x30][..]));

@@ -12,7 +12,7 @@ const SEQUENCE_START: u8 = 0x08;
 
 /// Cuts a temporal unit. Every element has its length in front (W is 0), OBUs have no size fields of their own (section 5).
 pub(super) fn cut(unit: &[u8], out: &mut Builder) -> Result<(), PacketizeError> {
-    let mut rest = unit;
+    let (mut rest, mut described, mut key) = (unit, false, None);
     while !rest.is_empty() {
         let malformed = PacketizeError::Malformed { codec: Codec::Av1, at: unit.len() - rest.len() };
         let (obu, behind) = obu::split(rest).ok_or(malformed)?;
@@ -23,14 +23,16 @@ pub(super) fn cut(unit: &[u8], out: &mut Builder) -> Result<(), PacketizeError> 
         if out.buffer.is_empty() {
             out.put(&[0]);
         }
-        if let (obu::SEQUENCE_HEADER, Some(first)) = (obu.kind(), out.buffer.first_mut()) {
-            *first |= SEQUENCE_START;
-        }
+        described |= obu.kind() == obu::SEQUENCE_HEADER;
+        key = key.or(obu.frame_is_key());
         let (header, length) = obu.header();
         put(header.get(..length).unwrap_or(&header), obu.body, out);
     }
     if !out.is_empty() {
         out.end();
+    }
+    if let (true, Some(true), Some(first)) = (described, key, out.buffer.first_mut()) {
+        *first |= SEQUENCE_START;
     }
     Ok(())
 }
