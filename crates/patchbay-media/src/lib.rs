@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod hub;
 pub mod negotiate;
+pub mod relay;
 pub mod ring;
 pub mod rtp;
 mod spawn;

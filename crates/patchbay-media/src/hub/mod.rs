@@ -13,6 +13,7 @@ mod state;
 mod stream;
 mod subscription;
 mod transcode;
+mod whole;
 
 pub use crate::negotiate::{How, Reordering, Transcoders, Wanted};
 pub use config::{HubConfig, Mode};
@@ -21,6 +22,7 @@ pub use name::{MAX_NAME, NameError, StreamName};
 pub use source::{Again, MAX_TRACKS, PublishError, Publisher, Source, SourceError};
 pub use state::{State, StreamState, TrackFigures};
 pub use subscription::{Ended, NotStarted, Selected, Subscription};
+pub use whole::Whole;
 
 use crate::Spawn;
 use parking_lot::Mutex;
@@ -159,13 +161,16 @@ impl Hub {
 
     /// Wants a stream, for as long as the subscription is kept.
     pub fn subscribe(&self, name: &StreamName, wanted: Wanted) -> Result<Subscription, SubscribeError> {
-        if self.inner.streams.lock().closed {
-            return Err(SubscribeError::Closed);
-        }
-        let stream = self.inner.find(name).ok_or_else(|| SubscribeError::NotFound(name.clone()))?;
+        let stream = self.inner.find_open(name)?;
         let failures = stream.flow.borrow().failures;
         let consumer = Consumer::join(&stream, self.inner.config.max_consumers)?;
         Ok(Subscription::new(self.clone(), consumer, failures, wanted))
+    }
+
+    /// Wants all tracks of a stream as they are, for as long as what it gives is kept.
+    pub fn subscribe_whole(&self, name: &StreamName) -> Result<Whole, SubscribeError> {
+        let stream = self.inner.find_open(name)?;
+        Ok(Whole::new(Consumer::join(&stream, self.inner.config.max_consumers)?))
     }
 
     /// All streams, by name.
@@ -203,6 +208,14 @@ impl Inner {
         self.streams.lock().added.get(name).cloned()
     }
 
+    fn find_open(&self, name: &StreamName) -> Result<Arc<Stream>, SubscribeError> {
+        let streams = self.streams.lock();
+        if streams.closed {
+            return Err(SubscribeError::Closed);
+        }
+        streams.added.get(name).cloned().ok_or_else(|| SubscribeError::NotFound(name.clone()))
+    }
+
     fn stream(&self, name: StreamName, origin: Origin, source: Arc<dyn Source>, mode: Mode) -> Arc<Stream> {
         let (caps, generations) = (self.config.caps, Arc::clone(&self.generations));
         Stream::new(Parts { name, origin, source, mode, caps, generations })
@@ -230,7 +243,7 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 #[path = "hub_tests.rs"]
 mod tests;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Tasks on the runtime of the test.
-pub(super) struct TestTasks;
+pub(crate) struct TestTasks;
 
 impl Spawn for TestTasks {
     fn spawn(&self, _: &'static str, task: Task) {
@@ -23,29 +23,29 @@ impl Spawn for TestTasks {
     }
 }
 
-pub(super) fn hub() -> Hub {
+pub(crate) fn hub() -> Hub {
     hub_with(|_| ())
 }
 
-pub(super) fn hub_with(change: impl FnOnce(&mut HubConfig)) -> Hub {
+pub(crate) fn hub_with(change: impl FnOnce(&mut HubConfig)) -> Hub {
     let mut config = HubConfig { jitter: 0, ..HubConfig::default() };
     change(&mut config);
     Hub::new(config, Arc::new(TestTasks))
 }
 
-pub(super) fn name(text: &str) -> StreamName {
+pub(crate) fn name(text: &str) -> StreamName {
     StreamName::parse(text).unwrap()
 }
 
-pub(super) fn video(codec: Codec) -> (TrackInfo, KeyFrames) {
+pub(crate) fn video(codec: Codec) -> (TrackInfo, KeyFrames) {
     (info(0, codec), KeyFrames::OnRequest)
 }
 
-pub(super) fn audio(codec: Codec) -> (TrackInfo, KeyFrames) {
+pub(crate) fn audio(codec: Codec) -> (TrackInfo, KeyFrames) {
     (info(1, codec), KeyFrames::AsTheyCome)
 }
 
-pub(super) fn info(id: u8, codec: Codec) -> TrackInfo {
+pub(crate) fn info(id: u8, codec: Codec) -> TrackInfo {
     let is_video = codec.kind() == crate::Kind::Video;
     TrackInfo {
         id: TrackId(id),
@@ -60,12 +60,12 @@ pub(super) fn info(id: u8, codec: Codec) -> TrackInfo {
 }
 
 /// Takes H.264 and Opus, as WebRTC does.
-pub(super) fn browser() -> Wanted {
+pub(crate) fn browser() -> Wanted {
     Wanted { video: vec![Codec::H264], audio: vec![Codec::Opus], reordered: Reordering::NotAllowed }
 }
 
 /// What a scripted source does in one run.
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Publishes these and writes a unit of 1000 bytes each 40 ms, every 25th a key frame, until it is stopped.
     Play(Vec<(TrackInfo, KeyFrames)>),
     /// The same for a time; then it fails.
@@ -84,16 +84,16 @@ pub(super) enum Act {
 }
 
 /// A source that does what a function says for each run, counted from 1.
-pub(super) struct Script {
+pub(crate) struct Script {
     act: Box<dyn Fn(usize) -> Act + Send + Sync>,
-    pub(super) starts: Mutex<Vec<Instant>>,
-    pub(super) running: AtomicUsize,
-    pub(super) most_running: AtomicUsize,
-    pub(super) publishers: Mutex<Vec<Publisher>>,
+    pub(crate) starts: Mutex<Vec<Instant>>,
+    pub(crate) running: AtomicUsize,
+    pub(crate) most_running: AtomicUsize,
+    pub(crate) publishers: Mutex<Vec<Publisher>>,
 }
 
 impl Script {
-    pub(super) fn new(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn new(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             act: Box::new(act),
             starts: Mutex::default(),
@@ -103,15 +103,15 @@ impl Script {
         })
     }
 
-    pub(super) fn playing(tracks: Vec<(TrackInfo, KeyFrames)>) -> Arc<Self> {
+    pub(crate) fn playing(tracks: Vec<(TrackInfo, KeyFrames)>) -> Arc<Self> {
         Self::new(move |_| Act::Play(tracks.clone()))
     }
 
-    pub(super) fn runs(&self) -> usize {
+    pub(crate) fn runs(&self) -> usize {
         self.starts.lock().len()
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::SeqCst)
     }
 }
@@ -204,25 +204,25 @@ async fn play(mut writers: Vec<TrackWriter>, time: Duration) {
 }
 
 /// Makes any codec of those given out of anything, and keeps the sources that it made.
-pub(super) struct Makers {
+pub(crate) struct Makers {
     makes: Vec<Codec>,
     act: Box<dyn Fn(usize, TrackInfo) -> Act + Send + Sync>,
-    pub(super) made: Mutex<Vec<(Arc<Track>, Arc<Script>)>>,
+    pub(crate) made: Mutex<Vec<(Arc<Track>, Arc<Script>)>>,
 }
 
 impl Makers {
-    pub(super) fn new(
+    pub(crate) fn new(
         makes: &[Codec],
         act: impl Fn(usize, TrackInfo) -> Act + Send + Sync + Clone + 'static,
     ) -> Arc<Self> {
         Arc::new(Self { makes: makes.to_vec(), act: Box::new(act), made: Mutex::default() })
     }
 
-    pub(super) fn playing(makes: &[Codec]) -> Arc<Self> {
+    pub(crate) fn playing(makes: &[Codec]) -> Arc<Self> {
         Self::new(makes, |_, info| Act::Play(vec![(info, KeyFrames::OnRequest)]))
     }
 
-    pub(super) fn running(&self) -> usize {
+    pub(crate) fn running(&self) -> usize {
         self.made.lock().iter().map(|(_, script)| script.running()).sum()
     }
 }
@@ -251,7 +251,7 @@ impl Source for Maker {
 }
 
 /// The `Transcoders` of a test, which hands out what `Makers` records.
-pub(super) struct Workshop(pub(super) Arc<Makers>);
+pub(crate) struct Workshop(pub(crate) Arc<Makers>);
 
 impl Transcoders for Workshop {
     fn transcoder(&self, from: &Arc<Track>, to: Codec) -> Option<Arc<dyn Source>> {
@@ -267,7 +267,7 @@ impl Transcoders for Workshop {
 }
 
 /// Waits for a condition, at most a minute of the test's time.
-pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < Duration::from_mins(1), "{what} did not come to pass");
