@@ -18,6 +18,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut sequence = av1::Sequence::default();
     let Ok(once) = sequence.normalise(&data) else { return };
-    let twice = sequence.normalise(&once.data).expect("what came out goes in");
-    assert_eq!((twice.data, twice.key), (once.data, once.key));
+    if once.key {
+        let alone = av1::Sequence::default()
+            .normalise(&once.data)
+            .expect("a key unit carries all that a decoder needs");
+        assert_eq!((alone.data, alone.key), (once.data, true));
+    }
 });

@@ -42,5 +42,10 @@ fn normalise(mut sets: ParameterSets, unit: &Bytes, codec: Codec) {
         _ = sets.format();
     }
     let twice = sets.normalise(&once.data).expect("what came out goes in");
-    assert_eq!((twice.data, twice.key), (once.data, once.key));
+    assert_eq!((&twice.data, twice.key), (&once.data, once.key));
+    if once.key {
+        let mut none = if codec == Codec::H264 { ParameterSets::h264() } else { ParameterSets::h265() };
+        let alone = none.normalise(&once.data).expect("a key unit carries all that a decoder needs");
+        assert_eq!((alone.data, alone.key), (once.data, true));
+    }
 }

@@ -101,17 +101,17 @@ impl AudioSpecificConfig {
 
     /// Writes it, extensions signalled so that every decoder must see them.
     pub fn build(&self) -> Result<Bytes, HeaderError> {
+        // Others have fields behind these, which nothing here knows.
+        if !matches!(self.object_type, 1..=4) {
+            return Err(HeaderError::Unsupported("writing the configuration of this audio object type"));
+        }
         let mut bits = BitWriter::default();
-        let core_only = self.sbr_rate.is_none();
         bits.object_type(self.signalled_type());
         bits.rate(self.core_rate);
         bits.put(u32::from(channel_config(self.core_channels)?), 4);
         if let Some(rate) = self.sbr_rate {
             bits.rate(rate);
             bits.object_type(self.object_type);
-        }
-        if core_only && matches!(self.signalled_type(), SBR | PARAMETRIC_STEREO) {
-            return Err(HeaderError::Invalid("an AAC extension as the core's type"));
         }
         let short = match self.block {
             1024 => 0,

@@ -66,6 +66,14 @@ fn an_adts_stream_comes_apart() {
     }
 }
 
+#[test]
+fn configurations_that_would_not_come_back_are_not_written() {
+    for object_type in [5, 6, 20, 29] {
+        let config = AudioSpecificConfig { object_type, ..AudioSpecificConfig::low_complexity(48_000, 2) };
+        assert!(matches!(config.build(), Err(HeaderError::Unsupported(_))));
+    }
+}
+
 proptest! {
     #[test]
     fn configurations_come_back(

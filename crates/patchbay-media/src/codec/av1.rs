@@ -61,6 +61,8 @@ impl Sequence {
     pub fn normalise(&mut self, unit: &Bytes) -> Result<Normalised, HeaderError> {
         let mut kept = Vec::new();
         let (mut as_it_is, mut changed, mut key, mut described) = (true, false, None, false);
+        // The one before the first frame: one behind it holds for later units.
+        let mut lead = self.header.clone();
         for obu in obus(unit) {
             let obu = obu?;
             as_it_is &= obu.has_size;
@@ -70,8 +72,11 @@ impl Sequence {
                     continue;
                 }
                 ObuType::SequenceHeader => {
-                    described |= key.is_none();
                     changed |= self.note(&obu)?;
+                    if key.is_none() {
+                        described = true;
+                        lead.clone_from(&self.header);
+                    }
                 }
                 ObuType::FrameHeader | ObuType::Frame if key.is_none() => {
                     let sequence = self.header().transpose()?;
@@ -83,7 +88,7 @@ impl Sequence {
         }
         let key = key.unwrap_or(false);
         if key && !described {
-            kept.insert(0, self.header.clone().ok_or(HeaderError::NoParameterSets)?);
+            kept.insert(0, lead.ok_or(HeaderError::NoParameterSets)?);
             as_it_is = false;
         }
         let data = if as_it_is { unit.clone() } else { join(&kept)? };

@@ -41,6 +41,20 @@ fn what_is_missing_is_put_in_and_waste_is_taken_out() {
 }
 
 #[test]
+fn a_sequence_header_behind_the_frame_is_for_the_next_one() {
+    const TALLER: &[u8] = &[0x00, 0x00, 0x00, 0x24, 0xc4, 0xff, 0xdf, 0x3e, 0xbe, 0x40, 0x10];
+    let mut sequence = Sequence::default();
+    sequence.learn(&unit(&[(ObuType::SequenceHeader, HEADER)])).unwrap();
+    let late =
+        sequence.normalise(&unit(&[(ObuType::Frame, KEY), (ObuType::SequenceHeader, TALLER)])).unwrap();
+    let expected =
+        [(ObuType::SequenceHeader, HEADER), (ObuType::Frame, KEY), (ObuType::SequenceHeader, TALLER)];
+    assert_eq!(late.data, unit(&expected));
+    let next = sequence.normalise(&unit(&[(ObuType::Frame, KEY)])).unwrap();
+    assert_eq!(next.data, unit(&[(ObuType::SequenceHeader, TALLER), (ObuType::Frame, KEY)]));
+}
+
+#[test]
 fn an_obu_without_a_size_gets_one() {
     let data = Bytes::from_static(&[0x30, 0x30, 1, 2, 3]);
     assert_eq!(Sequence::default().normalise(&data).unwrap().data, unit(&[(ObuType::Frame, INTER)]));

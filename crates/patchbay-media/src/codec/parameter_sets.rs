@@ -96,7 +96,7 @@ impl ParameterSets {
             match self.role(&nal)? {
                 Role::Waste => wasted = true,
                 Role::Set(kind, id) => {
-                    // Behind the first key slice it would come too late for the picture; it counts for the next.
+                    // Behind the first key slice it would come too late for the picture: then all go in front.
                     if !key {
                         ahead.insert((kind, id));
                     }
