@@ -1,0 +1,157 @@
+//! Viewers on another stack, in a process of their own.
+
+use crate::whep::Whep;
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use patchbay_testkit::webrtc::{ForeignPeer, Happened, Swarm, Wants};
+use serde::{Deserialize, Serialize};
+use std::{
+    io::{BufRead as _, Write as _},
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
+
+/// Time for all viewers to see their first frame.
+const START: Duration = Duration::from_secs(60);
+
+/// Viewers of a camera, until the line `stop` comes on standard input.
+#[derive(Args, Debug)]
+pub(crate) struct Load {
+    /// Address of the server.
+    #[arg(long)]
+    url: String,
+    /// Camera.
+    #[arg(long)]
+    camera: String,
+    /// Viewers.
+    #[arg(long)]
+    viewers: usize,
+}
+
+/// What the viewers got.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Got {
+    /// Viewers.
+    pub(crate) viewers: usize,
+    /// Frames of all viewers.
+    pub(crate) frames: u64,
+    /// Frames of the viewer that got least.
+    pub(crate) least: u64,
+    /// Frames before which something was lost.
+    pub(crate) breaks: u64,
+    /// Viewers whose first frame was no key frame.
+    pub(crate) without_key: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    frames: u64,
+    breaks: u64,
+    without_key: bool,
+}
+
+/// Connects, says `ready`, watches until it is told to stop, and prints what it got as JSON.
+pub(crate) async fn run(load: Load) -> Result<()> {
+    let whep = Whep::new(&load.url);
+    let mut swarm = Swarm::new()?;
+    for _ in 0..load.viewers {
+        let (mut peer, offer) = ForeignPeer::offer(IpAddr::V4(Ipv4Addr::LOCALHOST), Wants::Video)?;
+        peer.accept(&whep.offer(&load.camera, offer).await?)?;
+        swarm.add(peer)?;
+    }
+    let stop = stopped();
+    let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop));
+    let seen = watching.await??;
+    let got = Got {
+        viewers: seen.len(),
+        frames: seen.iter().map(|seen| seen.frames).sum(),
+        least: seen.iter().map(|seen| seen.frames).min().unwrap_or(0),
+        breaks: seen.iter().map(|seen| seen.breaks).sum(),
+        without_key: seen.iter().map(|seen| u64::from(seen.without_key)).sum(),
+    };
+    println_line(&serde_json::to_string(&got)?)
+}
+
+/// Watches from the moment in which all have seen something.
+fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<Seen>> {
+    let mut seen = vec![Seen::default(); swarm.peers.len()];
+    let mut lost = 0;
+    let mut ready = false;
+    let started = Instant::now();
+    swarm.run_until(Duration::from_secs(3600), |_, happened| {
+        match happened {
+            Some((viewer, Happened::Frame(frame))) => {
+                let seen = &mut seen[viewer];
+                seen.without_key |= seen.frames == 0 && !is_key(&frame.data);
+                seen.breaks += u64::from(!frame.contiguous && seen.frames > 0);
+                seen.frames += 1;
+            }
+            Some((_, Happened::Disconnected)) => lost += 1,
+            _ => {}
+        }
+        if !ready && seen.iter().all(|seen| seen.frames > 0) {
+            ready = true;
+            for seen in &mut seen {
+                *seen = Seen { frames: 1, breaks: 0, ..*seen };
+            }
+            return println_line("ready").is_err();
+        }
+        stop.try_recv().is_ok() || (!ready && started.elapsed() > START)
+    })?;
+    ensure!(ready, "only {} of {} viewers saw a frame", seen.iter().filter(|seen| seen.frames > 0).count(), seen.len());
+    ensure!(lost == 0, "{lost} viewers were lost");
+    Ok(seen)
+}
+
+/// NAL units after start codes: one of them is an IDR picture.
+fn is_key(data: &[u8]) -> bool {
+    data.windows(4).any(|window| window.starts_with(&[0, 0, 1]) && window[3] & 0x1f == 5)
+}
+
+fn stopped() -> std::sync::mpsc::Receiver<()> {
+    let (stop, stopped) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        // The end of the input is a reason to stop, too.
+        drop(std::io::stdin().lock().read_line(&mut line));
+        stop.send(())
+    });
+    stopped
+}
+
+#[expect(clippy::print_stdout, reason = "what the parent process reads")]
+fn println_line(line: &str) -> Result<()> {
+    println!("{line}");
+    std::io::stdout().flush().context("the parent is gone")
+}
+
+/// The same as a child process.
+pub(crate) struct Viewers {
+    child: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+impl Viewers {
+    /// Starts viewers and waits until all have seen something.
+    pub(crate) fn start(url: &str, camera: &str, viewers: usize) -> Result<Self> {
+        use std::process::{Command, Stdio};
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["load", "--url", url, "--camera", camera, "--viewers", &viewers.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().context("the output is not there")?;
+        let mut lines = std::io::BufReader::new(output).lines();
+        let line = lines.next().context("the viewers have ended")??;
+        ensure!(line == "ready", "the viewers said {line}");
+        Ok(Self { child, lines })
+    }
+
+    /// Ends them and tells what they got.
+    pub(crate) fn stop(mut self) -> Result<Got> {
+        drop(self.child.stdin.take());
+        let line = self.lines.next().context("the viewers have ended without a word")??;
+        self.child.wait()?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
