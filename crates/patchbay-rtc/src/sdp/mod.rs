@@ -250,7 +250,7 @@ pub enum AnswerMedia {
         extensions: Vec<Extension>,
         /// What we send: stream id, track id, media SSRC, and SSRC of retransmissions.
         sends: Option<Sends>,
-        /// `rid`s of the offer that are received.
+        /// `rid`s of the offer that are received. They need [`RID`] among the extensions: Chromium refuses an answer without it.
         simulcast: Vec<String>,
     },
     /// Data channels.
@@ -269,7 +269,7 @@ pub enum AnswerMedia {
 pub struct Sends {
     /// Stream (`msid`); tracks of one stream are kept in step by the receiver.
     pub stream: String,
-    /// Track (`msid`).
+    /// Track (`msid`). No two sections of an answer may have the same stream and track: Chromium refuses that.
     pub track: String,
     /// SSRC of the media.
     pub ssrc: u32,

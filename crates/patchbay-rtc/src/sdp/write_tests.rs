@@ -1,7 +1,9 @@
 use super::*;
 use crate::sdp::parse::OFFER_LIMIT;
 use crate::sdp::parse::tests::real;
-use crate::sdp::{Credentials, Fingerprint, MID, Media, Offer, Options, PLAYOUT_DELAY, Purpose};
+use crate::sdp::{
+    Credentials, Fingerprint, MID, Media, Offer, Options, PLAYOUT_DELAY, Purpose, REPAIRED_RID, RID,
+};
 use patchbay_media::Codec;
 
 /// What a server would answer: everything that it can do is taken.
@@ -38,13 +40,15 @@ fn answer_section(media: &Media) -> AnswerMedia {
 fn answer_media(media: &Media, kind: Kind) -> Option<AnswerMedia> {
     let payload =
         [Codec::H264, Codec::Vp8, Codec::Opus].iter().find_map(|codec| media.choose(*codec, None))?;
-    let wanted = |extension: &&Extension| [MID, PLAYOUT_DELAY].contains(&extension.uri.as_str());
+    let wanted =
+        |extension: &&Extension| [MID, RID, REPAIRED_RID, PLAYOUT_DELAY].contains(&extension.uri.as_str());
     let direction = media.direction.reversed();
+    let section = 1000 * media.mid.parse::<u32>().unwrap_or(9);
     let sends = direction.sends().then(|| Sends {
         stream: "front door".to_owned(),
-        track: format!("{kind:?}"),
-        ssrc: 1000 + u32::from(payload.number),
-        rtx_ssrc: payload.rtx.map(|number| 1000 + u32::from(number)),
+        track: format!("{kind:?}-{}", media.mid),
+        ssrc: section + u32::from(payload.number),
+        rtx_ssrc: payload.rtx.map(|number| section + u32::from(number)),
     });
     Some(AnswerMedia::Media {
         mid: media.mid.clone(),
