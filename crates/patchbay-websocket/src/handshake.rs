@@ -94,6 +94,11 @@ impl Upgrade<'_> {
     }
 }
 
+/// The `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`, for servers to whom something else has read the head; `None` for what is no key.
+pub fn accept(key: &str) -> Option<String> {
+    request::is_key(key).then(|| accept_key(key))
+}
+
 /// SHA-1 is what the RFC prescribes here; nothing secret hangs on it.
 fn accept_key(key: &str) -> String {
     let salted = [key.as_bytes(), b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();

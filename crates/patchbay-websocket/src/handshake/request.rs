@@ -135,7 +135,7 @@ fn as_text(value: &[u8]) -> Option<&str> {
 }
 
 /// A key is 16 bytes in base64.
-fn is_key(key: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
     key.len() == 24 && STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16)
 }
 

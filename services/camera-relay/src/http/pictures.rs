@@ -1,0 +1,128 @@
+//! Pictures over plain HTTP: `/snapshot/{camera}.jpg`, and `/mjpeg/{camera}`, JPEG after JPEG for what knows nothing better.
+
+mod reel;
+mod stream;
+
+use super::{
+    Doors,
+    visitor::{self, Visitor},
+};
+use crate::{
+    cameras::CameraName,
+    core::Core,
+    error::Error,
+    snapshot::{self, Width},
+    viewers::{Newcomer, ViewerKind},
+    viewing::ViewError,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+    routing,
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use patchbay_transcode::Problem;
+use reel::Reels;
+use std::{sync::Arc, time::Duration};
+use stream::Stream;
+
+const JPEG: HeaderValue = HeaderValue::from_static("image/jpeg");
+
+/// What both doors share.
+pub(super) struct Pictures {
+    reels: Reels,
+}
+
+impl Pictures {
+    pub(super) fn new(core: &Arc<Core>) -> Self {
+        Self { reels: Reels::new(core) }
+    }
+}
+
+/// The doors.
+pub(super) fn router(doors: &Arc<Doors>) -> Router {
+    Router::new()
+        .route("/snapshot/{file}", routing::get(single))
+        .route("/mjpeg/{camera}", routing::get(many))
+        .with_state(Arc::clone(doors))
+}
+
+/// A visitor who may look at a camera that is there.
+fn admit(doors: &Doors, parts: &Parts, camera: &str) -> Result<(Visitor, CameraName), Problem> {
+    let core = &doors.viewings.core;
+    let visitor = Visitor::of(&core.context.auth, parts)?;
+    let camera = visitor.may_view(camera)?;
+    core.cameras.get(&camera).map_err(visitor::problem)?;
+    Ok((visitor, camera))
+}
+
+async fn single(
+    State(doors): State<Arc<Doors>>,
+    Path(file): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let Some(camera) = file.strip_suffix(".jpg") else { return Err(Problem::no_such_path()) };
+    let (_, camera) = admit(&doors, &parts, camera)?;
+    let width = width(&parts)?;
+    let jpeg = snapshot::take(&doors.viewings.core, &camera, width).await.map_err(visitor::problem)?;
+    Ok(([(header::CONTENT_TYPE, JPEG)], jpeg.data).into_response())
+}
+
+async fn many(
+    State(doors): State<Arc<Doors>>,
+    Path(camera): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let (visitor, camera) = admit(&doors, &parts, &camera)?;
+    let core = &doors.viewings.core;
+    let (width, fps) = (width(&parts)?, rate(&parts, core.config.mjpeg.fps)?);
+    let identity = Arc::clone(visitor.caller.identity());
+    let newcomer =
+        Newcomer { camera: camera.clone(), kind: ViewerKind::Mjpeg, identity, address: visitor.address };
+    let registration = core.viewers.register(newcomer).map_err(|error| {
+        core.metrics.refused_viewers.inc();
+        Problem::from(ViewError::from(error))
+    })?;
+    let mut frames = doors.pictures.reels.join(&camera, width);
+    // The first one is waited for, so that a camera that does not start is told as an error and not as an empty page.
+    let patience = core.config.snapshot.timeout.duration();
+    let first = tokio::time::timeout(patience, frames.next()).await.unwrap_or(None);
+    let first = first.ok_or_else(|| visitor::problem(no_picture(&doors, &camera)))?;
+    let stream = Stream::new(registration, frames, doors.viewings.farewell(), Duration::from_secs(1) / fps);
+    let mut response = Response::new(Body::from_stream(stream.beginning_with(first)));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(stream::CONTENT_TYPE));
+    Ok(response)
+}
+
+fn no_picture(doors: &Doors, camera: &CameraName) -> Error {
+    let state = doors.viewings.core.hub.state(&crate::cameras::stream_of(camera));
+    let detail = state.map(|state| state.detail).filter(|detail| !detail.is_empty());
+    Error::NoPicture(detail.unwrap_or_else(|| "it has brought none in time".to_owned()))
+}
+
+fn width(parts: &Parts) -> Result<Width, Problem> {
+    Width::parse(number(parts, "width")?.unwrap_or(0)).map_err(visitor::problem)
+}
+
+/// Pictures a second, as many as there may be where nothing is asked for.
+fn rate(parts: &Parts, most: u32) -> Result<u32, Problem> {
+    match number(parts, "fps")? {
+        None => Ok(most),
+        Some(0) => Err(Problem::field("fps", "must be at least 1")),
+        Some(fps) => Ok(fps.min(most)),
+    }
+}
+
+fn number(parts: &Parts, field: &str) -> Result<Option<u32>, Problem> {
+    let query = parts.uri.query().unwrap_or_default();
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == field);
+    found
+        .map(|(_, text)| text.parse())
+        .transpose()
+        .map_err(|_| Problem::field(field, "must be a whole number"))
+}

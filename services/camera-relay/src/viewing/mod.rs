@@ -1,0 +1,355 @@
+//! Somebody who looks at a camera by WebRTC, whichever door negotiated it: from the offer to the end.
+//!
+//! Called by `http::whep` and `http::websocket`, which carry offers and answers. What is sent comes from `feeds`, who looks is in
+//! [`ViewerTable`](crate::viewers::ViewerTable), and the peer is one of `patchbay_rtc`'s engine.
+
+mod error;
+mod feeds;
+mod shared_peer;
+
+pub(crate) use error::ViewError;
+
+use crate::{
+    addresses,
+    cameras::CameraName,
+    core::Core,
+    error::Error,
+    metrics,
+    viewers::{Newcomer, Registration, SentAway},
+};
+use feeds::{Feeds, Held};
+use patchbay_chassis::{Context, StartError};
+use patchbay_media::{
+    Kind, Spawn, Task,
+    hub::{NotStarted, Reordering, Selected, SubscribeError, Subscription, Wanted},
+    ring::Caps,
+};
+use patchbay_rtc::{
+    Engine, EngineConfig, InstantStart, PeerEvent, Sending, Session,
+    sdp::{Answer, Credentials, Offer},
+};
+use shared_peer::SharedPeer;
+use std::{net::IpAddr, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::Instant};
+
+/// Sound and pictures are streams of their own (`msid`), for a browser holds pictures back to keep one stream in step.
+const PICTURES: &str = "pictures";
+const SOUND: &str = "sound";
+
+/// Time between two looks at all viewers, so that many revocations at once cost no more than a few looks.
+const REVOCATIONS: Duration = Duration::from_millis(200);
+
+/// What all WebRTC viewers of a replica share.
+pub(crate) struct Viewings {
+    pub(crate) core: Arc<Core>,
+    engine: Engine,
+    feeds: Feeds,
+    /// Set once the replica stops: everybody goes within this time.
+    stopping: watch::Sender<Option<Duration>>,
+}
+
+/// An offer, and what is known of who made it.
+pub(crate) struct Asked<'a> {
+    /// Who, at what, by which door.
+    pub(crate) newcomer: Newcomer,
+    /// The authority that was dialled, as in `Host`.
+    pub(crate) host: Option<&'a str>,
+    /// The offer.
+    pub(crate) offer: &'a str,
+}
+
+/// A viewer. Dropped, its connection is closed.
+pub(crate) struct Viewing {
+    viewings: Arc<Viewings>,
+    /// Before the peer, which it measures for a last time when it is dropped.
+    registration: Registration,
+    peer: SharedPeer,
+    feeds: Vec<Held>,
+    farewell: Farewell,
+}
+
+/// What happens to a viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// Pictures go to it.
+    Connected,
+    /// It is over.
+    Ended(End),
+}
+
+/// Why it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The connection has ended, by the viewer or because nothing was heard of it.
+    Gone,
+    /// The viewer was sent away.
+    SentAway(SentAway),
+    /// The camera was removed, or has other tracks now than those that were promised.
+    NoMorePictures,
+    /// The replica stops.
+    Stopping,
+}
+
+impl End {
+    /// In words, for the viewer and the log.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Gone => "the connection has ended",
+            Self::SentAway(SentAway::Kicked) => "an operator has ended the connection",
+            Self::SentAway(SentAway::CameraRemoved) => "the camera was removed",
+            Self::SentAway(SentAway::Revoked) => "the token was revoked",
+            Self::NoMorePictures => "the camera has changed, connect again",
+            Self::Stopping => "the service is stopping, connect again",
+        }
+    }
+}
+
+impl Viewings {
+    /// Binds the media port.
+    pub(crate) fn open(core: &Arc<Core>) -> Result<Arc<Self>, StartError> {
+        let spawn: Arc<dyn Spawn> = Arc::new(UntilHard(core.context.clone()));
+        let engine = Engine::bind(engine_config(core), Arc::clone(&spawn))
+            .map_err(|error| StartError::failed("bind the media port", error))?;
+        let cache = &core.config.cameras.cache;
+        let caps = Caps { bytes: cache.bytes.as_usize(), time: cache.time.duration(), ..Caps::default() };
+        let feeds = Feeds::new(core.hub.clone(), spawn, caps);
+        core.context.tasks.spawn_critical("revocations", enforce_revocations(Arc::clone(core)));
+        Ok(Arc::new(Self { core: Arc::clone(core), engine, feeds, stopping: watch::Sender::new(None) }))
+    }
+
+    /// Tells all viewers to go, spread over a time, so that they do not all come back at once.
+    pub(crate) fn send_everybody_away(&self, spread: Duration) {
+        self.stopping.send_replace(Some(spread));
+    }
+
+    /// Tells one viewer when to go.
+    pub(crate) fn farewell(&self) -> Farewell {
+        let part = f64::from(u32::try_from(self.core.context.ids.random_u64() >> 32).unwrap_or(0))
+            / f64::from(u32::MAX);
+        Farewell { stopping: self.stopping.subscribe(), part, at: None }
+    }
+
+    /// Whether the replica stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+
+    /// Answers an offer. Waits for the camera to start, as long as that may take.
+    pub(crate) async fn answer(self: &Arc<Self>, asked: Asked<'_>) -> Result<(Viewing, String), ViewError> {
+        let offer = Offer::parse(asked.offer, self.core.config.limits.body.as_usize())?;
+        let wanted = Wanted {
+            video: offer.video_codecs(),
+            audio: offer.audio_codecs(),
+            reordered: Reordering::NotAllowed,
+        };
+        if wanted.video.is_empty() && wanted.audio.is_empty() {
+            return Err(ViewError::NothingWanted);
+        }
+        let camera = self.core.cameras.get(&asked.newcomer.camera)?;
+        let registration = self.core.viewers.register(asked.newcomer).inspect_err(|_| {
+            self.core.metrics.refused_viewers.inc();
+        })?;
+        // Revoked between the check of the token and now, it would be seen by nobody.
+        if self.core.context.auth.is_revoked(registration.identity()) {
+            return Err(ViewError::Other(Error::TokenMissing));
+        }
+        let name = camera.stream();
+        // Kept until the feeds have subscriptions of their own, so that the source runs on.
+        let mut subscription = self.core.hub.subscribe(&name, wanted.clone()).map_err(not_subscribed)?;
+        let selected = started(&mut subscription).await?;
+        self.check(&wanted, &selected, registration.camera())?;
+        let tracks = [&selected.video, &selected.audio];
+        let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
+        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(not_subscribed)?;
+        let session = Session {
+            addresses: self.addresses(asked.host),
+            send: feeds.iter().map(sending).collect(),
+            ..Session::default()
+        };
+        let (peer, answer) = self.engine.answer(&offer, session)?;
+        let peer = SharedPeer::new(peer);
+        registration.measure(peer.measured());
+        let farewell = self.farewell();
+        Ok((Viewing { viewings: Arc::clone(self), registration, peer, feeds, farewell }, answer))
+    }
+
+    /// Pictures, where the camera has some and the viewer wants some, must be among what it gets.
+    fn check(&self, wanted: &Wanted, selected: &Selected, camera: &CameraName) -> Result<(), ViewError> {
+        let stream = self.core.hub.state(&crate::cameras::stream_of(camera));
+        let has: Vec<_> =
+            stream.map(|stream| stream.tracks.iter().map(|track| track.codec).collect()).unwrap_or_default();
+        let of = |kind| has.iter().any(|codec: &patchbay_media::Codec| codec.kind() == kind);
+        let lacks_pictures = selected.video.is_none() && !wanted.video.is_empty() && of(Kind::Video);
+        if !lacks_pictures && !selected.is_empty() {
+            return Ok(());
+        }
+        let takes = wanted.video.iter().chain(&wanted.audio).copied().collect();
+        Err(ViewError::NoCommonCodec { takes, has, why: selected.missing() })
+    }
+
+    fn addresses(&self, host: Option<&str>) -> Vec<IpAddr> {
+        let configured = &self.core.config.media.public_addresses;
+        let interfaces = if configured.is_empty() { addresses::interfaces() } else { Vec::new() };
+        addresses::choose(configured, host, &interfaces)
+    }
+}
+
+/// Runs tasks until the process stops: those of the engine serve its sockets for ever.
+struct UntilHard(Context);
+
+impl Spawn for UntilHard {
+    fn spawn(&self, name: &'static str, task: Task) {
+        let hard = self.0.shutdown.hard();
+        let until = async move {
+            hard.run_until_cancelled_owned(task).await;
+        };
+        // They end by themselves; nobody aborts them.
+        drop(self.0.tasks.spawn(name, until));
+    }
+}
+
+/// Sends viewers away whose token was revoked after they came. One that expires ends nobody: it was good when they came.
+async fn enforce_revocations(core: Arc<Core>) {
+    let hard = core.context.shutdown.hard();
+    let mut revocations = core.context.auth.revocations();
+    // Cancel-safe: a watch loses nothing when dropped, and what changes during the pause is looked at after it.
+    while let Some(Ok(())) = hard.run_until_cancelled(revocations.changed()).await {
+        let ended = core.viewers.revoked(&core.context.auth);
+        if ended > 0 {
+            tracing::info!(viewers = ended, "sent viewers away whose token was revoked");
+        }
+        hard.run_until_cancelled(tokio::time::sleep(REVOCATIONS)).await;
+    }
+}
+
+fn engine_config(core: &Core) -> EngineConfig {
+    let (media, start) = (&core.config.media, &core.config.instant_start);
+    EngineConfig {
+        udp: media.udp,
+        tcp: media.tcp,
+        max_peers: media.max_viewers,
+        max_tcp: media.max_viewers,
+        connect_timeout: media.connect_timeout.duration(),
+        idle_timeout: media.idle_timeout.duration(),
+        start: InstantStart {
+            max_rate: start.max_rate,
+            max_time: start.max_time.duration(),
+            max_frames: start.max_frames,
+            max_bytes: start.max_bytes.0,
+            concurrent: start.concurrent,
+        },
+        ..EngineConfig::default()
+    }
+}
+
+fn sending(held: &Held) -> Sending {
+    let feed = Arc::clone(held.feed());
+    let stream = match feed.kind() {
+        Kind::Video => PICTURES,
+        Kind::Audio => SOUND,
+    };
+    Sending { feed, stream: stream.to_owned() }
+}
+
+/// The first tracks. The hub limits the time for a source to start.
+async fn started(subscription: &mut Subscription) -> Result<Selected, ViewError> {
+    subscription.tracks_or_failure().await.map_err(|error| match error {
+        NotStarted::Failed(error) => ViewError::NotStarted(error.to_string()),
+        NotStarted::Ended(_) => ViewError::Stopping,
+    })
+}
+
+fn not_subscribed(error: SubscribeError) -> ViewError {
+    match error {
+        SubscribeError::Closed => ViewError::Stopping,
+        SubscribeError::NotFound(_) | SubscribeError::TooManyConsumers(_) => {
+            ViewError::NotStarted(error.to_string())
+        }
+    }
+}
+
+/// When a viewer has to go because the replica stops.
+pub(crate) struct Farewell {
+    stopping: watch::Receiver<Option<Duration>>,
+    /// Its place in the time over which all go, 0 to 1.
+    part: f64,
+    at: Option<Instant>,
+}
+
+impl Farewell {
+    /// Waits until it is time to go. Cancel-safe.
+    pub(crate) async fn time_to_go(&mut self) {
+        let at = match self.at {
+            Some(at) => at,
+            None => {
+                let spread = self.stopping.wait_for(Option::is_some).await.ok().and_then(|spread| *spread);
+                *self.at.insert(Instant::now() + spread.unwrap_or_default().mul_f64(self.part))
+            }
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+impl Viewing {
+    /// Its place in the table.
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Credentials of the viewer's newest description.
+    pub(crate) fn remote_credentials(&self) -> Credentials {
+        self.peer.lock().remote_credentials()
+    }
+
+    /// Restarts ICE (RFC 8445, section 9). With credentials that are in use nothing changes.
+    pub(crate) fn restart(&self, credentials: &Credentials) -> Answer {
+        self.peer.lock().restart(credentials)
+    }
+
+    /// Answers a further offer of the same connection.
+    pub(crate) fn answer_again(&self, offer: &Offer) -> Result<String, ViewError> {
+        Ok(self.peer.lock().answer_again(offer)?)
+    }
+
+    /// What happens next. Cancel-safe. After [`Happened::Ended`] the viewing is to be dropped, or closed with a reason.
+    pub(crate) async fn next(&mut self) -> Happened {
+        let Self { viewings, registration, peer, feeds, farewell } = self;
+        tokio::select! {
+            event = peer.event() => match event {
+                Some(PeerEvent::Connected) => {
+                    let took = peer.lock().statistics().connect_time;
+                    took.into_iter().for_each(|took| metrics::observe(&viewings.core.metrics.connect_seconds, took));
+                    Happened::Connected
+                }
+                Some(PeerEvent::Closed(reason)) => {
+                    tracing::debug!(?reason, "a peer was closed");
+                    Happened::Ended(End::Gone)
+                }
+                None => Happened::Ended(End::Gone),
+            },
+            why = registration.sent_away() => Happened::Ended(End::SentAway(why)),
+            () = any_ended(feeds) => Happened::Ended(End::NoMorePictures),
+            () = farewell.time_to_go() => Happened::Ended(End::Stopping),
+        }
+    }
+
+    /// Closes the connection in its own protocol and logs what it was.
+    pub(crate) fn close(self, end: End) {
+        let figures = self.peer.lock().statistics();
+        tracing::info!(
+            viewer = self.registration.id().as_str(),
+            camera = %self.registration.camera(),
+            why = end.words(),
+            packets = figures.packets_sent,
+            bytes = figures.bytes_sent,
+            resent = figures.packets_resent,
+            "a viewer has gone",
+        );
+        self.peer.lock().close();
+    }
+}
+
+async fn any_ended(feeds: &[Held]) {
+    let ended: Vec<_> = feeds.iter().map(|feed| Box::pin(feed.ended())).collect();
+    futures_util::future::select_all(ended).await;
+}
