@@ -82,6 +82,10 @@ impl Video {
         self.lost |= arrival == Arrival::Gap;
         self.needs_key |= arrival == Arrival::Gap;
         let contiguous = arrival == Arrival::Next;
+        if packet.payload.is_empty() {
+            self.step_over(arrival);
+            return Ok(());
+        }
         self.intact &= contiguous;
         let mut closed = Ok(());
         if self.open.is_some_and(|timestamp| timestamp != packet.timestamp) {
@@ -97,6 +101,15 @@ impl Video {
             closed = closed.and(self.close(out));
         }
         added.and(closed)
+    }
+
+    /// Takes note of a packet that holds nothing but padding, with which browsers measure the line. After a gap nobody knows to which picture the
+    /// missing packets belonged.
+    fn step_over(&mut self, arrival: Arrival) {
+        if arrival != Arrival::Next {
+            self.clear();
+            (self.intact, self.open) = (false, None);
+        }
     }
 
     fn starts(&self, arrival: Arrival, payload: &[u8]) -> bool {
