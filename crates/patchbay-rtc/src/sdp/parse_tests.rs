@@ -237,3 +237,46 @@ fn an_unknown_kind_or_plain_rtp_is_left_to_be_refused() {
     let offer = Offer::parse(&format!("{SMALL}m=text 9 RTP/AVP 98\r\n"), OFFER_LIMIT).expect("a good offer");
     assert_eq!(offer.media.last().map(|media: &Media| media.purpose), Some(Purpose::Other));
 }
+
+const CERTIFICATE: &str = "a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F";
+const CREDENTIALS: &str = "a=ice-ufrag:4fd0a1b2\r\na=ice-pwd:0123456789abcdef0123456789abcdef";
+
+/// Written by hand after what FFmpeg's WHIP muxer makes for pictures alone: the bundle names a section that is not there.
+#[test]
+fn a_bundle_may_name_more_than_there_is() {
+    let offer = |setup: &str| {
+        let text = format!(
+            "v=0\r\no=FFmpeg 4489045141692799359 2 IN IP4 127.0.0.1\r\ns=FFmpegPublishSession\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n\
+             a=extmap-allow-mixed\r\na=msid-semantic: WMS\r\nm=video 9 UDP/TLS/RTP/SAVPF 106\r\nc=IN IP4 0.0.0.0\r\n{CREDENTIALS}\r\n\
+             {CERTIFICATE}\r\na=setup:{setup}\r\na=mid:1\r\na=sendonly\r\na=msid:FFmpeg video\r\na=rtcp-mux\r\na=rtcp-rsize\r\n\
+             a=rtpmap:106 H264/90000\r\na=fmtp:106 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42c01e\r\n\
+             a=ssrc:2231627014 cname:FFmpeg\r\na=ssrc:2231627014 msid:FFmpeg video\r\n"
+        );
+        Offer::parse(&text, OFFER_LIMIT)
+    };
+    let active = offer("active").expect("a good offer");
+    assert_eq!(active.published_video_codecs(), [Codec::H264]);
+    assert_eq!(active.media[0].ssrcs, [2_231_627_014]);
+    assert!(offer("passive").is_err_and(|error| error.to_string().contains("a=setup:active")));
+}
+
+/// Written by hand after what OBS makes: everything about the transport stands before the sections.
+#[test]
+fn a_transport_may_be_told_once_for_all() {
+    let text = format!(
+        "v=0\r\no=rtc 2593872091 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=group:LS 0 1\r\na=msid-semantic:WMS *\r\n\
+         a=setup:actpass\r\n{CREDENTIALS}\r\na=ice-options:ice2,trickle\r\n{CERTIFICATE}\r\n\
+         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendonly\r\na=ssrc:11 cname:x\r\na=rtcp-mux\r\n\
+         a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1\r\n\
+         m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sendonly\r\na=ssrc-group:FID 12 13\r\na=ssrc:12 cname:x\r\n\
+         a=rtcp-mux\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 goog-remb\r\n\
+         a=fmtp:96 profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+    );
+    let offer = Offer::parse(&text, OFFER_LIMIT).expect("a good offer");
+    assert_eq!(offer.options, Options { bundle: true, mixed_extensions: false, reduced_rtcp: false });
+    assert_eq!(
+        (offer.published_audio_codecs(), offer.published_video_codecs()),
+        (vec![Codec::Opus], vec![Codec::H264])
+    );
+    assert_eq!((offer.media[1].payloads[0].rtx, &offer.media[1].rtx_ssrcs[..]), (Some(97), &[(12, 13)][..]));
+}
