@@ -241,7 +241,7 @@ fn an_unknown_kind_or_plain_rtp_is_left_to_be_refused() {
 const CERTIFICATE: &str = "a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F";
 const CREDENTIALS: &str = "a=ice-ufrag:4fd0a1b2\r\na=ice-pwd:0123456789abcdef0123456789abcdef";
 
-/// Written by hand after what FFmpeg's WHIP muxer makes for pictures alone: the bundle names a section that is not there.
+/// Written by hand after what the WHIP muxer of `FFmpeg` makes for pictures alone: the bundle names a section that is not there.
 #[test]
 fn a_bundle_may_name_more_than_there_is() {
     let offer = |setup: &str| {
