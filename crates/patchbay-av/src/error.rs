@@ -2,11 +2,15 @@
 
 use crate::PictureSize;
 
-/// A failure of libav or OpenCV, or a request that they cannot serve.
+/// A failure of libav or `OpenCV`, or a request that they cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum AvError {
     /// Sides out of bounds or odd.
-    #[error("a picture of {width}x{height} cannot be made: both sides must be even, between {} and {} pixels", PictureSize::MIN, PictureSize::MAX)]
+    #[error(
+        "a picture of {width}x{height} cannot be made: both sides must be even, between {} and {} pixels",
+        PictureSize::MIN,
+        PictureSize::MAX
+    )]
     Size {
         /// Pixels across.
         width: u32,
@@ -16,7 +20,7 @@ pub enum AvError {
     /// The picture is not of the size that the encoder was opened with.
     #[error("the encoder was opened for pictures of another size")]
     OtherSize,
-    /// The FFmpeg that this was built with lacks a codec.
+    /// The `FFmpeg` that this was built with lacks a codec.
     #[error("this build of FFmpeg cannot {action} {codec}")]
     Missing {
         /// `encode` or `decode`.
@@ -48,7 +52,7 @@ pub enum AvError {
         /// What libav said.
         source: ffmpeg_next::Error,
     },
-    /// OpenCV said no.
+    /// `OpenCV` said no.
     #[error("drawing failed: {0}")]
     Drawing(#[from] opencv::Error),
 }

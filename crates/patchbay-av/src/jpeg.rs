@@ -12,7 +12,10 @@ impl Quality {
     /// Checks it.
     pub fn new(quality: u8) -> Result<Self, AvError> {
         let wanted = "from 1 to 100";
-        (1..=100).contains(&quality).then_some(Self(quality)).ok_or(AvError::Setting { setting: "the quality", wanted })
+        (1..=100)
+            .contains(&quality)
+            .then_some(Self(quality))
+            .ok_or(AvError::Setting { setting: "the quality", wanted })
     }
 
     /// The quantizer of libav: 31 is coarsest, 2 finest.
@@ -66,8 +69,10 @@ impl JpegEncoder {
 
 fn open(size: PictureSize, quality: Quality) -> Result<encoder::video::Encoder, AvError> {
     crate::log::init();
-    let codec = av::encoder::find(codec::Id::MJPEG).ok_or(AvError::Missing { action: "encode", codec: "JPEG" })?;
-    let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed("making an encoder"))?;
+    let codec =
+        av::encoder::find(codec::Id::MJPEG).ok_or(AvError::Missing { action: "encode", codec: "JPEG" })?;
+    let mut video =
+        codec::Context::new_with_codec(codec).encoder().video().map_err(failed("making an encoder"))?;
     video.set_width(u32::from(size.width()));
     video.set_height(u32::from(size.height()));
     video.set_format(Pixel::YUVJ420P);

@@ -1,4 +1,4 @@
-//! Pictures and sound by libav and OpenCV: the test picture, encoders, decoders, scaling, JPEG, files in a loop, transcoding.
+//! Pictures and sound by libav and `OpenCV`: the test picture, encoders, decoders, scaling, JPEG, files in a loop, transcoding.
 //!
 //! What is native runs on threads of its own (never on an async worker), and every wait has an end. Sources implement
 //! [`patchbay_media::hub::Source`]; the rest is plain code without tasks.

@@ -81,7 +81,15 @@ mod native {
         let length = c_int::try_from(LENGTH).unwrap_or(0);
         // SAFETY: the first, third and fourth arguments come from libav as they are; the line has the length that is told, and libav ends it with a zero byte.
         let line = unsafe {
-            ffi::av_log_format_line2(of, level, format, arguments, line.as_mut_ptr(), length, &raw mut prefix);
+            ffi::av_log_format_line2(
+                of,
+                level,
+                format,
+                arguments,
+                line.as_mut_ptr(),
+                length,
+                &raw mut prefix,
+            );
             CStr::from_ptr(line.as_ptr())
         };
         let text = line.to_string_lossy();

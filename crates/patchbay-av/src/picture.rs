@@ -105,7 +105,10 @@ impl Picture {
     pub fn from_frame(frame: frame::Video) -> Result<Self, AvError> {
         let size = PictureSize::new(frame.width(), frame.height())?;
         if frame.format() != Pixel::YUV420P {
-            return Err(AvError::Unsuitable { codec: "raw video", reason: "it is not in the pixel format I420" });
+            return Err(AvError::Unsuitable {
+                codec: "raw video",
+                reason: "it is not in the pixel format I420",
+            });
         }
         Ok(Self(Arc::new(Shared { frame, size, pool: Weak::new() })))
     }
@@ -261,7 +264,7 @@ impl Canvas {
         Ok(())
     }
 
-    /// Draws on a plane with OpenCV: the matrix has a byte an element and the size of the plane.
+    /// Draws on a plane with `OpenCV`: the matrix has a byte an element and the size of the plane.
     pub fn draw<T>(
         &mut self,
         plane: Plane,

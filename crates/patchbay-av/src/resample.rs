@@ -48,7 +48,8 @@ impl Resampler {
         };
         let context = self.context.insert(context);
         let waiting = context.delay().map_or(0, |delay| usize::try_from(delay.output).unwrap_or(0));
-        let room = usize::try_from(u64::from(self.rate) * frame.samples() as u64 / u64::from(rate.max(1))).unwrap_or(0);
+        let room = usize::try_from(u64::from(self.rate) * frame.samples() as u64 / u64::from(rate.max(1)))
+            .unwrap_or(0);
         let mut out = frame::Audio::new(PACKED, room + waiting + 64, layout);
         context.run(frame, &mut out).map_err(failed("resampling sound"))?;
         let bytes = out.samples() * usize::from(self.channels) * 2;

@@ -44,7 +44,11 @@ impl Scaler {
         size: PictureSize,
     ) -> Result<frame::Video, AvError> {
         let (width, height) = (u32::from(size.width()), u32::from(size.height()));
-        let input = scaling::context::Definition { format: frame.format(), width: frame.width(), height: frame.height() };
+        let input = scaling::context::Definition {
+            format: frame.format(),
+            width: frame.width(),
+            height: frame.height(),
+        };
         let output = scaling::context::Definition { format, width, height };
         let fits = |context: &scaling::Context| *context.input() == input && *context.output() == output;
         let context = match self.context.take().filter(fits) {

@@ -96,7 +96,10 @@ impl TestSource {
     /// Checks the settings; `clock` tells the time that goes into the picture.
     pub fn new(settings: TestSettings, clock: WallClock) -> Result<Self, AvError> {
         if !(1..=120).contains(&settings.fps) {
-            return Err(AvError::Setting { setting: "the number of pictures a second", wanted: "from 1 to 120" });
+            return Err(AvError::Setting {
+                setting: "the number of pictures a second",
+                wanted: "from 1 to 120",
+            });
         }
         if settings.key_frame_gap > Duration::from_secs(10) {
             return Err(AvError::Setting { setting: "the gap between key frames", wanted: "up to 10 s" });
@@ -157,7 +160,9 @@ impl<'a> Running<'a> {
         let first = encoder.encode(&pattern.draw(unix_ms, 0)?, MediaTime::ZERO, crate::KeyFrame::Now)?;
         let started = Instant::now();
         let sound = match settings.sound {
-            Sound::Tone => Some(AudioEncoder::open(AudioSettings { bitrate: 48_000, ..AudioSettings::opus(AUDIO) })?),
+            Sound::Tone => {
+                Some(AudioEncoder::open(AudioSettings { bitrate: 48_000, ..AudioSettings::opus(AUDIO) })?)
+            }
             Sound::None => None,
         };
         let mut tracks = vec![(encoder.info(), KeyFrames::OnRequest)];
@@ -226,7 +231,8 @@ impl Video {
 
     /// Leaves pictures out when they are more than a little late.
     fn catch_up(&mut self, elapsed: Duration) {
-        let now = u64::try_from(elapsed.as_nanos() * u128::from(self.fps) / 1_000_000_000).unwrap_or(self.next);
+        let now =
+            u64::try_from(elapsed.as_nanos() * u128::from(self.fps) / 1_000_000_000).unwrap_or(self.next);
         if now > self.next + u64::from(LATE) {
             self.next = now;
         }

@@ -65,7 +65,10 @@ async fn pictures_come_in_time_and_can_be_read() {
     }
     delays.sort_unstable();
     gaps.sort_by(f64::total_cmp);
-    println!("drawn to read: median {} ms, most {} ms; gaps {:.1} to {:.1} ms", delays[45], delays[89], gaps[0], gaps[88]);
+    println!(
+        "drawn to read: median {} ms, most {} ms; gaps {:.1} to {:.1} ms",
+        delays[45], delays[89], gaps[0], gaps[88]
+    );
     assert!(delays[45] <= 20, "encoding and handing over takes little time");
     drop(subscription);
     eventually("the track has ended", || track.ring().has_ended()).await;
@@ -74,7 +77,10 @@ async fn pictures_come_in_time_and_can_be_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn key_frames_come_on_request_but_not_too_many() {
     let hub = hub();
-    let settings = TestSettings { key_frame_gap: Duration::from_millis(200), ..TestSettings::new("test", size(320, 240)) };
+    let settings = TestSettings {
+        key_frame_gap: Duration::from_millis(200),
+        ..TestSettings::new("test", size(320, 240))
+    };
     let (_subscription, selected) = join(&hub, source(settings)).await;
     let track = selected.video.unwrap();
     let mut reader = track.reader(Start::NewestKey);

@@ -69,7 +69,9 @@ pub(crate) fn run(
             drop(done.send(result));
         };
         if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
-            return Err(SourceError::temporary(format!("the machine gives no thread for the source: {error}")));
+            return Err(SourceError::temporary(format!(
+                "the machine gives no thread for the source: {error}"
+            )));
         }
         tokio::select! {
             () = stop.cancelled() => guard.0.tell(),

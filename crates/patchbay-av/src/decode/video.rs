@@ -3,11 +3,7 @@
 use crate::{AvError, Picture, PictureSize, Scaler, error::failed};
 use bytes::Bytes;
 use ffmpeg_next::{self as av, Dictionary, Packet, Rational, codec, decoder, format::Pixel, frame};
-use patchbay_media::{
-    AccessUnit, Codec, MediaTime,
-    codec::nal,
-    track::TrackInfo,
-};
+use patchbay_media::{AccessUnit, Codec, MediaTime, codec::nal, track::TrackInfo};
 
 /// Most pixels of a picture: 8192x4352, the largest of level 6 of H.264 and H.265.
 const MAX_PIXELS: &str = "35651584";
@@ -43,7 +39,11 @@ impl VideoDecoder {
             }
         };
         let flags = if info.reordered { codec::Flags::empty() } else { codec::Flags::LOW_DELAY };
-        Ok(Self { decoder: open(id, info.codec.name(), flags)?, codec: Some(info.codec), scaler: Scaler::new() })
+        Ok(Self {
+            decoder: open(id, info.codec.name(), flags)?,
+            codec: Some(info.codec),
+            scaler: Scaler::new(),
+        })
     }
 
     /// A decoder for JPEG, as cameras send it.

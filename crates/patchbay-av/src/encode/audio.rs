@@ -89,7 +89,8 @@ impl AudioEncoder {
         };
         let missing = AvError::Missing { action: "encode", codec: settings.codec.name() };
         let codec = av::encoder::find_by_name(name).ok_or(missing)?;
-        let mut audio = codec::Context::new_with_codec(codec).encoder().audio().map_err(failed("making an encoder"))?;
+        let mut audio =
+            codec::Context::new_with_codec(codec).encoder().audio().map_err(failed("making an encoder"))?;
         let rate = i32::try_from(settings.rate).unwrap_or(i32::MAX);
         audio.set_rate(rate);
         audio.set_format(format);
@@ -109,7 +110,17 @@ impl AudioEncoder {
         let block = usize::try_from(encoder.frame_size()).unwrap_or(960).max(1);
         let configuration = if settings.codec == Codec::Aac { extra_data(&encoder) } else { Bytes::new() };
         let newest = MediaTime::from_nanos(i64::MIN);
-        Ok(Self { encoder, settings, format, block, waiting: Vec::new(), next: None, times: VecDeque::new(), configuration, newest })
+        Ok(Self {
+            encoder,
+            settings,
+            format,
+            block,
+            waiting: Vec::new(),
+            next: None,
+            times: VecDeque::new(),
+            configuration,
+            newest,
+        })
     }
 
     /// What the units are.
@@ -129,7 +140,10 @@ impl AudioEncoder {
     /// Encodes samples of the encoder's rate and channels; what does not fill a unit waits for more.
     pub fn encode(&mut self, samples: &Samples) -> Result<Vec<AccessUnit>, AvError> {
         if samples.rate != self.settings.rate || samples.channels != self.settings.channels {
-            return Err(AvError::Setting { setting: "the rate and the channels", wanted: "those of the encoder" });
+            return Err(AvError::Setting {
+                setting: "the rate and the channels",
+                wanted: "those of the encoder",
+            });
         }
         self.follow(samples.pts);
         self.waiting.extend_from_slice(&samples.data);
@@ -156,13 +170,16 @@ impl AudioEncoder {
 
     fn at(&self, line: Line, more: usize) -> MediaTime {
         let moments = line.moments.saturating_add(i64::try_from(more).unwrap_or(i64::MAX));
-        MediaTime::from_nanos(line.start.nanos().saturating_add(MediaTime::from_ticks(moments, self.settings.rate).nanos()))
+        MediaTime::from_nanos(
+            line.start.nanos().saturating_add(MediaTime::from_ticks(moments, self.settings.rate).nanos()),
+        )
     }
 
     fn encode_block(&mut self, block: &[i16], units: &mut Vec<AccessUnit>) -> Result<(), AvError> {
         let Some(line) = self.next else { return Ok(()) };
         let pts = self.at(line, 0);
-        self.next = Some(Line { start: line.start, moments: line.moments + i64::try_from(self.block).unwrap_or(0) });
+        self.next =
+            Some(Line { start: line.start, moments: line.moments + i64::try_from(self.block).unwrap_or(0) });
         let mut frame = self.frame(block);
         frame.set_pts(Some(pts.ticks(self.settings.rate)));
         self.times.push_back(pts);

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{AudioDecoder, AvError, Picture, PictureSize, TestPattern, TimeCode, Tone, VideoDecoder, quality::psnr};
+use crate::{
+    AudioDecoder, AvError, Picture, PictureSize, TestPattern, TimeCode, Tone, VideoDecoder, quality::psnr,
+};
 use patchbay_media::{Codec, MediaTime, TrackId};
 use std::time::Instant;
 
@@ -25,7 +27,9 @@ fn the_time_code_survives_50_kbit_s() {
         for number in 0..300 {
             let unix_ms = START + number * 1_000 / 30;
             let picture = pattern.draw(unix_ms, number).unwrap();
-            let Some(unit) = encoder.encode(&picture, at(number, 30), KeyFrame::AsDue).unwrap() else { continue };
+            let Some(unit) = encoder.encode(&picture, at(number, 30), KeyFrame::AsDue).unwrap() else {
+                continue;
+            };
             bytes += unit.data.len();
             units += 1;
             for decoded in decoder.decode(&unit).unwrap() {
@@ -90,8 +94,8 @@ fn pictures_stay_like_themselves_and_key_frames_small() {
             cost += start.elapsed().as_secs_f64() * 1e3 / 120.0;
             total += unit.data.len();
             largest = largest.max(unit.data.len() as u64);
-            let decoded = decoder.decode(&unit).unwrap();
-            worst = worst.min(psnr(&picture, &decoded.last().expect("a picture at once").picture));
+            let shown = decoder.decode(&unit).unwrap();
+            worst = worst.min(psnr(&picture, &shown.last().expect("a picture at once").picture));
         }
         println!(
             "{width}x{height} at {bitrate} bit/s: worst PSNR {worst:.1} dB, {} bit/s, largest {largest} of {most} bytes, {cost:.2} ms a picture",
@@ -143,9 +147,14 @@ fn sound_keeps_its_level_and_its_time() {
                 output.extend(decoder.decode(&unit).unwrap().into_iter().flat_map(|samples| samples.data));
             }
         }
-        let level = |data: Vec<i16>| crate::Samples { rate: 48_000, channels: 2, pts: MediaTime::ZERO, data }.level_db();
+        let level = |data: Vec<i16>| {
+            crate::Samples { rate: 48_000, channels: 2, pts: MediaTime::ZERO, data }.level_db()
+        };
         let (before, after) = (level(input), level(output));
-        println!("{codec:?}: {before:.2} dB in, {after:.2} dB out, configuration {} bytes", info.configuration.len());
+        println!(
+            "{codec:?}: {before:.2} dB in, {after:.2} dB out, configuration {} bytes",
+            info.configuration.len()
+        );
         assert!((before - after).abs() < 1.0);
         assert_eq!(info.configuration.is_empty(), codec == Codec::Opus);
     }

@@ -1,10 +1,6 @@
 //! Encodes pictures with the least delay: one picture in, its unit out.
 
-use crate::{
-    AvError, Picture, PictureSize,
-    error::failed,
-    nal_units,
-};
+use crate::{AvError, Picture, PictureSize, error::failed, nal_units};
 use bytes::Bytes;
 use ffmpeg_next::{self as av, Dictionary, Packet, Rational, codec, encoder, format::Pixel, picture};
 use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, track::TrackInfo};
@@ -78,7 +74,10 @@ impl VideoSettings {
 
     pub(crate) fn check(&self) -> Result<(), AvError> {
         if !(1..=240).contains(&self.fps) {
-            return Err(AvError::Setting { setting: "the number of pictures a second", wanted: "from 1 to 240" });
+            return Err(AvError::Setting {
+                setting: "the number of pictures a second",
+                wanted: "from 1 to 240",
+            });
         }
         if !(10_000..=100_000_000).contains(&self.bitrate) {
             return Err(AvError::Setting { setting: "the bit rate", wanted: "from 10 kbit/s to 100 Mbit/s" });
@@ -168,7 +167,8 @@ impl VideoEncoder {
         };
         let missing = AvError::Missing { action: "encode", codec: settings.codec.name() };
         let codec = av::encoder::find_by_name(name).ok_or(missing)?;
-        let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(failed("making an encoder"))?;
+        let mut video =
+            codec::Context::new_with_codec(codec).encoder().video().map_err(failed("making an encoder"))?;
         video.set_width(u32::from(settings.size.width()));
         video.set_height(u32::from(settings.size.height()));
         video.set_format(Pixel::YUV420P);
@@ -195,7 +195,10 @@ impl VideoEncoder {
             return Err(AvError::OtherSize);
         }
         if pts <= self.newest {
-            return Err(AvError::Setting { setting: "the time of a picture", wanted: "after that of the last one" });
+            return Err(AvError::Setting {
+                setting: "the time of a picture",
+                wanted: "after that of the last one",
+            });
         }
         self.newest = pts;
         let mut frame = picture.share()?;

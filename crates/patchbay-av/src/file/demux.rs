@@ -14,7 +14,8 @@ use std::{fs, io, path::Path, sync::Arc, time::Instant};
 /// Containers that hold their media themselves; playlists, which name other files, are not among them.
 const FORMATS: &str = "mov,mp4,matroska,webm,mpegts,flv,avi,ogg,ivf,aac,wav";
 /// Decoders that libav may use to find out about a stream.
-const DECODERS: &str = "h264,hevc,libdav1d,libaom-av1,av1,vp8,vp9,libvpx,libvpx-vp9,aac,opus,libopus,pcm_alaw,pcm_mulaw";
+const DECODERS: &str =
+    "h264,hevc,libdav1d,libaom-av1,av1,vp8,vp9,libvpx,libvpx-vp9,aac,opus,libopus,pcm_alaw,pcm_mulaw";
 
 /// A unit before it has found its place on the line of time.
 #[derive(Debug)]
@@ -63,7 +64,8 @@ impl Demuxer {
             let (deadline, stop) = (Arc::clone(&deadline), Arc::clone(stop));
             move || stop.is_told() || Instant::now() > *deadline.lock()
         };
-        let input = format::input_with_interrupt_and_dictionary(&format!("file:{name}"), interrupted, options);
+        let input =
+            format::input_with_interrupt_and_dictionary(&format!("file:{name}"), interrupted, options);
         let input = input.map_err(|error| match error {
             av::Error::Exit => FileError::TimedOut,
             _ => FileError::Unknown,
@@ -84,10 +86,8 @@ impl Demuxer {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) => {}
-                Err(av::Error::Eof) => return Ok(None),
-                Err(av::Error::Exit) if self.stop.is_told() => return Ok(None),
-                Err(av::Error::Exit) => return Err(FileError::TimedOut),
-                // The file breaks off here; what came before can be played.
+                Err(av::Error::Exit) if !self.stop.is_told() => return Err(FileError::TimedOut),
+                // The end of the file, or where it breaks off: what came before can be played.
                 Err(_) => return Ok(None),
             }
             let found = self.tracks.iter().position(|track| track.stream == packet.stream());

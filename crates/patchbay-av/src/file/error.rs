@@ -22,17 +22,21 @@ pub enum FileError {
     #[error("the name of the file is not UTF-8; rename it")]
     Name,
     /// libav does not know what it is.
-    #[error("this is no media file that can be played, or it is damaged; MP4, MOV, MKV, WebM, TS, FLV, AVI, Ogg, IVF, AAC and WAV are known")]
+    #[error(
+        "this is no media file that can be played, or it is damaged; MP4, MOV, MKV, WebM, TS, FLV, AVI, Ogg, IVF, AAC and WAV are known"
+    )]
     Unknown,
     /// Neither pictures nor sound.
     #[error("the file has neither pictures nor sound")]
     NoStreams,
     /// A codec that cannot be passed on.
-    #[error("the file has {kind} in {codec}, which cannot be passed on; convert it first, for example: ffmpeg -i IN {advice} OUT.mp4")]
+    #[error(
+        "the file has {kind} in {codec}, which cannot be passed on; convert it first, for example: ffmpeg -i IN {advice} OUT.mp4"
+    )]
     Codec {
         /// `pictures` or `sound`.
         kind: &'static str,
-        /// Name of the codec in FFmpeg.
+        /// Name of the codec in `FFmpeg`.
         codec: String,
         /// Options that make a codec that can be passed on.
         advice: &'static str,

@@ -95,10 +95,22 @@ async fn a_file_plays_in_a_loop_without_seams() {
 async fn every_codec_passes_and_can_be_decoded() {
     let folder = TempDir::new().unwrap();
     for (name, codec, options) in [
-        ("h265.mp4", Codec::H265, &["-c:v", "libx265", "-x265-params", "log-level=none:bframes=0", "-c:a", "aac"][..]),
+        (
+            "h265.mp4",
+            Codec::H265,
+            &["-c:v", "libx265", "-x265-params", "log-level=none:bframes=0", "-c:a", "aac"][..],
+        ),
         ("vp8.webm", Codec::Vp8, &["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"]),
-        ("vp9.webm", Codec::Vp9, &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"]),
-        ("av1.mkv", Codec::Av1, &["-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-c:a", "libopus"]),
+        (
+            "vp9.webm",
+            Codec::Vp9,
+            &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"],
+        ),
+        (
+            "av1.mkv",
+            Codec::Av1,
+            &["-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-c:a", "libopus"],
+        ),
         ("g711.mkv", Codec::H264, &["-c:v", "libx264", "-bf", "0", "-c:a", "pcm_mulaw", "-ar", "8000"]),
     ] {
         let path = make(&folder, name, "0.5", options);
@@ -112,7 +124,8 @@ async fn every_codec_passes_and_can_be_decoded() {
         let mut pictures = crate::VideoDecoder::open(video.info()).unwrap();
         let mut sounds = crate::AudioDecoder::open(audio.info(), 48_000, 2).unwrap();
         let (mut shown, mut heard) = (0, 0);
-        let (mut video_reader, mut audio_reader) = (video.reader(Start::NewestKey), audio.reader(Start::NewestKey));
+        let (mut video_reader, mut audio_reader) =
+            (video.reader(Start::NewestKey), audio.reader(Start::NewestKey));
         while shown < 20 {
             shown += pictures.decode(&next(&mut video_reader).await).unwrap().len();
         }
@@ -120,7 +133,11 @@ async fn every_codec_passes_and_can_be_decoded() {
             let samples = sounds.decode(&next(&mut audio_reader).await).unwrap();
             heard += samples.iter().map(crate::Samples::moments).sum::<usize>();
         }
-        println!("{name}: {:?} and {:?}, {shown} pictures, {heard} moments", video.info().codec, audio.info().codec);
+        println!(
+            "{name}: {:?} and {:?}, {shown} pictures, {heard} moments",
+            video.info().codec,
+            audio.info().codec
+        );
     }
 }
 
@@ -128,7 +145,8 @@ async fn every_codec_passes_and_can_be_decoded() {
 async fn pictures_out_of_order_are_told() {
     let folder = TempDir::new().unwrap();
     for name in ["b.mp4", "b.ts", "b.mkv"] {
-        let path = make(&folder, name, "1", &["-c:v", "libx264", "-bf", "2", "-preset", "medium", "-c:a", "aac"]);
+        let path =
+            make(&folder, name, "1", &["-c:v", "libx264", "-bf", "2", "-preset", "medium", "-c:a", "aac"]);
         let hub = hub();
         let stream = StreamName::parse("camera/file").unwrap();
         hub.add(stream.clone(), Arc::new(FileSource::new(path)), Mode::OnDemand).unwrap();
@@ -165,7 +183,7 @@ fn what_cannot_be_played_is_refused_in_words() {
     for name in ["garbage.mp4", "garbage.ts", "garbage.bin", "garbage.aac"] {
         error(&at(name, &garbage));
     }
-    assert!(matches!(error(&at("zeros.mp4", &[0; 100_000])), FileError::Unknown));
+    assert!(matches!(error(&at("zeros.mp4", &vec![0; 100_000])), FileError::Unknown));
     let list = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n";
     assert!(matches!(error(&at("list.m3u8", list)), FileError::Unknown));
     assert!(matches!(error(&at("concat.txt", b"ffconcat version 1.0\nfile x.mp4\n")), FileError::Unknown));

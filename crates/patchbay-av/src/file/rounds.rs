@@ -8,7 +8,8 @@ use crate::worker::Stop;
 use patchbay_media::{AccessUnit, Kind, MediaTime, TrackId, track::TrackInfo};
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::Path, sync::Arc,
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -67,7 +68,19 @@ impl<'a> Rounds<'a> {
         }
         let lines = vec![Line::default(); infos.len()];
         let (stop, begin) = (Arc::clone(stop), MediaTime::ZERO);
-        Ok(Self { path, stop, demuxer, ahead, infos, origin, begin, lines, units: 0, sorted: BTreeMap::new(), read: 0 })
+        Ok(Self {
+            path,
+            stop,
+            demuxer,
+            ahead,
+            infos,
+            origin,
+            begin,
+            lines,
+            units: 0,
+            sorted: BTreeMap::new(),
+            read: 0,
+        })
     }
 
     /// What the tracks are.
@@ -135,7 +148,9 @@ impl<'a> Rounds<'a> {
     /// Puts a unit on the line of time; one that would go back within its track is left out.
     fn place(&mut self, raw: Raw) -> Option<(usize, AccessUnit)> {
         let on_line = |time: MediaTime| {
-            MediaTime::from_nanos(time.nanos().saturating_sub(self.origin.nanos()).saturating_add(self.begin.nanos()))
+            MediaTime::from_nanos(
+                time.nanos().saturating_sub(self.origin.nanos()).saturating_add(self.begin.nanos()),
+            )
         };
         let (dts, pts) = (on_line(raw.dts), on_line(raw.pts));
         let line = self.lines.get_mut(raw.track)?;

@@ -35,7 +35,10 @@ pub(super) struct Shaper {
 
 enum Form {
     /// H.264 and H.265; start codes when there is no length.
-    NalUnits { length: Option<LengthSize>, sets: ParameterSets },
+    NalUnits {
+        length: Option<LengthSize>,
+        sets: ParameterSets,
+    },
     Av1(Sequence),
     Vp8,
     Vp9,

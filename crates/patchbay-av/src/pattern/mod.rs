@@ -52,7 +52,7 @@ pub struct TestPattern {
 }
 
 impl TestPattern {
-    /// A pattern with a name on it; OpenCV's letters are ASCII, others become `?`.
+    /// A pattern with a name on it; `OpenCV`'s letters are ASCII, others become `?`.
     pub fn new(size: PictureSize, name: &str) -> Result<Self, AvError> {
         let pool = PicturePool::new(size);
         let mut canvas = pool.take()?;
@@ -130,7 +130,17 @@ fn text(canvas: &mut Canvas, words: &str, base: i32, colour: Colour) -> Result<(
     let left = Point::new(i32::from(size.width() / 20), base);
     canvas.draw(Plane::Y, |mat| {
         let font = imgproc::FONT_HERSHEY_SIMPLEX;
-        imgproc::put_text(mat, words, left, font, scale, colour.of(Plane::Y), thickness, imgproc::LINE_8, false)
+        imgproc::put_text(
+            mat,
+            words,
+            left,
+            font,
+            scale,
+            colour.of(Plane::Y),
+            thickness,
+            imgproc::LINE_8,
+            false,
+        )
     })
 }
 

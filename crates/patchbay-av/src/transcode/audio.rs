@@ -22,19 +22,20 @@ pub(super) fn transcode(of: &Transcoder, publisher: &Publisher, input: &Input) -
     let mut encoder =
         AudioEncoder::open(AudioSettings { channels, bitrate: of.settings.audio_bitrate, ..settings })?;
     let mut writers = publisher.publish(vec![(encoder.info(), KeyFrames::AsTheyCome)])?;
-    let mut writer = writers.pop().ok_or_else(|| SourceError::temporary("the hub gave no place to write to"))?;
+    let mut writer =
+        writers.pop().ok_or_else(|| SourceError::temporary("the hub gave no place to write to"))?;
     let mut reader = of.from.reader(Start::NewestKey).with_patience(of.settings.patience);
     while let Some(read) = input.next(&mut reader) {
         of.figures.skipped.fetch_add(read.skipped, Ordering::Relaxed);
-        let decoded = match decoder.decode(&read.entry.item) {
-            Ok(decoded) => decoded,
+        let results = match decoder.decode(&read.entry.item) {
+            Ok(results) => results,
             Err(error) => {
                 of.figures.undecodable.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%error, "left out sound that cannot be decoded");
                 continue;
             }
         };
-        for samples in decoded {
+        for samples in results {
             for unit in encoder.encode(&samples)? {
                 writer.write(unit);
             }

@@ -58,7 +58,10 @@ impl TranscodeSettings {
     /// Checks what can be checked before there is a picture.
     pub fn check(&self) -> Result<(), AvError> {
         if !(6_000..=510_000).contains(&self.audio_bitrate) {
-            return Err(AvError::Setting { setting: "the bit rate of sound", wanted: "from 6 to 510 kbit/s" });
+            return Err(AvError::Setting {
+                setting: "the bit rate of sound",
+                wanted: "from 6 to 510 kbit/s",
+            });
         }
         let size = crate::PictureSize::nearest(640, 480);
         let video = VideoSettings::h264(patchbay_media::TrackId(0), size, 30);

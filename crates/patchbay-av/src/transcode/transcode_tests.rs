@@ -1,12 +1,10 @@
 use super::*;
 use crate::{
-    AudioDecoder, FileSource, Samples, TestSettings, TestSource, VideoDecoder,
-    file::tests::make,
-    test_source::tests::hub,
-    worker::tests::eventually,
+    AudioDecoder, FileSource, Samples, TestSettings, TestSource, VideoDecoder, file::tests::make,
+    test_source::tests::hub, worker::tests::eventually,
 };
 use patchbay_media::{
-    hub::{Hub, How, Mode, Reordering, Selected, StreamName, Subscription, Wanted},
+    hub::{How, Hub, Mode, Reordering, Selected, StreamName, Subscription, Wanted},
     ring::Start,
 };
 use std::time::Instant;
@@ -17,19 +15,25 @@ async fn join(hub: &Hub, source: Arc<dyn Source>, wanted: Wanted) -> (Subscripti
     hub.add(name.clone(), source, Mode::OnDemand).unwrap();
     hub.transcode_with(Arc::new(AvTranscoders::new(TranscodeSettings::default()).unwrap()));
     let mut subscription = hub.subscribe(&name, wanted).unwrap();
-    let selected = tokio::time::timeout(Duration::from_secs(10), subscription.tracks()).await.unwrap().unwrap();
+    let selected =
+        tokio::time::timeout(Duration::from_secs(10), subscription.tracks()).await.unwrap().unwrap();
     (subscription, selected)
 }
 
 fn browser() -> Wanted {
-    Wanted { video: vec![Codec::H264, Codec::Vp8], audio: vec![Codec::Opus], reordered: Reordering::NotAllowed }
+    Wanted {
+        video: vec![Codec::H264, Codec::Vp8],
+        audio: vec![Codec::Opus],
+        reordered: Reordering::NotAllowed,
+    }
 }
 
 async fn units(track: &Arc<Track>, count: usize) -> Vec<AccessUnit> {
     let mut reader = track.reader(Start::NewestKey);
     let mut units = Vec::new();
     while units.len() < count {
-        let read = tokio::time::timeout(Duration::from_secs(10), reader.next()).await.expect("a unit in time");
+        let read =
+            tokio::time::timeout(Duration::from_secs(10), reader.next()).await.expect("a unit in time");
         units.push(read.unwrap().entry.item.clone());
     }
     units
@@ -42,7 +46,21 @@ async fn browsers_get_what_they_take() {
     for (name, options) in [
         ("bframes.mp4", &["-c:v", "libx264", "-bf", "2", "-preset", "medium", "-c:a", "aac"][..]),
         ("h265.mp4", &["-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "aac"]),
-        ("vp9.mkv", &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "pcm_alaw", "-ar", "8000"]),
+        (
+            "vp9.mkv",
+            &[
+                "-c:v",
+                "libvpx-vp9",
+                "-deadline",
+                "realtime",
+                "-cpu-used",
+                "8",
+                "-c:a",
+                "pcm_alaw",
+                "-ar",
+                "8000",
+            ],
+        ),
     ] {
         let path = make(&folder, name, "2", options);
         let (hub, start) = (hub(), Instant::now());
@@ -50,7 +68,10 @@ async fn browsers_get_what_they_take() {
         println!("{name}: {:?} after {:?}", selected.how, start.elapsed());
         assert!(selected.how.iter().all(|how| matches!(how, How::Transcoded { .. })));
         let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
-        assert_eq!((video.info().codec, video.info().reordered, video.info().width), (Codec::H264, false, 320));
+        assert_eq!(
+            (video.info().codec, video.info().reordered, video.info().width),
+            (Codec::H264, false, 320)
+        );
         assert_eq!(&video.info().configuration[5..6], &[66], "profile_idc of Baseline");
         let (pictures, sound) = tokio::join!(units(&video, 45), units(&audio, 75));
         assert!(pictures.windows(2).all(|pair| pair[1].pts > pair[0].pts));
@@ -86,7 +107,8 @@ async fn opus_becomes_aac_and_h264_becomes_vp8() {
     let size = crate::PictureSize::new(320, 240).unwrap();
     let source = TestSource::new(TestSettings::new("test", size), Arc::new(|| 1_795_413_053_042)).unwrap();
     let hub = hub();
-    let wanted = Wanted { video: vec![Codec::Vp8], audio: vec![Codec::Aac], reordered: Reordering::NotAllowed };
+    let wanted =
+        Wanted { video: vec![Codec::Vp8], audio: vec![Codec::Aac], reordered: Reordering::NotAllowed };
     let (_subscription, selected) = join(&hub, Arc::new(source), wanted).await;
     let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
     assert_eq!((video.info().codec, audio.info().codec), (Codec::Vp8, Codec::Aac));

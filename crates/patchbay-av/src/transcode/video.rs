@@ -8,10 +8,7 @@ use patchbay_media::{
     ring::{Read, Start},
     track::{KeyFrames, TrackWriter},
 };
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 /// A picture so far behind the newest unit is not encoded: decoding alone catches up sooner.
 const LATE: Duration = Duration::from_millis(300);
@@ -32,8 +29,8 @@ pub(super) fn transcode(of: &Transcoder, publisher: &Publisher, input: &Input) -
             // What it still holds belongs before the gap.
             drop(decoder.finish());
         }
-        let decoded = match decoder.decode(&read.entry.item) {
-            Ok(decoded) => decoded,
+        let results = match decoder.decode(&read.entry.item) {
+            Ok(results) => results,
             Err(error) => {
                 of.figures.undecodable.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%error, "left out a picture that cannot be decoded");
@@ -41,12 +38,12 @@ pub(super) fn transcode(of: &Transcoder, publisher: &Publisher, input: &Input) -
             }
         };
         let late = is_late(of, &read);
-        for decoded in decoded {
+        for picture in results {
             if late {
                 of.figures.late.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            output.write(&decoded)?;
+            output.write(&picture)?;
         }
     }
     Ok(())
@@ -111,7 +108,7 @@ impl Opened {
             return Ok(());
         }
         self.newest = decoded.pts;
-        let requests = Arc::clone(&self.writer.track().key_requests());
+        let requests = self.writer.track().key_requests();
         if requests.take() {
             self.gate.ask();
         }
