@@ -8,4 +8,4 @@ pub mod reorder;
 
 /// Longest unit that is cut or put together: twenty times the largest key frame of a 4K camera at 100 Mbit/s, and small enough that a peer
 /// that never ends a unit costs little.
-pub const MAX_UNIT: usize = 16 * 1024 * 1024;
+pub const MAX_UNIT: usize = crate::codec::nal::MAX_UNIT_BYTES;
