@@ -6,6 +6,6 @@ mod obu;
 pub mod packetize;
 pub mod reorder;
 
-/// Longest unit that is cut or put together: twenty times the largest key frame of a 4K camera at 100 Mbit/s, and small enough that a peer
-/// that never ends a unit costs little.
+/// Longest unit that is cut or put together: more than a whole second of 100 Mbit/s, and small enough that a peer that never ends a unit
+/// costs little.
 pub const MAX_UNIT: usize = crate::codec::nal::MAX_UNIT_BYTES;
