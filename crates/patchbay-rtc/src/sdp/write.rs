@@ -246,12 +246,22 @@ fn write_ssrcs(text: &mut Text, sends: &Sends) {
     }
 }
 
-/// A name of ours as a token: what may not stand in one becomes `-`. At most 64 characters (RFC 8830, section 2).
+/// A name of ours as a token: what may not stand in one is written as `%` and two digits a byte, so that different names stay different.
+/// At most 64 characters (RFC 8830, section 2): the last ones, which tell the tracks of a stream apart.
 fn token(name: &str) -> String {
-    let letter =
-        |letter: char| u8::try_from(letter).ok().filter(|byte| is_token(*byte)).map_or('-', char::from);
-    let token: String = name.chars().map(letter).take(64).collect();
-    if token.is_empty() { "-".to_owned() } else { token }
+    let mut token = String::new();
+    for byte in name.bytes() {
+        if is_token(byte) && byte != b'%' {
+            token.push(char::from(byte));
+        } else {
+            write!(token, "%{byte:02X}").expect("a string takes everything");
+        }
+    }
+    let start = token.len().saturating_sub(64);
+    match token.get(start..) {
+        Some(end) if !end.is_empty() => end.to_owned(),
+        _ => "-".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -112,10 +112,13 @@ fn candidates_prefer_udp_and_the_first() {
 
 #[test]
 fn names_become_tokens() {
-    assert_eq!(token("front door"), "front-door");
-    assert_eq!(token("a\r\nb"), "a--b");
+    assert_eq!(token("front door"), "front%20door");
+    assert_eq!(token("a\r\nb%"), "a%0D%0Ab%25");
+    assert_eq!(token("\u{524D}\u{95E8}"), "%E5%89%8D%E9%97%A8");
     assert_eq!(token(""), "-");
-    assert_eq!(token(&"x".repeat(100)).len(), 64);
+    let (one, other) = (token(&format!("{}-0", "x".repeat(100))), token(&format!("{}-1", "x".repeat(100))));
+    assert_eq!(one.len(), 64);
+    assert_ne!(one, other, "tracks stay apart");
 }
 
 #[test]
