@@ -88,10 +88,6 @@ impl Agent {
         self.remote = remote;
     }
 
-    pub(crate) fn local(&self) -> &Credentials {
-        &self.local
-    }
-
     pub(crate) fn remote(&self) -> &Credentials {
         &self.remote
     }

@@ -6,7 +6,11 @@ use patchbay_media::{
     AccessUnit, Codec, MediaTime, Spawn, Task, TrackId,
     track::{KeyFrames, TrackInfo},
 };
-use patchbay_rtc::{Engine, EngineConfig, Feed, FeedConfig, FeedWriter, Peer, PeerEvent, Receive, Received, Sending, Session, sdp::Offer};
+use patchbay_rtc::{
+    Engine, EngineConfig, Feed, FeedConfig, FeedWriter, Peer, PeerEvent, Receive, Received, Sending, Session,
+    channels::{ChannelEvent, Limits, SendError},
+    sdp::Offer,
+};
 use patchbay_testkit::webrtc::{ForeignPeer, Happened, Swarm, Wants};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -206,4 +210,60 @@ fn a_publisher_is_received_and_asked_for_key_frames() -> Result<()> {
     })?;
     assert_eq!(got, (0..200).collect::<Vec<_>>());
     Ok(())
+}
+
+#[test]
+fn messages_are_echoed_over_data_channels() -> Result<()> {
+    const MESSAGES: usize = 500;
+    let bench = Bench::new()?;
+    let (mut foreign, offer) = ForeignPeer::offer(HERE, Wants::Data)?;
+    let offer = Offer::parse(&offer, 65_536)?;
+    let session = Session { addresses: vec![HERE], channels: Some(Limits::default()), ..Session::default() };
+    let (peer, answer) = {
+        let _entered = bench.runtime.enter();
+        bench.engine.answer(&offer, session)?
+    };
+    foreign.accept(&answer)?;
+    bench.runtime.spawn(async move {
+        let mut waiting = None;
+        loop {
+            // A full buffer stops the reading, and so the peer.
+            if let Some((id, kind, data)) = waiting.take()
+                && peer.send_message(id, kind, Bytes::clone(&data)) == Err(SendError::Full)
+            {
+                waiting = Some((id, kind, data));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                continue;
+            }
+            match peer.channel_event().await {
+                Some(ChannelEvent::Message { id, content, data }) => waiting = Some((id, content, data)),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    });
+    let mut swarm = Swarm::new()?;
+    swarm.add(foreign)?;
+    let (mut channel, mut sent, mut got) = (None, 0, 0);
+    swarm.run_until(LIMIT, |foreign, happened| {
+        match happened {
+            Some((_, Happened::ChannelOpen(id, label))) => {
+                assert_eq!(label, "test");
+                channel = Some(id);
+            }
+            Some((_, Happened::Message(_, data))) => {
+                assert_eq!(data, vec![u8::try_from(got % 251).expect("it is small"); 16_000]);
+                got += 1;
+            }
+            _ => {}
+        }
+        if let Some(id) = channel {
+            while sent < MESSAGES
+                && foreign[0].send(id, &vec![u8::try_from(sent % 251).expect("it is small"); 16_000]).expect("it is open")
+            {
+                sent += 1;
+            }
+        }
+        got == MESSAGES
+    })
 }

@@ -8,6 +8,7 @@ pub use receiver::{Received, ReceivedTrack};
 pub(crate) use sender::{Negotiated, Progress, Sender};
 
 use crate::{
+    channels::{ChannelEvent, Channels},
     dtls::{self, Dtls, Identity},
     feed::Packets,
     ice::{Agent, Check, CheckError, Verdict},
@@ -59,8 +60,8 @@ pub(crate) enum Event {
     Connected,
     /// It has ended; nothing comes after this.
     Closed(Closed),
-    /// Data channels have news.
-    Data(bytes::BytesMut),
+    /// There may be news of data channels.
+    Channels,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,13 @@ enum State {
     Closed,
 }
 
+/// What was agreed to send and to receive.
+pub(crate) struct Tracks {
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) incoming: Incoming,
+    pub(crate) channels: Option<Channels>,
+}
+
 /// A peer.
 pub(crate) struct Connection {
     agent: Agent,
@@ -77,6 +85,7 @@ pub(crate) struct Connection {
     srtp: Option<Srtp>,
     pub(crate) senders: Vec<Sender>,
     pub(crate) incoming: Incoming,
+    channels: Option<Channels>,
     state: State,
     path: Option<Path>,
     nominated: bool,
@@ -90,13 +99,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(agent: Agent, dtls: Dtls, senders: Vec<Sender>, incoming: Incoming, timing: Timing, now: Instant) -> Self {
+    pub(crate) fn new(agent: Agent, dtls: Dtls, agreed: Tracks, timing: Timing, now: Instant) -> Self {
+        let Tracks { senders, incoming, channels } = agreed;
         Self {
             agent,
             dtls,
             srtp: None,
             senders,
             incoming,
+            channels,
             state: State::Connecting,
             path: None,
             nominated: false,
@@ -202,7 +213,10 @@ impl Connection {
                 }
                 Err(error) => self.end(Closed::Failed(error.to_string())),
             },
-            dtls::Event::Data(data) => self.events.push_back(Event::Data(data)),
+            dtls::Event::Data(data) => {
+                self.with_channels(now, |channels| channels.handle(now, &data));
+                self.events.push_back(Event::Channels);
+            }
             dtls::Event::Closed => self.end(Closed::ByPeer),
         }
     }
@@ -213,14 +227,22 @@ impl Connection {
         }
     }
 
-    /// Sends SCTP packets.
-    pub(crate) fn write_data(&mut self, packets: impl Iterator<Item = bytes::Bytes>, now: Instant) {
-        for packet in packets {
+    /// Has the data channels do something, and sends what that led to. Nothing where none were agreed.
+    pub(crate) fn with_channels<T>(&mut self, now: Instant, act: impl FnOnce(&mut Channels) -> T) -> Option<T> {
+        let channels = self.channels.as_mut()?;
+        let result = act(channels);
+        while let Some(packet) = channels.poll_transmit() {
             if let Err(error) = self.dtls.write(now, &packet) {
                 tracing::debug!(%error, "data could not be sent");
             }
         }
         self.flush_dtls();
+        Some(result)
+    }
+
+    /// The next news of data channels. Messages that are not asked for stay with SCTP, which slows the peer down.
+    pub(crate) fn poll_channels(&mut self, now: Instant) -> Option<ChannelEvent> {
+        self.with_channels(now, Channels::poll_event)?
     }
 
     fn feedback(&mut self, datagram: &[u8], now: Instant) {
@@ -297,7 +319,8 @@ impl Connection {
             State::Connected => self.next_report.min(self.heard + self.timing.idle),
             State::Closed => return None,
         };
-        let others = [self.dtls.poll_timeout(), self.incoming.deadline()];
+        let channels = self.channels.as_ref().and_then(Channels::poll_timeout);
+        let others = [self.dtls.poll_timeout(), self.incoming.deadline(), channels];
         Some(others.into_iter().flatten().fold(own, Instant::min))
     }
 
@@ -320,6 +343,9 @@ impl Connection {
             self.report(now);
         }
         self.incoming_feedback(now);
+        if self.with_channels(now, |channels| channels.handle_timeout(now)).is_some() {
+            self.events.push_back(Event::Channels);
+        }
     }
 
     fn report(&mut self, now: Instant) {
@@ -368,6 +394,7 @@ impl Connection {
                 writer.goodbye(&sources);
             });
         }
+        self.with_channels(now, Channels::abort);
         if let Err(error) = self.dtls.close(now) {
             tracing::debug!(%error, "the peer could not be told of the end");
         }

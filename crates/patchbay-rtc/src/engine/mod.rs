@@ -189,11 +189,11 @@ impl Engine {
         let inner = &self.inner;
         let now = Instant::now();
         let local = Credentials::random(&mut rand::rng());
-        let agreed = negotiation::negotiate(inner, offer, &session, &local)?;
+        let agreed = negotiation::negotiate(inner, offer, &session, &local, now)?;
         let dtls = Dtls::new(&inner.identity, offer.fingerprint).map_err(|error| AnswerError::Handshake(error.to_string()))?;
         let agent = Agent::new(local.clone(), offer.ice.clone());
         let timing = Timing { connect: inner.config.connect_timeout, idle: inner.config.idle_timeout };
-        let connection = Connection::new(agent, dtls, agreed.senders, agreed.incoming, timing, now);
+        let connection = Connection::new(agent, dtls, agreed.tracks, timing, now);
         let (cell, events, received) = Cell::new(connection);
         if !inner.table.insert(&local.ufrag, &cell) {
             return Err(AnswerError::Full { limit: inner.config.max_peers });
@@ -269,7 +269,7 @@ impl Inner {
                     cell.tell(PeerEvent::Connected);
                 }
                 Some(Event::Closed(why)) => self.remove(cell, why),
-                Some(Event::Data(_)) => {}
+                Some(Event::Channels) => cell.channels.notify_one(),
                 None if path.is_none() => break,
                 None => {}
             }

@@ -2,7 +2,8 @@
 
 use super::Inner;
 use crate::{
-    connection::{Format, Incoming, Negotiated, Section, Sender},
+    channels::{Channels, Limits},
+    connection::{Format, Incoming, Negotiated, Section, Sender, Tracks},
     feed::Feed,
     sdp::{
         Answer, AnswerMedia, Credentials, Direction, Extension, MID, Media, Offer, OfferError, PLAYOUT_DELAY, Payload, Purpose,
@@ -10,7 +11,7 @@ use crate::{
     },
 };
 use patchbay_media::{Codec, Kind};
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 /// What an answer offers.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Session {
     pub send: Vec<Sending>,
     /// What is taken of what the peer sends; nothing by default.
     pub receive: Receive,
+    /// Bounds of data channels, where they are wanted.
+    pub channels: Option<Limits>,
 }
 
 /// What is taken of what a peer sends.
@@ -70,17 +73,27 @@ pub enum AnswerError {
 /// What was agreed.
 pub(super) struct Agreed {
     pub(super) answer: Answer,
-    pub(super) senders: Vec<Sender>,
-    pub(super) incoming: Incoming,
+    pub(super) tracks: Tracks,
 }
 
 /// Feedback that is acted on for what is sent.
 const FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
 
-pub(super) fn negotiate(inner: &Inner, offer: &Offer, session: &Session, local: &Credentials) -> Result<Agreed, AnswerError> {
+pub(super) fn negotiate(
+    inner: &Inner,
+    offer: &Offer,
+    session: &Session,
+    local: &Credentials,
+    now: Instant,
+) -> Result<Agreed, AnswerError> {
     let mut waiting = session.send.iter().collect::<Vec<_>>();
-    let (mut senders, mut sections, mut media) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut senders, mut sections, mut channels, mut media) = (Vec::new(), Vec::new(), None, Vec::new());
     for section in &offer.media {
+        if let Some(limits) = session.channels.filter(|_| channels.is_none() && takes_channels(section)) {
+            channels = Some(Channels::new(now, section.max_message_size, limits));
+            media.push(data_channels(section, limits));
+            continue;
+        }
         let sending = match section.purpose {
             Purpose::Media(kind) if !section.rejected && section.direction.receives() => take(&mut waiting, kind),
             _ => None,
@@ -95,7 +108,7 @@ pub(super) fn negotiate(inner: &Inner, offer: &Offer, session: &Session, local: 
             (None, None) => refuse(section),
         });
     }
-    if senders.is_empty() && sections.is_empty() {
+    if senders.is_empty() && sections.is_empty() && channels.is_none() {
         return Err(AnswerError::Nothing);
     }
     let answer = Answer {
@@ -108,7 +121,8 @@ pub(super) fn negotiate(inner: &Inner, offer: &Offer, session: &Session, local: 
         candidates: inner.candidates(session),
         media,
     };
-    Ok(Agreed { answer, senders, incoming: Incoming::new(sections, session.receive.bit_rate) })
+    let incoming = Incoming::new(sections, session.receive.bit_rate);
+    Ok(Agreed { answer, tracks: Tracks { senders, incoming, channels } })
 }
 
 fn take<'a>(waiting: &mut Vec<&'a Sending>, kind: Kind) -> Option<&'a Sending> {
@@ -194,6 +208,21 @@ fn receive(section: &Media, wanted: &Receive) -> Option<(AnswerMedia, Section)> 
         rtx_ssrcs: section.rtx_ssrcs.clone(),
     };
     Some((answer, spec))
+}
+
+fn takes_channels(section: &Media) -> bool {
+    section.purpose == Purpose::DataChannels && !section.rejected
+}
+
+/// Port of SCTP inside DTLS; all use this one (RFC 8841, section 5).
+const SCTP_PORT: u16 = 5000;
+
+fn data_channels(section: &Media, limits: Limits) -> AnswerMedia {
+    AnswerMedia::DataChannels {
+        mid: section.mid.clone(),
+        sctp_port: SCTP_PORT,
+        max_message_size: u64::from(limits.message),
+    }
 }
 
 fn random_ssrc() -> u32 {

@@ -2,12 +2,18 @@
 
 use super::{AnswerError, Inner, table::Cell};
 use crate::{
+    channels::{ChannelEvent, ChannelId, Channels, Content, OpenError, SendError, Settings},
     connection::{Closed, Received},
+    path::Batch,
     sdp::{Answer, Credentials, Offer, Transport},
 };
-use crate::path::Batch;
+use bytes::Bytes;
 use parking_lot::Mutex;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// What happened to a peer.
@@ -97,6 +103,46 @@ impl Peer {
     /// What the peer has sent, if anything waits.
     pub fn try_received(&mut self) -> Option<Received> {
         self.received.try_recv().ok()
+    }
+
+    /// The next news of data channels, where the session has them; nothing after the end of the connection. Messages that are not asked for slow the
+    /// peer down. Cancel safe.
+    pub async fn channel_event(&self) -> Option<ChannelEvent> {
+        loop {
+            let (event, is_over) = {
+                let mut connection = self.cell.connection.lock();
+                (connection.poll_channels(Instant::now()), connection.is_closed())
+            };
+            self.inner.settle(&self.cell, &mut Batch::default());
+            if event.is_some() || is_over {
+                return event;
+            }
+            self.cell.channels.notified().await;
+        }
+    }
+
+    /// Opens a data channel.
+    pub fn open_channel(&self, settings: Settings) -> Result<ChannelId, OpenError> {
+        let now = Instant::now();
+        self.on_channels(now, |channels| channels.open(now, settings)).unwrap_or(Err(OpenError::NotConnected))
+    }
+
+    /// Sends a message on a data channel.
+    pub fn send_message(&self, channel: ChannelId, content: Content, data: Bytes) -> Result<(), SendError> {
+        let now = Instant::now();
+        self.on_channels(now, |channels| channels.send(now, channel, content, data)).unwrap_or(Err(SendError::Unknown))
+    }
+
+    /// Closes a data channel once what was sent has arrived.
+    pub fn close_channel(&self, channel: ChannelId) {
+        let now = Instant::now();
+        self.on_channels(now, |channels| channels.close(now, channel));
+    }
+
+    fn on_channels<T>(&self, now: Instant, act: impl FnOnce(&mut Channels) -> T) -> Option<T> {
+        let result = self.cell.connection.lock().with_channels(now, act);
+        self.inner.settle(&self.cell, &mut Batch::default());
+        result
     }
 
     /// Asks the peer for a key frame of a track that it sends; at most two a second go out.

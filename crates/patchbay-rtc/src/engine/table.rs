@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Events that wait for whoever holds a peer. There are few; when it does not look, the oldest stay and later ones are lost, but for the end, which shows
 /// by the channel's own end.
@@ -33,6 +33,8 @@ pub(super) struct Cell {
     pub(super) deadline: AtomicU64,
     events: Mutex<Option<mpsc::Sender<PeerEvent>>>,
     received: mpsc::Sender<Received>,
+    /// There may be news of data channels.
+    pub(super) channels: Notify,
     names: Mutex<Names>,
 }
 
@@ -54,6 +56,7 @@ impl Cell {
             deadline: AtomicU64::new(u64::MAX),
             events: Mutex::new(Some(events)),
             received,
+            channels: Notify::new(),
             names: Mutex::default(),
         });
         (cell, receiver, units)
@@ -77,6 +80,7 @@ impl Cell {
         }
         if is_end {
             *events = None;
+            self.channels.notify_one();
         }
     }
 }
