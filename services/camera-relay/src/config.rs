@@ -62,6 +62,10 @@ pub struct Media {
     #[serde(with = "optional_address")]
     #[schemars(with = "String")]
     pub tcp: Option<SocketAddr>,
+    /// Port that viewers are told for both, where a port mapping makes it another than the one bound.
+    pub public_port: Option<u16>,
+    /// Open TCP connections; more are closed.
+    pub max_tcp_connections: usize,
     /// Addresses at which viewers reach both. Where there are none: the one that the request's `Host` names, or those of the interfaces.
     pub public_addresses: Vec<IpAddr>,
     /// Servers that viewers are told of for reaching us from behind strict firewalls.
@@ -74,8 +78,6 @@ pub struct Media {
     pub connect_timeout: Span,
     /// Silence of a viewer after which it is gone.
     pub idle_timeout: Span,
-    /// How far a viewer may fall behind before it skips to a newer key frame.
-    pub patience: Span,
 }
 
 impl Default for Media {
@@ -83,13 +85,14 @@ impl Default for Media {
         Self {
             udp: ([0, 0, 0, 0], 8189).into(),
             tcp: Some(([0, 0, 0, 0], 8189).into()),
+            public_port: None,
+            max_tcp_connections: 500,
             public_addresses: Vec::new(),
             ice_servers: Vec::new(),
             max_viewers: 2000,
             max_viewers_per_address: 200,
             connect_timeout: Span::seconds(15),
             idle_timeout: Span::seconds(30),
-            patience: Span::millis(1000),
         }
     }
 }

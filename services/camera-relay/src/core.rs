@@ -5,8 +5,10 @@ use crate::{
     config::RelayConfig,
     metrics::{self, RelayMetrics},
     replicas::Replicas,
+    snapshot::Snapshots,
     viewers::ViewerTable,
 };
+use patchbay_av::{AvTranscoders, TranscodeSettings};
 use patchbay_chassis::{Context, StartError, Tasks};
 use patchbay_media::{
     Spawn, Task,
@@ -14,6 +16,7 @@ use patchbay_media::{
     ring::Caps,
 };
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A running replica.
 pub struct Core {
@@ -29,21 +32,32 @@ pub struct Core {
     pub viewers: ViewerTable,
     /// The other replicas.
     pub replicas: Replicas,
+    /// What takes single pictures.
+    pub snapshots: Snapshots,
     /// Its figures.
     pub metrics: RelayMetrics,
+    /// When it began, by both clocks; by the wall clock in milliseconds since 1970.
+    pub(crate) began: (Instant, u64),
 }
 
 impl Core {
     /// Puts the parts together and shows what is configured.
     pub async fn open(config: RelayConfig, context: Context) -> Result<Arc<Self>, StartError> {
+        let began = (Instant::now(), context.clock.now_millis());
         let hub = Hub::new(hub_config(&config), spawner(&context));
+        let transcoders = AvTranscoders::new(transcoding(&config));
+        hub.transcode_with(Arc::new(
+            transcoders.map_err(|error| StartError::failed("prepare encoders", error))?,
+        ));
         let viewers = ViewerTable::new(&config.media, config.mjpeg.max_viewers, &context);
         let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers)?;
         // A first look, so that a replica is not ready before it knows its cameras; without the store it starts all the same.
         cameras.look().await;
         let replicas = Replicas::new(&context);
         let metrics = RelayMetrics::register(&context.metrics);
-        let core = Arc::new(Self { config, context, hub, cameras, viewers, replicas, metrics });
+        let snapshots = Snapshots::new(config.snapshot.concurrent);
+        let core =
+            Arc::new(Self { config, context, hub, cameras, viewers, replicas, snapshots, metrics, began });
         metrics::watch(&core);
         Ok(core)
     }
@@ -54,6 +68,7 @@ impl Core {
         let hard = self.context.shutdown.hard();
         tasks.spawn_critical("cameras", self.cameras.clone().follow(hard.clone()));
         tasks.spawn_critical("replicas", Arc::clone(self).exchange(hard.clone()));
+        tasks.spawn_critical("snapshots", Snapshots::tidy(Arc::clone(self), hard.clone()));
         let hub = self.hub.clone();
         tasks.spawn("close-hub", async move {
             hard.cancelled().await;
@@ -75,6 +90,13 @@ impl Spawn for Spawner {
 /// What libraries spawn their tasks with.
 pub fn spawner(context: &Context) -> Arc<dyn Spawn> {
     Arc::new(Spawner(context.tasks.clone()))
+}
+
+fn transcoding(config: &RelayConfig) -> TranscodeSettings {
+    TranscodeSettings {
+        key_frame_gap: config.cameras.key_frame_gap.duration(),
+        ..TranscodeSettings::default()
+    }
 }
 
 fn hub_config(config: &RelayConfig) -> HubConfig {

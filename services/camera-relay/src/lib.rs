@@ -1,24 +1,29 @@
 //! camera-relay: cameras in the browser, each captured and encoded once, however many look.
 //!
 //! `cameras` is the list and makes sources of it for the hub of `patchbay-media`; `viewers` knows who looks here; `replicas` tells the others and asks
-//! them; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures. This file puts them together.
+//! them; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures. `http` has the doors for viewers, and `viewing` is what stands behind
+//! those that speak WebRTC. This file puts them together.
 
+mod addresses;
 pub mod caller;
 pub mod cameras;
 pub mod config;
 pub mod core;
 pub mod error;
 mod grpc;
+mod http;
 pub mod metrics;
 pub mod replicas;
 mod rest;
 pub mod snapshot;
 pub mod viewers;
+mod viewing;
 
 use config::RelayConfig;
 use core::Core;
 use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
 use std::sync::Arc;
+use viewing::Viewings;
 
 pub use grpc::{Door, Guests, METHODS, Method};
 
@@ -32,28 +37,36 @@ impl Service for CameraRelay {
     type Config = RelayConfig;
 
     async fn start(config: RelayConfig, context: Context) -> Result<Running, StartError> {
-        let socket = listen::bind("http", config.listen.http).await?;
-        let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
-        let core = Core::open(config, context).await?;
-        let routes = grpc::routes(&core);
-        let router = rest::router(&core, &routes)
-            .map_err(|error| StartError::failed("make the table of REST paths", error))?;
-        let drain = rest::serve(&core, socket, router);
-        core.spawn_tasks();
-        let url = format!("http://{}/", listen::reachable(address));
-        Ok(Running {
-            listeners: vec![Listening { name: "camera", address, url }],
-            grpc: Some(GrpcServices {
-                routes,
-                methods: grpc::methods(),
-                descriptors: patchbay_proto::DESCRIPTOR_SET,
-            }),
-            drain: Some(drain),
-            figures: Some({
-                let core = Arc::clone(&core);
-                Arc::new(move || metrics::figures(&core))
-            }),
-            on_reaped: None,
-        })
+        start(config, context).await.map(|(running, _)| running)
     }
+}
+
+/// Starts a replica, and gives what its parts share besides: tests look there.
+pub async fn start(config: RelayConfig, context: Context) -> Result<(Running, Arc<Core>), StartError> {
+    let socket = listen::bind("http", config.listen.http).await?;
+    let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
+    let core = Core::open(config, context).await?;
+    let routes = grpc::routes(&core);
+    let router = rest::router(&core, &routes)
+        .map_err(|error| StartError::failed("make the table of REST paths", error))?;
+    let viewings = Viewings::open(&core)?;
+    let router = http::router(&core, &viewings, router)?;
+    let drain = http::drain(&viewings, rest::serve(&core, socket, router));
+    core.spawn_tasks();
+    let url = format!("http://{}/", listen::reachable(address));
+    let running = Running {
+        listeners: vec![Listening { name: "camera", address, url }],
+        grpc: Some(GrpcServices {
+            routes,
+            methods: grpc::methods(),
+            descriptors: patchbay_proto::DESCRIPTOR_SET,
+        }),
+        drain: Some(drain),
+        figures: Some({
+            let core = Arc::clone(&core);
+            Arc::new(move || metrics::figures(&core))
+        }),
+        on_reaped: None,
+    };
+    Ok((running, core))
 }

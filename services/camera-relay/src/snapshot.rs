@@ -1,11 +1,38 @@
 //! Single pictures: the newest one of a camera as a JPEG.
+//!
+//! Decoding begins at the newest key frame and goes on from where the picture before was taken, so that a thumbnail each second costs the pictures
+//! of that second. It happens on a thread of its own, for a bounded time: what is not reached by then comes with the next picture.
+
+mod darkroom;
 
 use crate::{cameras::CameraName, core::Core, error::Error};
 use bytes::Bytes;
-use std::{num::NonZeroU32, sync::Arc};
+pub(crate) use darkroom::Darkroom;
+use parking_lot::Mutex;
+use patchbay_media::{
+    Kind,
+    hub::{NotStarted, SubscribeError, Wanted},
+    ring::Start,
+    track::Track,
+};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
 
 /// Widths that can be asked for.
-const WIDTHS: std::ops::RangeInclusive<u32> = 16..=3840;
+const WIDTHS: RangeInclusive<u32> = 16..=3840;
+
+/// How long decoders are kept of a camera of which nobody takes pictures.
+const KEPT: Duration = Duration::from_secs(15);
 
 /// Greatest width of a picture in pixels; that of the camera when there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,9 +44,7 @@ impl Width {
         match NonZeroU32::new(pixels) {
             None => Ok(Self(None)),
             Some(width) if WIDTHS.contains(&pixels) => Ok(Self(Some(width))),
-            Some(_) => {
-                Err(Error::bad("width", format!("must be from {} to {}", WIDTHS.start(), WIDTHS.end())))
-            }
+            Some(_) => Err(Error::bad("width", format!("must be from {} to {}", WIDTHS.start(), WIDTHS.end()))),
         }
     }
 
@@ -42,9 +67,109 @@ pub struct Jpeg {
     pub height: u32,
 }
 
-/// Takes the newest picture of a camera, starting it if need be.
-#[expect(clippy::unused_async, reason = "waits for the camera once there are decoders")]
-pub async fn take(core: &Arc<Core>, camera: &CameraName, _: Width) -> Result<Jpeg, Error> {
-    core.cameras.get(camera)?;
-    Err(Error::NoPicture("this build has no decoders".to_owned()))
+/// Everything needed to take pictures; one for a replica.
+pub struct Snapshots {
+    rooms: Mutex<HashMap<CameraName, Room>>,
+    /// Pictures that are made at the same time.
+    places: Arc<Semaphore>,
+}
+
+struct Room {
+    /// Taken by one picture at a time; others of the same camera wait, and mostly find it made.
+    darkroom: Arc<tokio::sync::Mutex<Option<Darkroom>>>,
+    used: Instant,
+}
+
+impl Snapshots {
+    /// Nothing is taken yet.
+    pub fn new(concurrent: usize) -> Self {
+        Self { rooms: Mutex::default(), places: Arc::new(Semaphore::new(concurrent)) }
+    }
+
+    fn room(&self, camera: &CameraName) -> Arc<tokio::sync::Mutex<Option<Darkroom>>> {
+        let mut rooms = self.rooms.lock();
+        let new = || Room { darkroom: Arc::default(), used: Instant::now() };
+        let room = rooms.entry(camera.clone()).or_insert_with(new);
+        room.used = Instant::now();
+        Arc::clone(&room.darkroom)
+    }
+
+    /// Lets go of what nobody has used for a while, until `stop`.
+    pub(crate) async fn tidy(core: Arc<Core>, stop: CancellationToken) {
+        let mut ticks = interval(KEPT / 3);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            core.snapshots.rooms.lock().retain(|_, room| room.used.elapsed() < KEPT);
+        }
+    }
+}
+
+/// Takes the newest picture of a camera, starting it if need be. Whoever may look is asked before.
+pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result<Jpeg, Error> {
+    let begun = Instant::now();
+    let stream = core.cameras.get(camera)?.stream();
+    let config = &core.config.snapshot;
+    let deadline = begun + config.timeout.duration();
+    let late = |_| Error::NoPicture(format!("it has brought none in {}", config.timeout));
+    let room = core.snapshots.room(camera);
+    let mut darkroom = tokio::time::timeout_at(deadline, room.lock_owned()).await.map_err(late)?;
+    if let Some(jpeg) = darkroom.as_ref().and_then(|made| made.made_lately(width, config.min_interval.duration())) {
+        return Ok(jpeg);
+    }
+    // While it is held, the camera runs.
+    let subscription = core.hub.subscribe(&stream, Wanted { audio: Vec::new(), ..Wanted::anything() });
+    let mut subscription = subscription.map_err(|error| match error {
+        SubscribeError::NotFound(_) => Error::NoCamera(camera.clone()),
+        SubscribeError::TooManyConsumers(_) => Error::Busy,
+        SubscribeError::Closed => Error::Unavailable,
+    })?;
+    let selected = tokio::time::timeout_at(deadline, subscription.tracks_or_failure()).await.map_err(late)?;
+    let selected = selected.map_err(|error| match error {
+        NotStarted::Failed(error) => Error::NoPicture(error.to_string()),
+        NotStarted::Ended(error) => Error::NoPicture(error.to_string()),
+    })?;
+    let track = selected.video.clone().ok_or_else(|| Error::NoPicture(selected.missing()))?;
+    tokio::time::timeout_at(deadline, first_picture(&track)).await.map_err(late)?;
+    let _place = core.snapshots.places.try_acquire().map_err(|_| Error::Busy)?;
+    let (quality, now) = (config.quality, core.context.clock.now_millis());
+    let (done, made) = oneshot::channel();
+    let work = move || {
+        let taken = darkroom.take().filter(|room| room.is_for(&track));
+        let result = taken.map_or_else(|| Darkroom::open(track, quality), Ok).and_then(|mut room| {
+            let jpeg = room.make(width, now);
+            *darkroom = Some(room);
+            jpeg
+        });
+        // Nobody waits any more when the request was dropped.
+        drop(done.send(result));
+    };
+    std::thread::Builder::new().name("snapshot".to_owned()).spawn(work).map_err(Error::internal)?;
+    let jpeg = made.await.map_err(|_| Error::internal("a picture could not be made: its thread has panicked"))??;
+    crate::metrics::observe(&core.metrics.snapshot_seconds, begun.elapsed());
+    Ok(jpeg)
+}
+
+/// Waits until there is something to begin decoding with.
+async fn first_picture(track: &Arc<Track>) {
+    debug_assert_eq!(track.info().codec.kind(), Kind::Video);
+    if track.ring().newest_key().is_none() {
+        track.request_key_frame();
+        // An end of the track is seen by whoever reads it next.
+        drop(track.reader(Start::NewestKey).next().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_bounded() {
+        assert_eq!(Width::parse(0).unwrap().pixels(), None);
+        assert_eq!(Width::parse(16).unwrap().pixels(), Some(16));
+        assert_eq!(Width::parse(3840).unwrap().pixels(), Some(3840));
+        for pixels in [1, 15, 3841, u32::MAX] {
+            assert!(matches!(Width::parse(pixels), Err(Error::BadRequest(_))), "{pixels}");
+        }
+    }
 }

@@ -90,7 +90,8 @@ impl Cameras {
         let shared = Shared {
             store: Store::new(context.backplane.clone()),
             hub: hub.clone(),
-            sources: Sources::open(section).map_err(|error| StartError::failed("use cameras.media_folder", error))?,
+            sources: Sources::open(section, context.clock.clone())
+                .map_err(|error| StartError::failed("use cameras.media_folder", error))?,
             viewers: viewers.clone(),
             configured: section.parsed().collect(),
             max: section.max,

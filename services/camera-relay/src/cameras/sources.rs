@@ -1,23 +1,34 @@
 //! From a camera's settings to the source that the hub runs.
 
-use super::{Camera, FileSpec, PathError, SourceSpec, confined};
+use super::{Camera, FileSpec, PathError, SourceSpec, TestSpec, confined};
 use crate::config;
 use futures_util::future::{BoxFuture, FutureExt};
-use patchbay_media::hub::{Publisher, Source, SourceError};
-use std::{io, path::PathBuf, sync::Arc};
+use patchbay_av::{AvError, FileSource, PictureSize, Sound, TestSettings, TestSource};
+use patchbay_chassis::{Clock, Span};
+use patchbay_media::{
+    hub::{Publisher, Source, SourceError},
+    track::KeyFrames,
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Makes sources.
 pub(super) struct Sources {
     /// The real place of the media folder.
     folder: Option<Arc<PathBuf>>,
+    key_frame_gap: Span,
+    clock: Clock,
 }
 
 impl Sources {
-    /// The media folder must be there.
-    pub(super) fn open(section: &config::Cameras) -> io::Result<Self> {
-        let folder = section.media_folder.as_ref().map(|folder| folder.canonicalize()).transpose()?;
-        Ok(Self { folder: folder.map(Arc::new) })
+    /// The media folder is made where it is not there.
+    pub(super) fn open(section: &config::Cameras, clock: Clock) -> io::Result<Self> {
+        let folder = section.media_folder.as_deref().map(real_folder).transpose()?;
+        Ok(Self { folder: folder.map(Arc::new), key_frame_gap: section.key_frame_gap, clock })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -28,20 +39,79 @@ impl Sources {
     /// The source of a camera. Opens nothing yet.
     pub(super) fn of(&self, camera: &Camera) -> Arc<dyn Source> {
         match &camera.spec.source {
-            SourceSpec::Test(_) => Arc::new(Unopened),
-            SourceSpec::File(_) => Arc::new(Unopened),
+            SourceSpec::Test(test) => match self.test(camera, test) {
+                Ok(source) => Arc::new(source),
+                // The bounds of the settings are narrower than those of the encoder, so that this is a mistake of ours.
+                Err(error) => Arc::new(Unusable(SourceError::permanent(error.to_string()))),
+            },
+            SourceSpec::File(file) => {
+                Arc::new(ConfinedFile { folder: self.folder.clone(), path: file.path.clone() })
+            }
         }
+    }
+
+    fn test(&self, camera: &Camera, test: &TestSpec) -> Result<TestSource, AvError> {
+        // The name and not the title, because pictures are drawn with letters of ASCII alone.
+        let settings = TestSettings {
+            fps: test.fps,
+            bitrate: Some(test.bitrate),
+            key_frame_interval: test.key_frame_interval.duration(),
+            key_frame_gap: self.key_frame_gap.duration(),
+            key_frames: if test.ignore_key_frame_requests { KeyFrames::AsTheyCome } else { KeyFrames::OnRequest },
+            sound: if test.silent { Sound::None } else { Sound::Tone },
+            ..TestSettings::new(camera.name.as_str(), PictureSize::new(test.width, test.height)?)
+        };
+        let clock = self.clock.clone();
+        TestSource::new(settings, Arc::new(move || clock.now_millis()))
     }
 }
 
-struct Unopened;
+fn real_folder(folder: &Path) -> io::Result<PathBuf> {
+    if !folder.exists() {
+        fs::create_dir_all(folder)?;
+    }
+    folder.canonicalize()
+}
 
-impl Source for Unopened {
+/// A file in the media folder. Where it really lies is looked at each time that it is opened: it may be a link, and links change.
+struct ConfinedFile {
+    folder: Option<Arc<PathBuf>>,
+    path: String,
+}
+
+impl Source for ConfinedFile {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            let opening = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || opening.real_path());
+            let path = looked.await.map_err(|_| SourceError::temporary("the file could not be looked at"))?;
+            let path =
+                path.map_err(|error| SourceError::permanent(format!("the file `{}` {error}", self.path)))?;
+            Arc::new(FileSource::new(path)).run(publisher, stop).await
+        }
+        .boxed()
+    }
+}
+
+impl ConfinedFile {
+    fn real_path(&self) -> Result<PathBuf, PathError> {
+        confined(self.folder.as_deref().ok_or(PathError::NoFolder)?, &self.path)
+    }
+}
+
+/// A source that can only say what is wrong with it.
+struct Unusable(SourceError);
+
+impl Source for Unusable {
     fn run(
         self: Arc<Self>,
         _: Publisher,
         _: CancellationToken,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
-        async { Err(SourceError::permanent("this build has no sources")) }.boxed()
+        async move { Err(self.0.clone()) }.boxed()
     }
 }

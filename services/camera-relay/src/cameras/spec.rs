@@ -65,6 +65,8 @@ pub struct TestSpec {
     pub key_frame_interval: Span,
     /// Leaves out the tone.
     pub silent: bool,
+    /// Answers no request for key frames, as most cameras, to try how viewers start then.
+    pub ignore_key_frame_requests: bool,
 }
 
 impl Default for TestSpec {
@@ -76,6 +78,7 @@ impl Default for TestSpec {
             bitrate: 1_500_000,
             key_frame_interval: Span::seconds(2),
             silent: false,
+            ignore_key_frame_requests: false,
         }
     }
 }
@@ -174,6 +177,7 @@ mod tests {
             bitrate: 1,
             key_frame_interval: Span::seconds(61),
             silent: true,
+            ignore_key_frame_requests: true,
         };
         let expected = [
             "test.width",

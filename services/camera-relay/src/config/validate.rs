@@ -29,6 +29,9 @@ fn listen(listen: &Listen, problems: &mut Problems) {
 }
 
 fn media(media: &Media, problems: &mut Problems) {
+    if media.public_port == Some(0) {
+        problems.add("media.public_port", "must be a port from 1 to 65535");
+    }
     if let Some(address) = media.public_addresses.iter().find(|address| address.is_unspecified()) {
         problems.add("media.public_addresses", format!("has {address}, which nobody can reach"));
     }
@@ -96,6 +99,7 @@ fn qualities(config: &RelayConfig, problems: &mut Problems) {
 fn at_least_one(config: &RelayConfig, problems: &mut Problems) {
     let counts = [
         ("media.max_viewers", config.media.max_viewers),
+        ("media.max_tcp_connections", config.media.max_tcp_connections),
         ("media.max_viewers_per_address", config.media.max_viewers_per_address),
         ("cameras.max", config.cameras.max),
         ("instant_start.max_frames", config.instant_start.max_frames),
@@ -125,7 +129,6 @@ fn some_time(config: &RelayConfig, problems: &mut Problems) {
     let spans = [
         ("media.connect_timeout", config.media.connect_timeout),
         ("media.idle_timeout", config.media.idle_timeout),
-        ("media.patience", config.media.patience),
         ("cameras.start_timeout", config.cameras.start_timeout),
         ("cameras.cache.time", config.cameras.cache.time),
         ("snapshot.timeout", config.snapshot.timeout),

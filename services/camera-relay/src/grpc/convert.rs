@@ -28,6 +28,7 @@ pub(super) fn settings(camera: &Camera) -> pb::Camera {
             bitrate: test.bitrate,
             key_frame_interval: Some(duration(test.key_frame_interval.duration())),
             silent: test.silent,
+            ignore_key_frame_requests: test.ignore_key_frame_requests,
         }),
         SourceSpec::File(file) => pb::camera::Source::File(pb::FileSource { path: file.path.clone() }),
     };
@@ -72,6 +73,7 @@ fn test_spec(test: &pb::TestSource) -> Result<TestSpec, Error> {
         bitrate: or(test.bitrate, usual.bitrate),
         key_frame_interval: interval,
         silent: test.silent,
+        ignore_key_frame_requests: test.ignore_key_frame_requests,
     })
 }
 

@@ -35,7 +35,10 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often it is looked whether there is something to report.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Least time between two reports that differ in counts and rates alone.
+const COUNTS_AFTER: Duration = Duration::from_secs(1);
 
 /// Longest time between two reports, though nothing has changed.
 const REPEAT_AFTER: Duration = Duration::from_secs(2);
@@ -55,6 +58,16 @@ struct Report {
     /// It stops.
     #[serde(default)]
     farewell: bool,
+}
+
+impl Report {
+    /// Whether another one says more than counts and rates.
+    fn differs(&self, other: &Self) -> bool {
+        let same = |(name, report): (&CameraName, &CameraReport)| {
+            other.cameras.get(name).is_some_and(|other| !report.differs(other))
+        };
+        self.cameras.len() != other.cameras.len() || !self.cameras.iter().all(same)
+    }
 }
 
 /// What is known of the others. Cheap to clone.
@@ -210,7 +223,10 @@ impl Core {
 
     async fn report(&self, last: &mut Option<(Instant, Report)>) {
         let report = Report { node: self.context.node.to_string(), cameras: self.reported(), farewell: false };
-        let is_due = last.as_ref().is_none_or(|(at, before)| at.elapsed() >= REPEAT_AFTER || *before != report);
+        let is_due = last.as_ref().is_none_or(|(at, before)| {
+            let age = at.elapsed();
+            age >= REPEAT_AFTER || before.differs(&report) || (age >= COUNTS_AFTER && *before != report)
+        });
         if is_due {
             self.replicas.publish(&reports_channel(), &report).await;
             *last = Some((Instant::now(), report));

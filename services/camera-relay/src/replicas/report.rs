@@ -56,6 +56,17 @@ pub struct CameraReport {
     pub key_frame_requests: u64,
 }
 
+impl CameraReport {
+    /// Whether another one says more than counts and rates.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        let shape = |report: &Self| {
+            let CameraReport { condition, since, captures, encoders, viewers, ref tracks, .. } = *report;
+            (condition, since, captures, encoders, viewers, tracks.len())
+        };
+        shape(self) != shape(other) || self.detail != other.detail
+    }
+}
+
 /// A track of a camera.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrackReport {
@@ -135,10 +146,11 @@ impl Core {
         }
     }
 
+    /// By the clock as it was when the replica began, so that the same moment is told the same each time.
     fn wall_clock(&self, at: Instant) -> u64 {
-        let ago = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // In tenths of a second, so that the same moment is told the same each time that it is worked out.
-        self.context.clock.now_millis().saturating_sub(ago) / 100 * 100
+        let (began, millis) = self.began;
+        let since = u64::try_from(at.saturating_duration_since(began).as_millis()).unwrap_or(u64::MAX);
+        millis.saturating_add(since)
     }
 }
 

@@ -1,0 +1,10 @@
+//! camera-relay in process, on port 0, with the memory backplane: one replica, or two on one backplane.
+
+mod cameras;
+mod config;
+mod files;
+mod picture;
+mod replicas;
+mod scopes;
+mod watch;
+mod world;
