@@ -134,12 +134,13 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
   /** From being taken to being presented, by the best that is known of this picture. */
   function delayOf(element: HTMLVideoElement, now: number, metadata: VideoFrameCallbackMetadata): number | undefined {
     const isDue = !isSteady.value || now - readAtMs >= READ_CODE_MS
+    const readAtUnixMs = Date.now()
     const drawnAtMs = isDue ? codes.read(element) : undefined
     if (isDue) readAtMs = now
     if (drawnAtMs !== undefined) {
       measured.delayBy = 'picture'
-      const presentedAtMs = Date.now() - performance.now() + metadata.presentationTime
-      return delaySince(drawnAtMs, presentedAtMs, measured.counters?.clockAheadMs)
+      // What was read is what is shown now; the metadata may be of the picture before.
+      return delaySince(drawnAtMs, readAtUnixMs, measured.counters?.clockAheadMs)
     }
     if (measured.delayBy === 'picture') return undefined
     if (metadata.captureTime !== undefined) {

@@ -65,7 +65,7 @@ export class Whep {
     return this.#peer
   }
 
-  /** Identity of this viewer at the relay. */
+  /** This viewer at the relay: the last part of its address. */
   get viewer(): string | undefined {
     return this.#resource?.split('/').at(-1)
   }
