@@ -47,6 +47,8 @@ pub struct TestSettings {
     pub key_frame_interval: Duration,
     /// Least time between key frames that were asked for.
     pub key_frame_gap: Duration,
+    /// Whether viewers get a key frame when they ask. Where they do not, it is like most cameras.
+    pub key_frames: KeyFrames,
     /// How hard the encoder tries.
     pub preset: Preset,
     /// Whether there is a tone.
@@ -63,6 +65,7 @@ impl TestSettings {
             bitrate: None,
             key_frame_interval: Duration::from_secs(10),
             key_frame_gap: Duration::from_millis(200),
+            key_frames: KeyFrames::OnRequest,
             preset: Preset::default(),
             sound: Sound::default(),
         }
@@ -138,6 +141,7 @@ struct Video {
     encoder: VideoEncoder,
     gate: KeyGate,
     requests: Arc<KeyRequests>,
+    obeys: KeyFrames,
     writer: TrackWriter,
     /// Number of the next picture.
     next: u64,
@@ -165,13 +169,14 @@ impl<'a> Running<'a> {
             }
             Sound::None => None,
         };
-        let mut tracks = vec![(encoder.info(), KeyFrames::OnRequest)];
+        let mut tracks = vec![(encoder.info(), settings.key_frames)];
         tracks.extend(sound.as_ref().map(|sound| (sound.info(), KeyFrames::AsTheyCome)));
         let mut writers = publisher.publish(tracks)?.into_iter();
         let none = || SourceError::temporary("the hub gave no place to write to");
         let writer = writers.next().ok_or_else(none)?;
         let (requests, gate) = (writer.track().key_requests(), KeyGate::new(settings.key_frame_gap));
-        let mut video = Video { pattern, encoder, gate, requests, writer, next: 1, fps: settings.fps };
+        let obeys = settings.key_frames;
+        let mut video = Video { pattern, encoder, gate, requests, obeys, writer, next: 1, fps: settings.fps };
         video.write(first);
         let sound = match sound {
             Some(encoder) => {
@@ -240,7 +245,7 @@ impl Video {
 
     fn encode(&mut self, picture: &Picture) -> Result<(), SourceError> {
         let pts = self.pts();
-        if self.requests.take() {
+        if self.requests.take() && self.obeys == KeyFrames::OnRequest {
             self.gate.ask();
         }
         let unit = self.encoder.encode(picture, pts, self.gate.decide(pts))?;
