@@ -227,7 +227,7 @@ async fn consumers_of_a_replaced_source_get_the_tracks_of_the_new_one() {
     subscription.tracks().await.unwrap();
     let new = Script::playing(vec![video(Codec::Vp8)]);
     hub.replace(&name, Arc::clone(&new) as Arc<dyn Source>, Mode::OnDemand).unwrap();
-    let track = subscription.tracks().await.unwrap().video.unwrap();
+    let track = timeout(SECOND, subscription.tracks()).await.unwrap().unwrap().video.unwrap();
     assert_eq!(track.info().codec, Codec::Vp8);
     assert_eq!((old.running(), new.running(), hub.state(&name).unwrap().consumers), (0, 1, 1));
     let unknown = hub.replace(&super::testing::name("camera/none"), new, Mode::OnDemand);

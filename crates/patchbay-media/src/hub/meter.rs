@@ -1,7 +1,7 @@
 //! Measures a track from the reader's side: looks at the ring twice a second and never touches the writer.
 
-use crate::{AccessUnit, MediaTime, ring::Handle};
-use std::{collections::VecDeque, time::Duration};
+use crate::{AccessUnit, Kind, MediaTime, track::Track};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Time over which rates are taken.
@@ -31,7 +31,7 @@ pub struct Figures {
 /// Follows one track.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    ring: Handle<AccessUnit>,
+    track: Arc<Track>,
     /// Position of the next unit to look at.
     next: u64,
     bytes: u64,
@@ -43,9 +43,9 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(ring: Handle<AccessUnit>, now: Instant) -> Self {
+    pub(crate) fn new(track: Arc<Track>, now: Instant) -> Self {
         Self {
-            ring,
+            track,
             next: 0,
             bytes: 0,
             last_key: None,
@@ -57,14 +57,14 @@ impl Meter {
 
     /// Takes in what was written since the last call.
     pub(crate) fn sample(&mut self, now: Instant) {
-        let head = self.ring.written();
+        let head = self.track.ring().written();
         if head > self.next {
             self.last_unit = now;
         }
         // What is gone already was never seen; its bytes are not counted.
-        self.next = self.next.max(self.ring.oldest());
+        self.next = self.next.max(self.track.ring().oldest());
         while self.next < head {
-            if let Some(entry) = self.ring.get(self.next) {
+            if let Some(entry) = self.track.ring().get(self.next) {
                 self.take(&entry.item);
             }
             self.next += 1;
@@ -77,7 +77,8 @@ impl Meter {
 
     fn take(&mut self, unit: &AccessUnit) {
         self.bytes += unit.data.len() as u64;
-        if !unit.key {
+        // Each unit of sound is a key.
+        if !unit.key || self.kind() == Kind::Audio {
             return;
         }
         if let Some(last) = self.last_key.replace(unit.dts) {
@@ -93,17 +94,27 @@ impl Meter {
         self.last_unit
     }
 
-    /// What came of it; `now` is for the rates, which fall when nothing comes.
-    pub(crate) fn figures(&self, requests: u64) -> Figures {
+    /// What is measured.
+    pub(crate) fn track(&self) -> &Track {
+        &self.track
+    }
+
+    /// Pictures or sound.
+    pub(crate) fn kind(&self) -> Kind {
+        self.track.info().codec.kind()
+    }
+
+    /// What came of it.
+    pub(crate) fn figures(&self) -> Figures {
         let (rate, bitrate) = self.rates();
         Figures {
-            units: self.ring.written(),
+            units: self.track.ring().written(),
             bytes: self.bytes,
-            cached_bytes: self.ring.bytes(),
+            cached_bytes: self.track.ring().bytes(),
             rate,
             bitrate,
             key_frame_interval: self.key_frame_interval(),
-            key_frame_requests: requests,
+            key_frame_requests: self.track.key_requests().total(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     meter::Meter,
 };
 use crate::{
+    Kind,
     ring::Caps,
     track::{KeyFrames, Track, TrackInfo, TrackWriter},
 };
@@ -102,7 +103,7 @@ pub(super) struct Stream {
     pub(super) flow: watch::Sender<Flow>,
     pub(super) state: watch::Sender<StreamState>,
     /// One for each track; the stream's task and who asks for figures take turns, writers are not concerned.
-    meters: Mutex<Vec<(Arc<Track>, Meter)>>,
+    meters: Mutex<Vec<Meter>>,
     caps: Caps,
     generations: Arc<AtomicU64>,
 }
@@ -207,22 +208,18 @@ impl Stream {
 
     /// Begins to measure the tracks that are on offer now.
     pub(super) fn meter(&self, generation: &Generation, now: Instant) {
-        let meters = generation.tracks.iter().map(|track| {
-            let meter = Meter::new(track.ring().clone(), now);
-            (Arc::clone(track), meter)
-        });
+        let meters = generation.tracks.iter().map(|track| Meter::new(Arc::clone(track), now));
         *self.meters.lock() = meters.collect();
     }
 
     /// Measures; tells since when what matters most of the stream has not come: its pictures, or else its sound.
     pub(super) fn sample(&self, now: Instant) -> Option<Instant> {
         let mut meters = self.meters.lock();
-        meters.iter_mut().for_each(|(_, meter)| meter.sample(now));
-        let newest = |kind| {
-            let of_kind = meters.iter().filter(move |(track, _)| track.info().codec.kind() == kind);
-            of_kind.map(|(_, meter)| meter.last_unit()).max()
-        };
-        newest(crate::Kind::Video).or_else(|| newest(crate::Kind::Audio))
+        for meter in meters.iter_mut() {
+            meter.sample(now);
+        }
+        let newest = |kind| meters.iter().filter(|meter| meter.kind() == kind).map(Meter::last_unit).max();
+        newest(Kind::Video).or_else(|| newest(Kind::Audio))
     }
 
     /// What was measured of its tracks.
@@ -232,8 +229,8 @@ impl Stream {
             Origin::Made(made) => Some(made.why.clone()),
         };
         let meters = self.meters.lock();
-        let figures = meters.iter().map(|(track, meter)| {
-            let info = track.info();
+        let figures = meters.iter().map(|meter| {
+            let info = meter.track().info();
             TrackFigures {
                 id: info.id,
                 codec: info.codec,
@@ -241,7 +238,7 @@ impl Stream {
                 height: info.height,
                 channels: info.channels,
                 transcoded: why.clone(),
-                figures: meter.figures(track.key_requests().total()),
+                figures: meter.figures(),
             }
         });
         figures.collect()

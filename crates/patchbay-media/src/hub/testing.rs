@@ -66,7 +66,7 @@ pub(crate) fn browser() -> Wanted {
 
 /// What a scripted source does in one run.
 pub(crate) enum Act {
-    /// Publishes these and writes a unit of 1000 bytes each 40 ms, every 25th a key frame, until it is stopped.
+    /// Publishes these and writes a unit of 1000 bytes each 40 ms, every 25th a key frame, as every one of sound, until it is stopped.
     Play(Vec<(TrackInfo, KeyFrames)>),
     /// The same for a time; then it fails.
     PlayFor(Duration, Vec<(TrackInfo, KeyFrames)>),
@@ -195,9 +195,10 @@ async fn play(mut writers: Vec<TrackWriter>, time: Duration) {
         }
         let at = MediaTime::from_nanos(number * 40_000_000);
         for writer in &mut writers {
-            let track = writer.track().info().id;
+            let info = writer.track().info();
+            let (track, is_sound) = (info.id, info.codec.kind() == crate::Kind::Audio);
             let data = Bytes::from_static(&[0; 1000]);
-            writer.write(AccessUnit { track, dts: at, pts: at, key: number % 25 == 0, data });
+            writer.write(AccessUnit { track, dts: at, pts: at, key: is_sound || number % 25 == 0, data });
         }
         sleep(Duration::from_millis(40)).await;
     }
