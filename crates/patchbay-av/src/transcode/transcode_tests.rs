@@ -155,3 +155,19 @@ async fn only_what_can_be_made_is_offered() {
     assert!(AvTranscoders::new(TranscodeSettings { video_bitrate: Some(1), ..Default::default() }).is_err());
     assert!(AvTranscoders::new(TranscodeSettings { audio_bitrate: 1, ..Default::default() }).is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_of_another_rate_comes_in_even_steps() {
+    let folder = TempDir::new().unwrap();
+    let options = &["-c:v", "libx264", "-bf", "0", "-c:a", "aac", "-ar", "44100"];
+    let path = make(&folder, "44100.mp4", "5", options);
+    let hub = hub();
+    let (_subscription, selected) = join(&hub, Arc::new(FileSource::new(path)), browser()).await;
+    let audio = selected.audio.unwrap();
+    let sound = units(&audio, 150).await;
+    let uneven =
+        sound.windows(2).filter(|pair| pair[1].pts.since(pair[0].pts) != Duration::from_millis(20)).count();
+    let level = level(audio.info(), &sound);
+    println!("{uneven} uneven steps, level {level:.2} dB");
+    assert!(uneven == 0 && (level + 21.07).abs() < 1.5);
+}
