@@ -36,7 +36,7 @@ impl Offers {
         let mut buckets = self.full_at.lock();
         let full_at = buckets.get(&who).copied().unwrap_or(now).max(now) + self.step;
         if full_at > now + self.ahead {
-            return Err(full_at - now - self.ahead);
+            return Err(full_at.saturating_duration_since(now + self.ahead));
         }
         if buckets.len() >= MOST && !buckets.contains_key(&who) {
             buckets.retain(|_, full_at| *full_at > now);

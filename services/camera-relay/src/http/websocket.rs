@@ -40,7 +40,7 @@ async fn open(State(doors): State<Arc<Doors>>, request: Request) -> Result<Respo
     let accept = accept(&parts.headers)?;
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(upgrade_required)?;
     let visitor = Visitor::of(&core.context.auth, &parts)?;
-    let camera = choose(&doors, &visitor, parts.uri.query().unwrap_or_default())?;
+    let camera = choose(&doors, &visitor, parts.uri.query().unwrap_or_default());
     let camera = visitor.may_view(&camera)?;
     core.cameras.get(&camera).map_err(visitor::problem)?;
     judge_origin(&doors, &visitor, &parts)?;
@@ -96,17 +96,17 @@ fn upgrade_required() -> Problem {
 }
 
 /// Name of the camera.
-fn choose(doors: &Doors, visitor: &Visitor, query: &str) -> Result<String, Problem> {
+fn choose(doors: &Doors, visitor: &Visitor, query: &str) -> String {
     let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "camera");
     if let Some((_, camera)) = named {
-        return Ok(camera.into_owned());
+        return camera.into_owned();
     }
     let all = doors.viewings.core.cameras.all();
     let visible = all.iter().map(|camera| &camera.name).filter(|name| visitor.caller.may(Action::View, name));
     let usual = visible.clone().find(|name| name.as_str() == USUAL);
     let first = usual.or_else(|| visible.clone().next());
     // Nothing to see: whoever asks is told what he lacks for the usual one.
-    Ok(first.map_or_else(|| USUAL.to_owned(), ToString::to_string))
+    first.map_or_else(|| USUAL.to_owned(), ToString::to_string)
 }
 
 /// Guests may come from any page; for those who have signed in, another page must be configured.

@@ -160,7 +160,7 @@ async fn copy(reader: &mut Reader<AccessUnit>, writer: &mut FeedWriter) {
             tracing::debug!(%error, "a unit could not be cut into packets");
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]

@@ -29,7 +29,14 @@ use patchbay_rtc::{
     sdp::{Answer, Credentials, Offer},
 };
 use shared_peer::SharedPeer;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{sync::watch, time::Instant};
 
 /// Sound and pictures are streams of their own (`msid`), for a browser holds pictures back to keep one stream in step.
@@ -44,6 +51,8 @@ pub(crate) struct Viewings {
     pub(crate) core: Arc<Core>,
     engine: Engine,
     feeds: Feeds,
+    /// Bursts of the engine that are in the metrics.
+    bursts: AtomicU64,
     /// Set once the replica stops: everybody goes within this time.
     stopping: watch::Sender<Option<Duration>>,
 }
@@ -114,7 +123,13 @@ impl Viewings {
         let caps = Caps { bytes: cache.bytes.as_usize(), time: cache.time.duration(), ..Caps::default() };
         let feeds = Feeds::new(core.hub.clone(), spawn, caps);
         core.context.tasks.spawn_critical("revocations", enforce_revocations(Arc::clone(core)));
-        Ok(Arc::new(Self { core: Arc::clone(core), engine, feeds, stopping: watch::Sender::new(None) }))
+        Ok(Arc::new(Self {
+            core: Arc::clone(core),
+            engine,
+            feeds,
+            bursts: AtomicU64::new(0),
+            stopping: watch::Sender::new(None),
+        }))
     }
 
     /// Tells all viewers to go, spread over a time, so that they do not all come back at once.
@@ -127,6 +142,17 @@ impl Viewings {
         let part = f64::from(u32::try_from(self.core.context.ids.random_u64() >> 32).unwrap_or(0))
             / f64::from(u32::MAX);
         Farewell { stopping: self.stopping.subscribe(), part, at: None }
+    }
+
+    /// Counts a viewer that has connected.
+    fn connected(&self, took: Option<Duration>) {
+        let metrics = &self.core.metrics;
+        if let Some(took) = took {
+            metrics::observe(&metrics.connect_seconds, took);
+        }
+        let bursts = self.engine.counters().bursts.load(Ordering::Relaxed);
+        let told = self.bursts.fetch_max(bursts, Ordering::Relaxed);
+        metrics.bursts.inc_by(bursts.saturating_sub(told));
     }
 
     /// Whether the replica stops.
@@ -155,12 +181,12 @@ impl Viewings {
         }
         let name = camera.stream();
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
-        let mut subscription = self.core.hub.subscribe(&name, wanted.clone()).map_err(not_subscribed)?;
+        let mut subscription = self.core.hub.subscribe(&name, wanted.clone()).map_err(|error| not_subscribed(&error))?;
         let selected = started(&mut subscription).await?;
         self.check(&wanted, &selected, registration.camera())?;
         let tracks = [&selected.video, &selected.audio];
         let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
-        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(not_subscribed)?;
+        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error))?;
         let session = Session {
             addresses: self.addresses(asked.host),
             send: feeds.iter().map(sending).collect(),
@@ -259,7 +285,7 @@ async fn started(subscription: &mut Subscription) -> Result<Selected, ViewError>
     })
 }
 
-fn not_subscribed(error: SubscribeError) -> ViewError {
+fn not_subscribed(error: &SubscribeError) -> ViewError {
     match error {
         SubscribeError::Closed => ViewError::Stopping,
         SubscribeError::NotFound(_) | SubscribeError::TooManyConsumers(_) => {
@@ -279,12 +305,11 @@ pub(crate) struct Farewell {
 impl Farewell {
     /// Waits until it is time to go. Cancel-safe.
     pub(crate) async fn time_to_go(&mut self) {
-        let at = match self.at {
-            Some(at) => at,
-            None => {
-                let spread = self.stopping.wait_for(Option::is_some).await.ok().and_then(|spread| *spread);
-                *self.at.insert(Instant::now() + spread.unwrap_or_default().mul_f64(self.part))
-            }
+        let at = if let Some(at) = self.at {
+            at
+        } else {
+            let spread = self.stopping.wait_for(Option::is_some).await.ok().and_then(|spread| *spread);
+            *self.at.insert(Instant::now() + spread.unwrap_or_default().mul_f64(self.part))
         };
         tokio::time::sleep_until(at).await;
     }
@@ -317,8 +342,7 @@ impl Viewing {
         tokio::select! {
             event = peer.event() => match event {
                 Some(PeerEvent::Connected) => {
-                    let took = peer.lock().statistics().connect_time;
-                    took.into_iter().for_each(|took| metrics::observe(&viewings.core.metrics.connect_seconds, took));
+                    viewings.connected(peer.lock().statistics().connect_time);
                     Happened::Connected
                 }
                 Some(PeerEvent::Closed(reason)) => {

@@ -58,7 +58,8 @@ pub(super) enum Outgoing<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
     /// `candidate:...`.
-    pub(super) candidate: &'a str,
+    #[serde(rename = "candidate")]
+    pub(super) line: &'a str,
     /// `mid` of its section.
     pub(super) sdp_mid: &'a str,
     /// Number of its section, from 0.
@@ -101,7 +102,7 @@ pub(super) fn candidates(answer: &str) -> Vec<Candidate<'_>> {
         let sdp_mid = lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap_or_default();
         let ours =
             lines().filter_map(|line| line.strip_prefix("a=")).filter(|line| line.starts_with("candidate:"));
-        found.extend(ours.map(|candidate| Candidate { candidate, sdp_mid, sdp_m_line_index: index }));
+        found.extend(ours.map(|line| Candidate { line, sdp_mid, sdp_m_line_index: index }));
     }
     found
 }

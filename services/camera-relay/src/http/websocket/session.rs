@@ -20,10 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 const PING: Duration = Duration::from_secs(20);
 
 /// Silence after which it is not.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How long a page may look at nothing before it makes an offer.
-const OFFER_PATIENCE: Duration = Duration::from_secs(300);
+const OFFER_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A page.
 pub(super) struct Session {
