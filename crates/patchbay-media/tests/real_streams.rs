@@ -1,5 +1,7 @@
 //! Headers of streams that real encoders made; `ffprobe` and `ffmpeg` judge.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod ffmpeg;
 
 use bytes::Bytes;
@@ -306,6 +308,9 @@ fn opus() {
     }
 }
 
+/// Its name in `ffmpeg`, and our two ways.
+type Law = (&'static str, fn(i16) -> u8, fn(u8) -> i16);
+
 /// Every code decodes to the same sample, and no sample becomes worse than `ffmpeg` makes it by more than one part in 64.
 #[test]
 fn g711() {
@@ -314,7 +319,6 @@ fn g711() {
     std::fs::write(&raw, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>()).unwrap();
     let codes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("codes.raw");
     std::fs::write(&codes, (0..=u8::MAX).collect::<Vec<_>>()).unwrap();
-    type Law = (&'static str, fn(i16) -> u8, fn(u8) -> i16);
     let laws: [Law; 2] = [
         ("alaw", g711::encode_a_law, g711::decode_a_law),
         ("mulaw", g711::encode_mu_law, g711::decode_mu_law),
