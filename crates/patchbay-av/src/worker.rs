@@ -64,7 +64,12 @@ pub(crate) fn run(
         let (done, mut ended) = oneshot::channel();
         let body = move || {
             let result = catch_unwind(AssertUnwindSafe(|| work(&signal)));
-            let result = result.unwrap_or_else(|_| Err(SourceError::temporary(PANICKED)));
+            let result = result.unwrap_or_else(|panic| {
+                let reason = panic.downcast_ref::<String>().map(String::as_str);
+                let reason = reason.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+                tracing::error!(thread = name, reason, "a source failed inside");
+                Err(SourceError::temporary(PANICKED))
+            });
             // Nobody waits any more: the source was dropped.
             drop(done.send(result));
         };

@@ -257,7 +257,7 @@ fn damaged_files_are_refused_or_played() {
             if round % 4 == 0 {
                 data.truncate(1 + next(whole.len()));
             }
-            for _ in 0..1 + next(30) {
+            for _ in 0..=next(30) {
                 let at = next(data.len());
                 data[at] = u8::try_from(next(256)).unwrap();
             }

@@ -171,3 +171,54 @@ async fn sound_of_another_rate_comes_in_even_steps() {
     println!("{uneven} uneven steps, level {level:.2} dB");
     assert!(uneven == 0 && (level + 21.07).abs() < 1.5);
 }
+
+/// Writes a picture of one size, and one of another size when told to.
+struct TwoSizes {
+    go_on: tokio::sync::Notify,
+}
+
+impl Source for TwoSizes {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            let mut writer = None;
+            for (number, width) in [(0, 320), (1, 640)] {
+                let size = crate::PictureSize::new(width, 240)?;
+                let mut encoder =
+                    crate::VideoEncoder::open(VideoSettings::h264(patchbay_media::TrackId(0), size, 30))?;
+                let picture = crate::Picture::black(size)?;
+                let pts = patchbay_media::MediaTime::from_ticks(number, 30);
+                let unit = encoder.encode(&picture, pts, crate::KeyFrame::Now)?.unwrap();
+                if writer.is_none() {
+                    let track = (encoder.info(), patchbay_media::track::KeyFrames::AsTheyCome);
+                    writer = publisher.publish(vec![track])?.pop();
+                }
+                writer.as_mut().unwrap().write(unit);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = self.go_on.notified() => {}
+                }
+            }
+            stop.cancelled().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_size_makes_another_generation() {
+    let (hub, source) = (hub(), Arc::new(TwoSizes { go_on: tokio::sync::Notify::new() }));
+    let wanted = Wanted { video: vec![Codec::Vp8], ..Wanted::default() };
+    let (mut subscription, selected) = join(&hub, Arc::clone(&source) as Arc<dyn Source>, wanted).await;
+    let first = selected.video.unwrap();
+    assert_eq!(first.info().width, 320);
+    source.go_on.notify_one();
+    let next = tokio::time::timeout(Duration::from_secs(10), subscription.tracks()).await.unwrap().unwrap();
+    let second = next.video.unwrap();
+    assert_eq!((second.info().codec, second.info().width), (Codec::Vp8, 640));
+    assert!(units(&second, 1).await[0].key);
+}
