@@ -300,6 +300,6 @@ for (const colorScheme of ['light', 'dark']) {
 
 test('no window has logged an error, and nothing broke the content security policy', () => {
   // Chromium logs by itself that a camera has no picture, and that streams were cut when the services stopped.
-  const known = /status of (404|503)|ERR_INCOMPLETE_CHUNKED_ENCODING/
+  const known = /status of (404|409|503)|ERR_INCOMPLETE_CHUNKED_ENCODING/
   assert.deepEqual(windows.errors.filter((error) => !known.test(error)), [])
 })
