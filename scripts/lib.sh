@@ -10,6 +10,9 @@ TOOLS="$ROOT/target/tools"
 VENV="$TOOLS/venv"
 RUST_MINIMUM=1.95
 NODE_MINIMUM=20.19
+# For building camera-relay and the all-in-one, as deploy/Dockerfile does.
+MEDIA_PACKAGES=(libopencv-core-dev libopencv-imgproc-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libswresample-dev
+  clang pkg-config g++)
 export PATH="$TOOLS/bin:$VENV/bin:$HOME/.cargo/bin:$PATH"
 cd "$ROOT"
 
@@ -46,6 +49,34 @@ need_apt() {
 }
 
 need_compiler() { need_apt build-essential ca-certificates curl; }
+
+# need_media: what the media crates link against, and what makes their bindings.
+need_media() {
+  need_compiler
+  if command -v apt-get >/dev/null; then
+    need_apt "${MEDIA_PACKAGES[@]}"
+    find_opencv
+    return
+  fi
+  local missing=() library
+  for library in libavcodec libavformat libavutil libswscale libswresample; do
+    pkg-config --exists "$library" 2>/dev/null || missing+=("$library")
+  done
+  command -v clang >/dev/null || missing+=(clang)
+  if [ "${#missing[@]}" -gt 0 ]; then
+    die "install FFmpeg 5.1 to 8 and OpenCV 4 (core and imgproc) with their headers, pkg-config and clang; not found: ${missing[*]}"
+  fi
+  say "If OpenCV is not found, set OPENCV_LINK_LIBS, OPENCV_LINK_PATHS and OPENCV_INCLUDE_PATHS as in .cargo/config.toml"
+}
+
+# Debian's OpenCV comes without a pkg-config file. `.cargo/config.toml` says where it is on x86-64; what the environment says stands above that.
+find_opencv() {
+  local machine
+  machine=$(gcc -dumpmachine)
+  if [ "$machine" = x86_64-linux-gnu ]; then return; fi
+  export OPENCV_LINK_PATHS="${OPENCV_LINK_PATHS:-/usr/lib/$machine}"
+  export OPENCV_INCLUDE_PATHS="${OPENCV_INCLUDE_PATHS:-/usr/include/opencv4,/usr/include/$machine/opencv4}"
+}
 
 # need_rust: cargo and rustc of at least RUST_MINIMUM; rustup brings them where they are missing.
 need_rust() {
@@ -95,7 +126,7 @@ need_node() {
 build_binaries() {
   case $1 in
     debug) cargo build --workspace --all-targets --locked --quiet ;;
-    release) cargo build --release --locked --quiet --bin chat-gateway --bin console --bin crypto-service --bin patchbay ;;
+    release) cargo build --release --locked --quiet --bin camera-relay --bin chat-gateway --bin console --bin crypto-service --bin patchbay ;;
     *) die "binaries are debug or release, not $1" ;;
   esac
 }
