@@ -4,7 +4,9 @@ import { readTimeCode } from "./timecode.js";
 
 // A viewer that joins in the middle of a group of pictures gets it faster than real time; that is not shown.
 const LONGEST_STILL = 2000;
-const STEPS = 2;
+// A burst begins slowly, while the decoder warms up: a few pictures in real time do not yet say that it is over.
+const WINDOW = 150;
+const REAL_TIME = 1.2;
 const CLOCK_RATE = 90000;
 const TICKS = 2 ** 32;
 const LOOK_EVERY = 200;
@@ -26,17 +28,18 @@ export async function clockOffset(url) {
 /** Covers the video with its first picture until it runs in real time, and reads the time code now and then. */
 export class Watch {
   constructor(video, still, on) {
-    Object.assign(this, { video, still, on, offset: 0, handle: 0, begun: 0, last: null, steps: 0, shown: false, looked: 0 });
+    Object.assign(this, { video, still, on, offset: 0, handle: 0, begun: 0, seen: [], shown: false, first: false, looked: 0 });
     this.look = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   }
 
   start() {
     this.stop();
-    Object.assign(this, { begun: performance.now(), last: null, steps: 0, shown: false, first: false });
+    Object.assign(this, { begun: performance.now(), seen: [], shown: false, first: false });
     this.next();
   }
 
   stop() {
+    this.first = false;
     this.video.cancelVideoFrameCallback?.(this.handle);
     this.reveal();
   }
@@ -62,15 +65,17 @@ export class Watch {
     }
   }
 
-  /** In real time a picture's time stamp steps no further than the clock does. */
+  /** In real time the stream goes no faster than the clock: looked at over a while, for screens show pictures a little early or late. */
   judge(now, { rtpTimestamp }) {
-    const last = this.last;
-    this.last = { now, rtpTimestamp };
-    if (last && rtpTimestamp !== undefined) {
-      const stream = (((rtpTimestamp - last.rtpTimestamp + TICKS) % TICKS) / CLOCK_RATE) * 1000;
-      this.steps = stream <= (now - last.now) * 1.5 + 20 ? this.steps + 1 : 0;
-    }
-    if (this.steps >= STEPS || rtpTimestamp === undefined || performance.now() - this.begun > LONGEST_STILL) this.reveal();
+    if (rtpTimestamp === undefined || performance.now() - this.begun > LONGEST_STILL) return this.reveal();
+    const { seen } = this;
+    const last = seen.at(-1);
+    const step = last ? (((rtpTimestamp - last.rtpTimestamp + TICKS) % TICKS) / CLOCK_RATE) * 1000 : 0;
+    seen.push({ now, rtpTimestamp, stream: (last?.stream ?? 0) + step });
+    while (seen.length > 2 && now - seen[1].now >= WINDOW) seen.shift();
+    const [first] = seen;
+    const took = now - first.now;
+    if (took >= WINDOW && seen.at(-1).stream - first.stream <= took * REAL_TIME) this.reveal();
   }
 
   cover() {

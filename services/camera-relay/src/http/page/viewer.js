@@ -55,7 +55,8 @@ function track(made) {
 function state(name, details) {
   if (name === "connecting" && begun === 0) begun = performance.now();
   const words = { connecting: "connecting", connected: "waiting", reconnecting: "reconnecting", failed: "failed" };
-  notice(text(words[name], details));
+  // The first picture may be there before the news of the connection.
+  notice(name === "connected" && watch.first ? "" : text(words[name], details));
   if (name === "reconnecting") begun = 0;
   if (name === "failed") {
     viewer = null;
