@@ -285,3 +285,27 @@ fn read_through(path: &Path) -> Result<usize, FileError> {
     }
     Ok(200)
 }
+
+/// Two files put together, the second of which counts from the beginning again: both are played, sound beside pictures.
+#[test]
+fn a_file_that_counts_anew_plays_on() {
+    let folder = TempDir::new().unwrap();
+    let mut whole = std::fs::read(make(&folder, "one.ts", "2", BASELINE)).unwrap();
+    whole.extend(std::fs::read(make(&folder, "two.ts", "3", &[BASELINE, &["-g", "10"]].concat())).unwrap());
+    let path = folder.path().join("both.ts");
+    std::fs::write(&path, whole).unwrap();
+    let mut rounds = rounds::Rounds::open(&path, &Arc::default()).unwrap();
+    let (mut last, mut keys) = ([None; 2], 0);
+    while last[0].is_none_or(|last: patchbay_media::MediaTime| last.nanos() < 12_000_000_000) {
+        let (track, unit) = rounds.next().unwrap().unwrap();
+        let gap = last[track].map_or(Duration::ZERO, |last| unit.dts.since(last));
+        assert!(gap < Duration::from_millis(150), "track {track} at {:?}: {gap:?}", unit.dts);
+        last[track] = Some(unit.dts);
+        keys += u32::from(track == 0 && unit.key && unit.dts.nanos() < 4_900_000_000);
+        if let [Some(video), Some(audio)] = last {
+            let apart = video.since(audio).max(audio.since(video));
+            assert!(apart < Duration::from_millis(300), "{apart:?} at {:?}", unit.dts);
+        }
+    }
+    assert_eq!(keys, 11, "two of the first part, nine of the second");
+}

@@ -21,6 +21,9 @@ const APART: Duration = Duration::from_millis(700);
 const APART_UNITS: usize = 256;
 /// Where neither the file nor its packets tell how long one takes.
 const NOMINAL: Duration = Duration::from_millis(33);
+/// Going back by more than this, or forward by more than `FORWARD`, the file begins to count anew there: files that were put together from several.
+const BACK: Duration = Duration::from_secs(1);
+const FORWARD: Duration = Duration::from_mins(1);
 /// A round is never shorter, or a file with next to nothing in it would be opened without end.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -38,6 +41,8 @@ pub(super) struct Rounds<'a> {
     lines: Vec<Line>,
     /// Units read in this round.
     units: u64,
+    /// The newest shift of any track; the others take it when they come to that place, so that sound and pictures stay together.
+    shift: i64,
     /// Units by their time, and by when they were read.
     sorted: BTreeMap<(MediaTime, u64), (usize, AccessUnit)>,
     read: u64,
@@ -49,6 +54,8 @@ struct Line {
     last: Option<MediaTime>,
     /// Where the last unit ends.
     end: MediaTime,
+    /// Nanoseconds that are added to its times in this round, because the file began to count anew.
+    shift: i64,
 }
 
 impl<'a> Rounds<'a> {
@@ -78,6 +85,7 @@ impl<'a> Rounds<'a> {
             begin,
             lines,
             units: 0,
+            shift: 0,
             sorted: BTreeMap::new(),
             read: 0,
         })
@@ -135,6 +143,11 @@ impl<'a> Rounds<'a> {
         self.units = 0;
         let end = self.lines.iter().map(|line| line.end).max().unwrap_or(self.begin);
         self.begin = end.max(self.begin + SHORTEST);
+        self.shift = 0;
+        for line in &mut self.lines {
+            // However much shorter than the others it is, it begins with them.
+            (line.shift, line.end) = (0, self.begin);
+        }
         let other = Demuxer::open(self.path, &self.stop)?;
         let codec = |info: &TrackInfo| info.codec;
         if !other.infos().iter().map(codec).eq(self.infos.iter().map(codec)) {
@@ -147,13 +160,12 @@ impl<'a> Rounds<'a> {
 
     /// Puts a unit on the line of time; one that would go back within its track is left out.
     fn place(&mut self, raw: Raw) -> Option<(usize, AccessUnit)> {
-        let on_line = |time: MediaTime| {
-            MediaTime::from_nanos(
-                time.nanos().saturating_sub(self.origin.nanos()).saturating_add(self.begin.nanos()),
-            )
-        };
-        let (dts, pts) = (on_line(raw.dts), on_line(raw.pts));
+        let by = self.begin.nanos().saturating_sub(self.origin.nanos());
         let line = self.lines.get_mut(raw.track)?;
+        line.follow(raw.dts.nanos().saturating_add(by), &mut self.shift);
+        let by = by.saturating_add(line.shift);
+        let on_line = |time: MediaTime| MediaTime::from_nanos(time.nanos().saturating_add(by));
+        let (dts, pts) = (on_line(raw.dts), on_line(raw.pts));
         let step = match line.last {
             Some(last) if dts <= last => return None,
             Some(last) => dts.since(last),
@@ -162,8 +174,27 @@ impl<'a> Rounds<'a> {
         let told = raw.duration.since(MediaTime::ZERO);
         // A hole before this unit says nothing about how long it takes.
         let duration = if told.is_zero() { step.min(Duration::from_secs(1)) } else { told };
-        *line = Line { last: Some(dts), end: dts + duration };
+        (line.last, line.end) = (Some(dts), dts + duration);
         let track = TrackId(u8::try_from(raw.track).unwrap_or(u8::MAX));
         Some((raw.track, AccessUnit { track, dts, pts, key: raw.key, data: raw.data }))
+    }
+}
+
+impl Line {
+    /// Closes the jump to a time (before any shift), if it is one: by the newest shift of any track where that fits, or else by one of its own.
+    fn follow(&mut self, nanos: i64, newest: &mut i64) {
+        if self.last.is_none() || self.fits(nanos, self.shift) {
+            return;
+        }
+        if !self.fits(nanos, *newest) {
+            *newest = self.end.nanos().saturating_sub(nanos);
+            tracing::debug!("a file begins to count anew");
+        }
+        self.shift = *newest;
+    }
+
+    fn fits(&self, nanos: i64, shift: i64) -> bool {
+        let time = MediaTime::from_nanos(nanos.saturating_add(shift));
+        self.end.since(time) <= BACK && time.since(self.end) <= FORWARD
     }
 }
