@@ -1,6 +1,7 @@
 /** Cameras in the console: as a guest, an operator, a keyboard, a small screen and a Chinese reader meet them. */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -249,6 +250,54 @@ describe('an operator', () => {
     await button(dialog, 'Remove').click()
     await operator.waitForURL(`${suite.console}/cameras`)
   })
+})
+
+test('one that comes in the middle of ten seconds without a key frame sees no hurry', async (t) => {
+  await mkdir(join(suite.data, 'media'), { recursive: true })
+  const film = join(suite.data, 'media', 'film.mp4')
+  const made = spawnSync('ffmpeg', [
+    ...['-loglevel', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=640x480:rate=30', '-f', 'lavfi', '-i', 'sine', '-t', '20'],
+    ...['-c:v', 'libx264', '-profile:v', 'baseline', '-bf', '0', '-g', '300', '-keyint_min', '300', '-sc_threshold', '0'],
+    ...['-pix_fmt', 'yuv420p', '-c:a', 'aac', film],
+  ])
+  assert.equal(made.status, 0, String(made.stderr))
+  await operator.goto(`${suite.console}/cameras`)
+  await button(operator, 'Add a camera').click()
+  const dialog = operator.getByRole('dialog')
+  await dialog.getByLabel('Name').fill('film')
+  await dialog.getByLabel('Source').selectOption('File in a loop')
+  await dialog.getByLabel('File', { exact: true }).fill('film.mp4')
+  await button(dialog, 'Add').click()
+  await operator.waitForURL(`${suite.console}/cameras/film`)
+  await isLive(operator)
+  await operator.locator('[data-test=track]').getByText('Transcoded: ', { exact: false }).waitFor()
+
+  const page = await windows.window()
+  // What the page is told of pictures, and whether it showed them.
+  await page.addInitScript(() => {
+    const original = HTMLVideoElement.prototype.requestVideoFrameCallback
+    globalThis.pictures = []
+    HTMLVideoElement.prototype.requestVideoFrameCallback = function (told) {
+      return original.call(this, (now, metadata) => {
+        told(now, metadata)
+        const shown = this.dataset.live !== undefined
+        globalThis.pictures.push({ wall: now, media: metadata.rtpTimestamp / 90, shown })
+      })
+    }
+  })
+  await page.goto(`${suite.console}/#token=${await suite.token()}`)
+  await waitUntil('it plays in the middle', 9_000, async () => (await pictures(operator)) > 60)
+  await watch(page, 'film')
+  await waitUntil('enough was shown', 9_000, () => page.evaluate(() => globalThis.pictures.filter(({ shown }) => shown).length > 30))
+  const all = await page.evaluate(() => globalThis.pictures)
+  const shown = all.filter(({ shown }) => shown).slice(0, 31)
+  const [first, last] = [shown[0], shown.at(-1)]
+  const speed = (last.media - first.media) / (last.wall - first.wall)
+  const hidden = all.indexOf(first)
+  t.diagnostic(`${hidden} pictures hidden, ${(first.media - all[0].media).toFixed(0)} ms of film in ${(first.wall - all[0].wall).toFixed(0)} ms; then ${speed.toFixed(2)} times real time`)
+  assert.ok(hidden > 0)
+  assert.ok(speed > 0.7 && speed < 1.3, `shown at ${speed} times real time`)
+  await page.context().close()
 })
 
 test('a page that watches comes back by itself after the services were away', async (t) => {
