@@ -156,7 +156,7 @@ impl Gate {
         }
         let identity = match bearer(headers).and_then(|token| self.authenticator.verify(token)) {
             Ok(identity) => identity,
-            Err(error) => return self.guest(path, requirement, &error).map(Some).ok_or(Refusal::Token(error)),
+            Err(error) => return self.guest(path, requirement, error).map(Some).ok_or(Refusal::Token(error)),
         };
         let asked = match requirement {
             None => return Err(Refusal::Unlisted),
@@ -169,8 +169,13 @@ impl Gate {
     }
 
     /// The guest, where a token is missing and the method takes guests who may do what it asks. A token that is bad makes nobody a guest.
-    fn guest(&self, path: &str, requirement: Option<Requirement>, error: &TokenError) -> Option<Arc<Identity>> {
-        let is_open = *error == TokenError::Missing && self.methods.guests.contains(path);
+    fn guest(
+        &self,
+        path: &str,
+        requirement: Option<Requirement>,
+        error: TokenError,
+    ) -> Option<Arc<Identity>> {
+        let is_open = error == TokenError::Missing && self.methods.guests.contains(path);
         let guest = self.authenticator.guest().filter(|_| is_open)?;
         let may = match requirement? {
             Requirement::Open | Requirement::AnyToken => true,

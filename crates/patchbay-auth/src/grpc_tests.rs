@@ -75,6 +75,40 @@ async fn one_of_several_scopes_is_enough() {
 }
 
 #[tokio::test]
+async fn guests_call_what_is_open_to_them_and_what_their_policy_has() {
+    let read = Requirement::Scope { service: "media", action: "read" };
+    let methods = || {
+        let methods = MethodScopes::new("test.patchbay").method("/Open", read).method("/Closed", read);
+        methods.method("/Other", Requirement::Scope { service: "media", action: "write" })
+    };
+    let call = async |guests: bool, path: &str, authorization: Option<&str>| {
+        let scopes = vec!["media:read:test".parse().unwrap()];
+        let guest = crate::GuestConfig { enabled: guests, scopes };
+        let config = AuthConfig { guest, ..AuthConfig::default() };
+        let authenticator = Arc::new(Authenticator::new(&config).unwrap());
+        let layer = GrpcAuthLayer::new(authenticator, methods().guests("/Open").guests("/Other"));
+        let method = layer.layer(service_fn(async |request: Request<()>| {
+            let identity = request.extensions().get::<Arc<Identity>>();
+            assert_eq!(identity.map(|identity| identity.kind), Some(crate::IdentityKind::Guest));
+            Ok::<_, Infallible>(Response::new(()))
+        }));
+        let mut request = Request::builder().uri(path);
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        let response = method.oneshot(request.body(()).unwrap()).await.unwrap();
+        response.extensions().get::<Status>().map(|status| status.get_details_error_info().unwrap().reason)
+    };
+    assert_eq!(call(true, "/Open", None).await, None);
+    let missing = Some("TOKEN_MISSING".to_owned());
+    for (guests, path) in [(false, "/Open"), (true, "/Closed"), (true, "/Other")] {
+        assert_eq!(call(guests, path, None).await, missing, "{path}");
+    }
+    // A token that is bad makes nobody a guest.
+    assert_eq!(call(true, "/Open", Some("Bearer x")).await.as_deref(), Some("TOKEN_MALFORMED"));
+}
+
+#[tokio::test]
 async fn health_is_open_and_nothing_else() {
     let signer = Signer::generate(KeyOwner::Issuer).unwrap();
     assert_eq!(call(HEALTH, None, &signer).await.unwrap(), None);

@@ -68,7 +68,7 @@ pub struct Media {
     pub max_tcp_connections: usize,
     /// Addresses at which viewers reach both. Where there are none: the one that the request's `Host` names, or those of the interfaces.
     pub public_addresses: Vec<IpAddr>,
-    /// Servers that viewers are told of for reaching us from behind strict firewalls.
+    /// Servers that viewers are told of for reaching us from behind strict firewalls, each with `urls` and, for TURN, `username` and `credential_file`.
     pub ice_servers: Vec<IceServer>,
     /// Viewers of this replica; more get 503.
     pub max_viewers: usize,

@@ -69,7 +69,7 @@ const COUNTERS: [(&str, &str, Measure); 5] = [
 ];
 const GAUGES: [(&str, &str, Measure); 2] = [
     ("captures", "Cameras whose source runs here", captures),
-    ("encoders", "Encoders of pictures and sound that run here", encoders),
+    ("encoders", "Encoders of test pictures and transcoders that run here", encoders),
 ];
 
 fn captures(core: &Core) -> u64 {

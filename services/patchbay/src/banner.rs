@@ -27,8 +27,9 @@ pub(crate) fn text(addresses: &[Address], mode: Mode, invitation: Option<&str>) 
         .expect("writing to a string cannot fail");
     }
     if mode == Mode::Development {
-        lines
-            .push_str("\n  Development mode: guests may chat in the lobby. Do not expose it to a network.\n");
+        lines.push_str(
+            "\n  Development mode: guests may chat in the lobby and look at the test camera. Do not expose it to a network.\n",
+        );
     }
     lines
 }

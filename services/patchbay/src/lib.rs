@@ -30,5 +30,6 @@ pub fn suite() -> Suite {
     Suite::all_in_one("patchbay", OPS_PORT)
         .with::<crypto_service::CryptoService>()
         .with::<chat_gateway::ChatGateway>()
+        .with::<camera_relay::CameraRelay>()
         .with::<console::Console>()
 }

@@ -11,12 +11,14 @@ use patchbay_chassis::{
 };
 use std::{net::SocketAddr, path::Path};
 
-/// What guests may do with `--dev`: chat in the lobby, nothing else.
-const DEV_GUEST_SCOPES: [&str; 4] = [
+/// What guests may do with `--dev`: chat in the lobby and look at the test camera, nothing else.
+const DEV_GUEST_SCOPES: [&str; 6] = [
     "chat:subscribe:room/lobby",
     "chat:publish:room/lobby",
     "chat:history:room/lobby",
     "chat:presence:room/lobby",
+    "media:read:test",
+    "media:view:test",
 ];
 
 /// Stands for a key set that nobody has configured.
@@ -45,8 +47,9 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
     if first.shared.backplane.url.is_none() {
         base = base.set("backplane.file", folder.join("backplane.redb").display().to_string());
     }
+    base = base.set("camera-relay.cameras.media_folder", folder.join("media").display().to_string());
     // Browsers come to the services through the console beside them, which tells where they are.
-    for service in ["chat-gateway", "crypto-service"] {
+    for service in ["camera-relay", "chat-gateway", "crypto-service"] {
         base = base.set(&format!("{service}.listen.trusted_proxies"), LOOPBACK.to_vec());
     }
     options.presets = vec![base];

@@ -119,6 +119,10 @@ async fn all_in_one(folder: &Path) -> Result<AllInOne> {
         .env("PATCHBAY_CRYPTO_SERVICE__GRPC__LISTEN", crypto.to_string())
         .env("PATCHBAY_CONSOLE__GRPC__LISTEN", console.to_string());
     for variable in [
+        "CAMERA_RELAY__LISTEN__HTTP",
+        "CAMERA_RELAY__GRPC__LISTEN",
+        "CAMERA_RELAY__MEDIA__UDP",
+        "CAMERA_RELAY__MEDIA__TCP",
         "CHAT_GATEWAY__LISTEN__HTTP",
         "CHAT_GATEWAY__GRPC__LISTEN",
         "CONSOLE__HTTP__LISTEN",

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cameras {
-    /// Cameras that are always there and cannot be changed by calls. Others are added by calls and kept on the backplane.
+    /// Cameras that are always there and cannot be changed by calls; others are added by calls and kept on the backplane. Each has a `name`, may have
+    /// a `title` and `always_on = true`, and has either `file = { path = "..." }`, below `media_folder`, or `test`, whose fields are those of the default.
     pub configured: Vec<Configured>,
     /// Cameras at most, the configured ones among them.
     pub max: usize,
