@@ -20,16 +20,44 @@ pub(crate) struct Interface {
     pub(crate) address: IpAddr,
 }
 
-/// The addresses for one viewer, best first. `host` is the authority that it has dialled, as in the header `Host`.
-pub(crate) fn choose(configured: &[IpAddr], host: Option<&str>, interfaces: &[Interface]) -> Vec<IpAddr> {
+/// Which addresses the media port is reached at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Families {
+    /// It is bound to an address of IPv4: one of IPv6 would be tried in vain.
+    Ipv4,
+    /// It is bound to an address of IPv6, and so, as `[::]`, to both.
+    Both,
+}
+
+impl Families {
+    /// By the address to which it is bound.
+    pub(crate) fn of(bound: IpAddr) -> Self {
+        if bound.is_ipv4() { Self::Ipv4 } else { Self::Both }
+    }
+
+    fn have(self, address: IpAddr) -> bool {
+        self == Self::Both || address.is_ipv4()
+    }
+}
+
+/// The addresses for one viewer, best first. `host` is the authority that it has dialled, as in the header `Host`. What is configured is not judged:
+/// something in between may translate.
+pub(crate) fn choose(
+    configured: &[IpAddr],
+    host: Option<&str>,
+    interfaces: &[Interface],
+    families: Families,
+) -> Vec<IpAddr> {
     if !configured.is_empty() {
         return first(configured.iter().copied());
     }
-    let dialled = host.map(dialled).unwrap_or_default();
+    let mut dialled = host.map(dialled).unwrap_or_default();
+    dialled.retain(|address| families.have(*address));
     if !dialled.is_empty() {
         return dialled;
     }
-    let outside = first(interfaces.iter().filter(|interface| leads_outside(interface)).map(|at| at.address));
+    let outside = interfaces.iter().filter(|interface| leads_outside(interface)).map(|at| at.address);
+    let outside = first(outside.filter(|address| families.have(*address)));
     if outside.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { outside }
 }
 

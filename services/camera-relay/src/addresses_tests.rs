@@ -22,7 +22,7 @@ fn machine() -> Vec<Interface> {
 
 fn chosen(configured: &[&str], host: Option<&str>) -> Vec<String> {
     let configured: Vec<IpAddr> = configured.iter().map(|text| ip(text)).collect();
-    choose(&configured, host, &machine()).iter().map(ToString::to_string).collect()
+    choose(&configured, host, &machine(), Families::Both).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -72,10 +72,21 @@ fn a_name_means_the_interfaces_that_lead_outside() {
 }
 
 #[test]
+fn what_the_port_cannot_be_reached_at_is_left_out() {
+    assert_eq!(Families::of(ip("::")), Families::Both);
+    let families = Families::of(ip("0.0.0.0"));
+    let chosen = |configured: &[IpAddr], host| choose(configured, host, &machine(), families);
+    assert_eq!(chosen(&[], Some("localhost:8080")), [ip("127.0.0.1")]);
+    assert_eq!(chosen(&[], Some("[2001:db8::1]:8080")), [ip("192.0.2.5")]);
+    assert_eq!(chosen(&[], None), [ip("192.0.2.5")]);
+    assert_eq!(chosen(&[ip("2001:db8::9")], None), [ip("2001:db8::9")], "the operator knows");
+}
+
+#[test]
 fn a_machine_without_a_network_is_reached_from_itself() {
     let lonely: Vec<Interface> = machine().into_iter().take(2).collect();
-    assert_eq!(choose(&[], None, &lonely), [ip("127.0.0.1")]);
-    assert_eq!(choose(&[], None, &[]), [ip("127.0.0.1")]);
+    assert_eq!(choose(&[], None, &lonely, Families::Both), [ip("127.0.0.1")]);
+    assert_eq!(choose(&[], None, &[], Families::Both), [ip("127.0.0.1")]);
 }
 
 #[test]
@@ -83,7 +94,7 @@ fn an_answer_has_few_addresses() {
     let many: Vec<Interface> = (1..100)
         .map(|n| Interface { name: "eth0".to_owned(), address: Ipv4Addr::new(10, 0, 0, n).into() })
         .collect();
-    assert_eq!(choose(&[], None, &many).len(), MOST);
+    assert_eq!(choose(&[], None, &many, Families::Both).len(), MOST);
 }
 
 #[test]

@@ -47,11 +47,11 @@ pub async fn start(config: RelayConfig, context: Context) -> Result<(Running, Ar
     let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
     let core = Core::open(config, context).await?;
     let routes = grpc::routes(&core);
-    let router = rest::router(&core, &routes)
+    let calls = rest::router(&core, &routes)
         .map_err(|error| StartError::failed("make the table of REST paths", error))?;
     let viewings = Viewings::open(&core)?;
-    let router = http::router(&core, &viewings, router)?;
-    let drain = http::drain(&viewings, rest::serve(&core, socket, router));
+    let doors = http::router(&core, &viewings, calls)?;
+    let drain = http::drain(&viewings, rest::serve(&core, socket, doors));
     core.spawn_tasks();
     let url = format!("http://{}/", listen::reachable(address));
     let running = Running {

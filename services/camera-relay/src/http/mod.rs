@@ -66,7 +66,7 @@ pub(crate) fn router(core: &Arc<Core>, viewings: &Arc<Viewings>, rest: Router) -
     Ok(all.layer(from_fn_with_state(Arc::clone(core), frame::around)))
 }
 
-/// Tells all viewers to come back elsewhere: WebSockets with 1001, other viewers by closing their connection, which is the only word that
+/// Tells all viewers to come back elsewhere: those at the WebSocket door with 1001, others by closing their connection, which is the only word that
 /// reaches them. Then waits for them and for requests under way, as `rest` does.
 pub(crate) fn drain(viewings: &Arc<Viewings>, rest: DrainHook) -> DrainHook {
     let viewings = Arc::clone(viewings);

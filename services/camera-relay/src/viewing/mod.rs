@@ -10,7 +10,7 @@ mod shared_peer;
 pub(crate) use error::ViewError;
 
 use crate::{
-    addresses,
+    addresses::{self, Families},
     cameras::CameraName,
     core::Core,
     error::Error,
@@ -181,7 +181,8 @@ impl Viewings {
         }
         let name = camera.stream();
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
-        let mut subscription = self.core.hub.subscribe(&name, wanted.clone()).map_err(|error| not_subscribed(&error))?;
+        let mut subscription =
+            self.core.hub.subscribe(&name, wanted.clone()).map_err(|error| not_subscribed(&error))?;
         let selected = started(&mut subscription).await?;
         self.check(&wanted, &selected, registration.camera())?;
         let tracks = [&selected.video, &selected.audio];
@@ -216,7 +217,8 @@ impl Viewings {
     fn addresses(&self, host: Option<&str>) -> Vec<IpAddr> {
         let configured = &self.core.config.media.public_addresses;
         let interfaces = if configured.is_empty() { addresses::interfaces() } else { Vec::new() };
-        addresses::choose(configured, host, &interfaces)
+        let families = Families::of(self.engine.udp_address().ip());
+        addresses::choose(configured, host, &interfaces, families)
     }
 }
 

@@ -311,6 +311,28 @@ async fn a_viewer_is_kicked_by_its_id() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_revoked_token_ends_its_viewers_and_no_others() -> Result<()> {
+    let world = World::start().await?;
+    let token = format!("Bearer {}", world.token(&["media:view:test"])?);
+    let headers = [SDP, ("authorization", token.as_str())];
+    assert_eq!(world.ask("POST", "/whep/test", &headers, OFFER).await?.status, 201);
+    begin(&world).await?;
+    assert_eq!(world.viewers().await?.len(), 2);
+    let now = world.core.context.clock.now_millis();
+    world.core.context.auth.revoke(patchbay_auth::Revocation::subject("ada", now, now / 1000 + 3600));
+    // Who asks must be somebody else from now on.
+    let viewers = &world.core.viewers;
+    let took = wait_until("one is left", SOON, async || viewers.count() == 1).await?;
+    println!("a viewer whose token was revoked had gone after {took:?}");
+    let left = viewers.list(None, None, 10);
+    assert_eq!(left.first().map(|viewer| viewer.user.as_str()), Some(""), "the guest stays: {left:?}");
+    let again = world.ask("POST", "/whep/test", &headers, OFFER).await?;
+    assert_eq!((again.status, reason(&again).as_str()), (401, "TOKEN_INVALID"), "{}", again.body);
+    world.process.stop().await;
+    Ok(())
+}
+
 /// Changes a text in one of many ways.
 fn mutate(text: &str, seed: u64) -> String {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -1,10 +1,11 @@
 //! One replica on ports of its own, and the little HTTP that tests speak with it.
 
 use anyhow::{Context as _, Result};
-use camera_relay::CameraRelay;
-use patchbay_chassis::{Mode, Options, Process, Service, Suite, config::Layer};
+use camera_relay::{CameraRelay, config::RelayConfig, core::Core};
+use parking_lot::Mutex;
+use patchbay_chassis::{Context, Mode, Options, Process, Running, Service, StartError, Suite, config::Layer};
 use patchbay_testkit::{http::Answer, keys::Keys, ports::free_address};
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,9 +23,30 @@ pub(crate) const OFFER: &str =
 pub(crate) const SDP: (&str, &str) = ("content-type", "application/sdp");
 pub(crate) const FRAGMENT: (&str, &str) = ("content-type", "application/trickle-ice-sdpfrag");
 
+/// What the parts of each replica share, by the address of its HTTP port.
+static CORES: Mutex<Option<HashMap<SocketAddr, Arc<Core>>>> = Mutex::new(None);
+
+/// The service, whose insides tests get at.
+struct Relay;
+
+impl Service for Relay {
+    const NAME: &'static str = CameraRelay::NAME;
+    const GRPC_PORT: u16 = CameraRelay::GRPC_PORT;
+    const OPS_PORT: u16 = CameraRelay::OPS_PORT;
+    type Config = RelayConfig;
+
+    async fn start(config: RelayConfig, context: Context) -> Result<Running, StartError> {
+        let (running, core) = camera_relay::start(config, context).await?;
+        let address = running.listeners.first().map(|listening| listening.address).expect("it listens");
+        CORES.lock().get_or_insert_default().insert(address, core);
+        Ok(running)
+    }
+}
+
 /// Everything that runs.
 pub(crate) struct World {
     pub(crate) process: Process,
+    pub(crate) core: Arc<Core>,
     pub(crate) keys: Keys,
     pub(crate) http: SocketAddr,
     _folder: TempDir,
@@ -64,9 +86,10 @@ impl World {
             flags: change(flags),
             environment: Vec::new(),
         };
-        let suite = Suite::all_in_one("doors", 9299).with::<CameraRelay>();
+        let suite = Suite::all_in_one("doors", 9299).with::<Relay>();
         let process = Process::start(suite.load(&options)?).await?;
-        Ok(Self { process, keys, http, _folder: folder })
+        let core = CORES.lock().get_or_insert_default().remove(&http).context("it has started")?;
+        Ok(Self { process, core, keys, http, _folder: folder })
     }
 
     pub(crate) fn token(&self, scopes: &[&str]) -> Result<String> {
