@@ -1,23 +1,34 @@
 //! What viewers cost the server: CPU time a packet, memory, captures and encoders.
 
 use crate::{
+    Size,
     load::{Got, Viewers},
     relay::{Camera, Relay, Requests},
-    report::{median, row},
+    report::{Figure, Report},
     whep::Whep,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::{path::Path, time::Duration};
 
 /// Streams that viewers are sent.
 pub(crate) const STREAMS: [Camera; 2] = [
-    Camera { name: "600k", width: 640, height: 480, bitrate: 600_000, key_frames: 2, requests: Requests::Obeyed },
-    Camera { name: "2600k", width: 1280, height: 720, bitrate: 2_600_000, key_frames: 2, requests: Requests::Obeyed },
+    Camera {
+        name: "600k",
+        width: 640,
+        height: 480,
+        bitrate: 600_000,
+        key_frames: 2,
+        requests: Requests::Obeyed,
+    },
+    Camera {
+        name: "2600k",
+        width: 1280,
+        height: 720,
+        bitrate: 2_600_000,
+        key_frames: 2,
+        requests: Requests::Obeyed,
+    },
 ];
-
-/// Few and many viewers: the difference is what viewers cost.
-const FEW: usize = 10;
-const MANY: usize = 100;
 
 /// A measurement with some viewers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,27 +41,43 @@ struct Sample {
     memory: f64,
 }
 
-/// Prints the table of the costs.
-pub(crate) async fn run(binary: &Path, rounds: usize, window: Duration) -> Result<()> {
-    for stream in STREAMS {
-        let (mut costs, mut few, mut many, mut sizes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            let folder = tempfile::tempdir()?;
-            let relay = Relay::start(binary, folder.path(), &[stream])?;
-            let low = sample(&relay, stream.name, FEW, window).await?;
-            let high = sample(&relay, stream.name, MANY, window).await?;
-            costs.push((high.cpu - low.cpu) / (high.packets - low.packets) * 1e6);
-            few.push(low.cpu);
-            many.push(high.cpu);
-            #[expect(clippy::cast_precision_loss, reason = "a small count")]
-            sizes.push((high.memory - low.memory) / (MANY - FEW) as f64 / 1e6);
-        }
-        row(&[
-            format!("CPU a packet, {FEW} to {MANY} viewers, {}", stream.name),
-            format!("{:.1} us", median(&mut costs)),
-            format!("{FEW} viewers {:.3} cores, {MANY} viewers {:.3} cores", median(&mut few), median(&mut many)),
-        ]);
-        row(&[format!("memory a viewer, {}", stream.name), format!("{:.3} MB", median(&mut sizes)), String::new()]);
+/// One round of all streams. The difference between few and many viewers is what viewers cost.
+pub(crate) async fn round(binary: &Path, window: Duration, size: Size, report: &mut Report) -> Result<()> {
+    let (few, many) = if size == Size::Quick { (2, 10) } else { (10, 100) };
+    for (stream, most, reference) in
+        [(STREAMS[0], 12.0, "prototype 14, str0m 11"), (STREAMS[1], 10.0, "prototype 14, str0m 11")]
+    {
+        let folder = tempfile::tempdir()?;
+        let relay = Relay::start(binary, folder.path(), &[stream])?;
+        let low = sample(&relay, stream.name, few, window).await?;
+        let high = sample(&relay, stream.name, many, window).await?;
+        let name = stream.name;
+        let cost = Figure::new(format!("CPU of a packet, {few} to {many} viewers, {name}"), "us")
+            .reference(reference)
+            .at_most(most);
+        report.add(cost, (high.cpu - low.cpu) / (high.packets - low.packets) * 1e6);
+        report.add(Figure::new(format!("CPU with {few} viewers, {name}"), "cores"), low.cpu);
+        report.add(Figure::new(format!("CPU with {many} viewers, {name}"), "cores"), high.cpu);
+        #[expect(clippy::cast_precision_loss, reason = "a small count")]
+        let memory = (high.memory - low.memory) / (many - few) as f64 / 1e6;
+        let figure =
+            Figure::new(format!("memory of a viewer, {name}"), "MB").reference("prototype 0.32, str0m 0.57");
+        report.add(figure.at_most(0.3), memory);
+    }
+    captures(binary, report).await
+}
+
+/// Viewers for the count of captures and encoders.
+const CROWD: usize = 50;
+
+/// One capture and one encoder, however many viewers.
+async fn captures(binary: &Path, report: &mut Report) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let relay = Relay::start(binary, folder.path(), &[STREAMS[0]])?;
+    for viewers in [1, CROWD] {
+        let load = Viewers::start(&relay.url(), STREAMS[0].name, viewers)?;
+        add_counts(&relay, STREAMS[0].name, viewers, report).await?;
+        check(&load.stop()?, viewers)?;
     }
     Ok(())
 }
@@ -63,7 +90,6 @@ async fn sample(relay: &Relay, camera: &str, viewers: usize, window: Duration) -
     tokio::time::sleep(window).await;
     let (cpu, packets) = (relay.cpu()? - cpu, relay.metric(PACKETS).await? - packets);
     let memory = relay.memory()?;
-    check_counts(relay, camera, viewers).await?;
     let got = load.stop()?;
     check(&got, viewers)?;
     let seconds = window.as_secs_f64();
@@ -72,22 +98,26 @@ async fn sample(relay: &Relay, camera: &str, viewers: usize, window: Duration) -
 
 const PACKETS: &str = "patchbay_camera_relay_packets_sent_total";
 
-/// One capture and one encoder, however many viewers.
-async fn check_counts(relay: &Relay, camera: &str, viewers: usize) -> Result<()> {
+async fn add_counts(relay: &Relay, camera: &str, viewers: usize, report: &mut Report) -> Result<()> {
     let statistics = Whep::new(&relay.url()).get(&format!("/v1/cameras/{camera}/statistics")).await?;
-    let status = &statistics["status"];
-    let count = |name: &str| status[name].as_u64();
-    ensure!(
-        count("captures") == Some(1) && count("encoders") == Some(1),
-        "with {viewers} viewers there are {:?} captures and {:?} encoders",
-        count("captures"),
-        count("encoders")
-    );
+    for name in ["captures", "encoders"] {
+        let count =
+            statistics["status"][name].as_f64().with_context(|| format!("the statistics have no {name}"))?;
+        let figure = Figure::new(format!("{name} with {viewers} viewers"), "")
+            .reference("aiortc: an encoder a viewer");
+        report.add(figure.exactly(1.0), count);
+    }
     Ok(())
 }
 
 fn check(got: &Got, viewers: usize) -> Result<()> {
-    ensure!(got.viewers == viewers && got.without_key == 0 && got.breaks == 0, "viewers could not decode all: {got:?}");
-    ensure!(got.least * 10 > got.frames / got.viewers as u64 * 9, "a viewer got less than the others: {got:?}");
+    ensure!(
+        got.viewers == viewers && got.without_key == 0 && got.breaks == 0,
+        "viewers could not decode all: {got:?}"
+    );
+    ensure!(
+        got.least * 10 > got.frames / got.viewers as u64 * 9,
+        "a viewer got less than the others: {got:?}"
+    );
     Ok(())
 }

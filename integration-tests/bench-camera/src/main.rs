@@ -1,13 +1,22 @@
-//! Measures camera-relay with real browsers, with viewers of another stack, and beside peers.
+//! `bench-camera`: camera-relay with real browsers, with viewers of another stack, and beside its peers.
+//!
+//! `scripts/bench camera` builds and starts it. Every round measures everything once, in turns, with servers and browsers started anew.
+#![expect(clippy::print_stdout, reason = "a command-line tool: its output is the result")]
 
+mod added;
+mod aiortc;
+mod browser;
 mod fanout;
 mod load;
 mod relay;
 mod report;
+mod start;
 mod whep;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Context as _, Result, ensure};
+use browser::{Addresses, Browser};
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Report;
 use std::{path::PathBuf, time::Duration};
 
 #[derive(Parser, Debug)]
@@ -19,10 +28,27 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// All tables.
+    /// Measures and prints the table.
     Run(Run),
     /// Viewers in a process of their own; used by `run`.
     Load(load::Load),
+    /// A server that hands on what it gets, by WebRTC and by bare UDP; used by `run`.
+    Forward,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// When a newcomer sees the newest picture, in Chromium.
+    Start,
+    /// From drawing to presenting, in Chromium.
+    Delay,
+    /// What viewers cost the server.
+    Fanout,
+    /// Delay that the server adds, beside a bare forwarder.
+    Added,
+    /// A webcam server of aiortc beside camera-relay.
+    Aiortc,
 }
 
 #[derive(clap::Args, Debug)]
@@ -30,18 +56,96 @@ struct Run {
     /// The server.
     #[arg(long, default_value = "target/release/camera-relay")]
     relay: PathBuf,
+    /// Chromium.
+    #[arg(long, default_value = "/usr/bin/chromium")]
+    browser: PathBuf,
+    /// Python with aiortc and aiohttp.
+    #[arg(long, default_value = "target/bench/peers/camera/bin/python")]
+    python: PathBuf,
+    /// The peer.
+    #[arg(long, default_value = "integration-tests/bench-camera/peers/webcam.py")]
+    webcam: PathBuf,
+    /// Parts; all of them when not given.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Rounds; medians are printed.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Joins of a round to each camera.
+    #[arg(long, default_value_t = 12)]
+    joins: usize,
     /// Seconds that a load is watched.
     #[arg(long, default_value_t = 8)]
     window: u64,
+    /// Few viewers, short windows and no camera that takes long: shows that it works, and measures little.
+    #[arg(long)]
+    quick: bool,
+    /// Where the result goes as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Run(run) => fanout::run(&run.relay, run.rounds, Duration::from_secs(run.window)).await,
-        Command::Load(load) => load::run(load).await,
+        Command::Run(run) => on_runtime(run.all()),
+        Command::Load(load) => on_runtime(load::run(load)),
+        Command::Forward => on_runtime(added::forward()),
     }
+}
+
+fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+impl Run {
+    async fn all(self) -> Result<()> {
+        ensure!(self.rounds > 0 && self.joins > 0 && self.window > 0, "there has to be a round, a join and a second at least");
+        let mut report = Report::default();
+        for round in 1..=self.rounds {
+            self.round(&mut report).await?;
+            println!("round {round} of {} done", self.rounds);
+        }
+        println!("\n{report}");
+        if let Some(path) = &self.json {
+            std::fs::write(path, serde_json::to_vec_pretty(&report)?).context("cannot write the JSON")?;
+        }
+        Ok(())
+    }
+
+    async fn round(&self, report: &mut Report) -> Result<()> {
+        let browser = Browser { program: self.browser.clone(), addresses: Addresses::Hidden };
+        let (window, size) = match self.quick {
+            true => (Duration::from_secs(self.window.min(2)), Size::Quick),
+            false => (Duration::from_secs(self.window), Size::Full),
+        };
+        if self.wants(Part::Start) {
+            start::round(&self.relay, &browser, self.joins, size, report).await.context("start")?;
+        }
+        if self.wants(Part::Delay) {
+            start::delay(&self.relay, &browser, size, report).await.context("delay")?;
+        }
+        if self.wants(Part::Fanout) {
+            fanout::round(&self.relay, window, size, report).await.context("fanout")?;
+        }
+        if self.wants(Part::Added) {
+            added::round(window, report).await.context("added")?;
+        }
+        if self.wants(Part::Aiortc) {
+            let peers = aiortc::Peers { relay: &self.relay, python: &self.python, webcam: &self.webcam };
+            peers.round(&browser, self.joins, window, report).await.context("aiortc")?;
+        }
+        Ok(())
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Full,
+    /// Enough to show that it works.
+    Quick,
 }

@@ -1,9 +1,138 @@
-//! Tables in Markdown.
+//! The table: every figure with its peers, its bar, and whether it is met. A figure that misses its bar stays, with its value.
 
-/// One row.
-#[expect(clippy::print_stdout, reason = "the benchmark's result")]
-pub(crate) fn row(cells: &[String]) {
-    println!("| {} |", cells.join(" | "));
+use serde::Serialize;
+use std::fmt;
+
+/// All figures, in the order in which they were first measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    figures: Vec<Measured>,
+}
+
+/// What a figure is.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figure {
+    name: String,
+    unit: &'static str,
+    /// A peer in the same run, or what is known from elsewhere.
+    reference: String,
+    bar: Bar,
+    over: Over,
+}
+
+/// What a figure has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) enum Bar {
+    /// It is there to be read beside another one.
+    None,
+    AtMost(f64),
+    Exactly(f64),
+}
+
+/// What becomes of the values of the rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Over {
+    Median,
+    /// The largest, where something must never happen.
+    Worst,
+}
+
+#[derive(Debug, Serialize)]
+struct Measured {
+    #[serde(flatten)]
+    figure: Figure,
+    rounds: Vec<f64>,
+}
+
+impl Figure {
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str) -> Self {
+        Self { name: name.into(), unit, reference: String::new(), bar: Bar::None, over: Over::Median }
+    }
+
+    pub(crate) fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.reference = reference.into();
+        self
+    }
+
+    pub(crate) fn at_most(mut self, most: f64) -> Self {
+        self.bar = Bar::AtMost(most);
+        self
+    }
+
+    pub(crate) fn exactly(mut self, value: f64) -> Self {
+        self.bar = Bar::Exactly(value);
+        self
+    }
+
+    /// Of all rounds the largest value counts.
+    pub(crate) fn worst(mut self) -> Self {
+        self.over = Over::Worst;
+        self
+    }
+}
+
+impl Report {
+    /// A figure's value in this round.
+    pub(crate) fn add(&mut self, figure: Figure, value: f64) {
+        match self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
+            Some(measured) => measured.rounds.push(value),
+            None => self.figures.push(Measured { figure, rounds: vec![value] }),
+        }
+    }
+}
+
+impl Measured {
+    fn value(&self) -> f64 {
+        match self.figure.over {
+            Over::Median => median(&mut self.rounds.clone()),
+            Over::Worst => self.rounds.iter().copied().fold(f64::NAN, f64::max),
+        }
+    }
+
+    fn verdict(&self) -> &'static str {
+        let value = self.value();
+        let is_met = match self.figure.bar {
+            Bar::None => return "",
+            Bar::AtMost(most) => value <= most,
+            // All rounds, not their median.
+            Bar::Exactly(expected) => self.rounds.iter().all(|round| (round - expected).abs() < f64::EPSILON),
+        };
+        if is_met { "met" } else { "**missed**" }
+    }
+}
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::Exactly(value) => write!(f, "exactly {value}"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| figure | value | peer or reference | bar | met? |\n|---|---|---|---|---|")?;
+        for measured in &self.figures {
+            let Figure { name, unit, reference, bar, .. } = &measured.figure;
+            let (value, verdict) = (shown(measured.value()), measured.verdict());
+            writeln!(f, "| {name} | {value} {unit} | {reference} | {bar} | {verdict} |")?;
+        }
+        Ok(())
+    }
+}
+
+/// Three digits that count, or all before the point.
+fn shown(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// The middle one; of an even number the mean of both.
@@ -22,4 +151,32 @@ pub(crate) fn percentile(values: &mut [f64], part: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the length")]
     let (below, above) = (place.floor() as usize, place.ceil() as usize);
     values[below] + (values[above] - values[below]) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_held_against_the_median_or_the_worst() {
+        let mut report = Report::default();
+        for value in [10.0, 200.0, 30.0] {
+            report.add(Figure::new("usual", "ms").at_most(30.0), value);
+            report.add(Figure::new("never", "ms").at_most(100.0).worst(), value);
+            report.add(Figure::new("captures", "").exactly(1.0), 1.0);
+            report.add(Figure::new("alone", "us").reference("aiortc 2 us"), value / 10_000.0);
+        }
+        let table = report.to_string();
+        assert!(table.contains("| usual | 30 ms |  | <= 30 | met |"), "{table}");
+        assert!(table.contains("| never | 200 ms |  | <= 100 | **missed** |"), "{table}");
+        assert!(table.contains("| captures | 1  |  | exactly 1 | met |"), "{table}");
+        assert!(table.contains("| alone | 0.003 us | aiortc 2 us |  |  |"), "{table}");
+    }
+
+    #[test]
+    fn a_figure_that_was_not_measured_misses_its_bar() {
+        let mut report = Report::default();
+        report.add(Figure::new("nothing", "ms").at_most(30.0), f64::NAN);
+        assert!(report.to_string().contains("**missed**"));
+    }
 }
