@@ -4,10 +4,12 @@
 //! [`ViewerTable`](crate::viewers::ViewerTable), and the peer is one of `patchbay_rtc`'s engine.
 
 mod error;
+mod farewell;
 mod feeds;
 mod shared_peer;
 
 pub(crate) use error::ViewError;
+pub(crate) use farewell::Farewell;
 
 use crate::{
     addresses::{self, Families},
@@ -17,6 +19,7 @@ use crate::{
     metrics,
     viewers::{Newcomer, Registration, SentAway},
 };
+use farewell::Stopping;
 use feeds::{Feeds, Held};
 use patchbay_chassis::{Context, StartError};
 use patchbay_media::{
@@ -37,7 +40,6 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
 
 /// Sound and pictures are streams of their own (`msid`), for a browser holds pictures back to keep one stream in step.
 const PICTURES: &str = "pictures";
@@ -53,8 +55,7 @@ pub(crate) struct Viewings {
     feeds: Feeds,
     /// Bursts of the engine that are in the metrics.
     bursts: AtomicU64,
-    /// Set once the replica stops: everybody goes within this time.
-    stopping: watch::Sender<Option<Duration>>,
+    stopping: Stopping,
 }
 
 /// An offer, and what is known of who made it.
@@ -128,20 +129,18 @@ impl Viewings {
             engine,
             feeds,
             bursts: AtomicU64::new(0),
-            stopping: watch::Sender::new(None),
+            stopping: Stopping::new(),
         }))
     }
 
     /// Tells all viewers to go, spread over a time, so that they do not all come back at once.
     pub(crate) fn send_everybody_away(&self, spread: Duration) {
-        self.stopping.send_replace(Some(spread));
+        self.stopping.begin(spread);
     }
 
     /// Tells one viewer when to go.
     pub(crate) fn farewell(&self) -> Farewell {
-        let part = f64::from(u32::try_from(self.core.context.ids.random_u64() >> 32).unwrap_or(0))
-            / f64::from(u32::MAX);
-        Farewell { stopping: self.stopping.subscribe(), part, at: None }
+        self.stopping.farewell(self.core.context.ids.random_u64())
     }
 
     /// Counts a viewer that has connected.
@@ -157,7 +156,7 @@ impl Viewings {
 
     /// Whether the replica stops.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.borrow().is_some()
+        self.stopping.has_begun()
     }
 
     /// Answers an offer. Waits for the camera to start, as long as that may take.
@@ -183,7 +182,8 @@ impl Viewings {
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
         let mut subscription =
             self.core.hub.subscribe(&name, wanted.clone()).map_err(|error| not_subscribed(&error))?;
-        let selected = started(&mut subscription).await?;
+        let patience = self.core.config.cameras.start_timeout.duration() * 3;
+        let selected = started(&mut subscription, patience).await?;
         self.check(&wanted, &selected, registration.camera())?;
         let tracks = [&selected.video, &selected.audio];
         let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
@@ -279,9 +279,11 @@ fn sending(held: &Held) -> Sending {
     Sending { feed, stream: stream.to_owned() }
 }
 
-/// The first tracks. The hub limits the time for a source to start.
-async fn started(subscription: &mut Subscription) -> Result<Selected, ViewError> {
-    subscription.tracks_or_failure().await.map_err(|error| match error {
+/// The first tracks. The hub limits the time for a source to start, and again for a transcoder; `patience` is only for what nobody has thought of.
+async fn started(subscription: &mut Subscription, patience: Duration) -> Result<Selected, ViewError> {
+    let late = |_| ViewError::NotStarted("it takes too long".to_owned());
+    let started = tokio::time::timeout(patience, subscription.tracks_or_failure()).await.map_err(late)?;
+    started.map_err(|error| match error {
         NotStarted::Failed(error) => ViewError::NotStarted(error.to_string()),
         NotStarted::Ended(_) => ViewError::Stopping,
     })
@@ -293,27 +295,6 @@ fn not_subscribed(error: &SubscribeError) -> ViewError {
         SubscribeError::NotFound(_) | SubscribeError::TooManyConsumers(_) => {
             ViewError::NotStarted(error.to_string())
         }
-    }
-}
-
-/// When a viewer has to go because the replica stops.
-pub(crate) struct Farewell {
-    stopping: watch::Receiver<Option<Duration>>,
-    /// Its place in the time over which all go, 0 to 1.
-    part: f64,
-    at: Option<Instant>,
-}
-
-impl Farewell {
-    /// Waits until it is time to go. Cancel-safe.
-    pub(crate) async fn time_to_go(&mut self) {
-        let at = if let Some(at) = self.at {
-            at
-        } else {
-            let spread = self.stopping.wait_for(Option::is_some).await.ok().and_then(|spread| *spread);
-            *self.at.insert(Instant::now() + spread.unwrap_or_default().mul_f64(self.part))
-        };
-        tokio::time::sleep_until(at).await;
     }
 }
 
