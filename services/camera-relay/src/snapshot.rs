@@ -9,9 +9,10 @@ use crate::{cameras::CameraName, core::Core, error::Error};
 use bytes::Bytes;
 pub(crate) use darkroom::Darkroom;
 use parking_lot::Mutex;
+use patchbay_chassis::Span;
 use patchbay_media::{
     Kind,
-    hub::{NotStarted, SubscribeError, Wanted},
+    hub::{StreamName, SubscribeError, Subscription, Wanted},
     ring::Start,
     track::Track,
 };
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{OwnedMutexGuard, Semaphore, oneshot},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -109,44 +110,75 @@ pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result
     let begun = Instant::now();
     let stream = core.cameras.get(camera)?.stream();
     let config = &core.config.snapshot;
-    let deadline = begun + config.timeout.duration();
-    let late = |_| Error::NoPicture(format!("it has brought none in {}", config.timeout));
+    let in_time = InTime { deadline: begun + config.timeout.duration(), patience: config.timeout };
     let room = core.snapshots.room(camera);
-    let mut darkroom = tokio::time::timeout_at(deadline, room.lock_owned()).await.map_err(late)?;
-    if let Some(jpeg) = darkroom.as_ref().and_then(|made| made.made_lately(width, config.min_interval.duration())) {
+    let darkroom = in_time.limit(room.lock_owned()).await?;
+    let lately = config.min_interval.duration();
+    if let Some(jpeg) = darkroom.as_ref().and_then(|made| made.made_lately(width, lately)) {
         return Ok(jpeg);
     }
-    // While it is held, the camera runs.
-    let subscription = core.hub.subscribe(&stream, Wanted { audio: Vec::new(), ..Wanted::anything() });
-    let mut subscription = subscription.map_err(|error| match error {
-        SubscribeError::NotFound(_) => Error::NoCamera(camera.clone()),
+    // While the subscription is held, the camera runs.
+    let (_subscription, track) = started(core, &stream, in_time).await?;
+    let jpeg = develop(core, darkroom, track, width).await?;
+    crate::metrics::observe(&core.metrics.snapshot_seconds, begun.elapsed());
+    Ok(jpeg)
+}
+
+/// Until when a picture is waited for.
+#[derive(Clone, Copy)]
+struct InTime {
+    deadline: Instant,
+    patience: Span,
+}
+
+impl InTime {
+    async fn limit<T>(self, waiting: impl Future<Output = T>) -> Result<T, Error> {
+        let late = |_| Error::NoPicture(format!("it has brought none in {}", self.patience));
+        tokio::time::timeout_at(self.deadline, waiting).await.map_err(late)
+    }
+}
+
+/// A camera's pictures, once there are some.
+async fn started(
+    core: &Core,
+    stream: &StreamName,
+    in_time: InTime,
+) -> Result<(Subscription, Arc<Track>), Error> {
+    let wanted = Wanted { audio: Vec::new(), ..Wanted::anything() };
+    let mut subscription = core.hub.subscribe(stream, wanted).map_err(|error| match error {
         SubscribeError::TooManyConsumers(_) => Error::Busy,
-        SubscribeError::Closed => Error::Unavailable,
+        SubscribeError::NotFound(_) | SubscribeError::Closed => Error::Unavailable,
     })?;
-    let selected = tokio::time::timeout_at(deadline, subscription.tracks_or_failure()).await.map_err(late)?;
-    let selected = selected.map_err(|error| match error {
-        NotStarted::Failed(error) => Error::NoPicture(error.to_string()),
-        NotStarted::Ended(error) => Error::NoPicture(error.to_string()),
-    })?;
+    let selected = in_time.limit(subscription.tracks_or_failure()).await?;
+    let selected = selected.map_err(|error| Error::NoPicture(error.to_string()))?;
     let track = selected.video.clone().ok_or_else(|| Error::NoPicture(selected.missing()))?;
-    tokio::time::timeout_at(deadline, first_picture(&track)).await.map_err(late)?;
-    let _place = core.snapshots.places.try_acquire().map_err(|_| Error::Busy)?;
-    let (quality, now) = (config.quality, core.context.clock.now_millis());
+    in_time.limit(first_picture(&track)).await?;
+    Ok((subscription, track))
+}
+
+/// Makes the picture on a thread of its own, which keeps its place and the darkroom to its end, whether or not somebody still waits.
+async fn develop(
+    core: &Core,
+    mut darkroom: OwnedMutexGuard<Option<Darkroom>>,
+    track: Arc<Track>,
+    width: Width,
+) -> Result<Jpeg, Error> {
+    let place = Arc::clone(&core.snapshots.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+    let (quality, now) = (core.config.snapshot.quality, core.context.clock.now_millis());
     let (done, made) = oneshot::channel();
     let work = move || {
-        let taken = darkroom.take().filter(|room| room.is_for(&track));
-        let result = taken.map_or_else(|| Darkroom::open(track, quality), Ok).and_then(|mut room| {
+        let kept = darkroom.take().filter(|room| room.is_for(&track));
+        let result = kept.map_or_else(|| Darkroom::open(track, quality), Ok).and_then(|mut room| {
             let jpeg = room.make(width, now);
             *darkroom = Some(room);
             jpeg
         });
+        drop((place, darkroom));
         // Nobody waits any more when the request was dropped.
         drop(done.send(result));
     };
     std::thread::Builder::new().name("snapshot".to_owned()).spawn(work).map_err(Error::internal)?;
-    let jpeg = made.await.map_err(|_| Error::internal("a picture could not be made: its thread has panicked"))??;
-    crate::metrics::observe(&core.metrics.snapshot_seconds, begun.elapsed());
-    Ok(jpeg)
+    made.await.map_err(|_| Error::internal("a picture could not be made: its thread has panicked"))?
 }
 
 /// Waits until there is something to begin decoding with.

@@ -62,21 +62,21 @@ impl Cameras {
         for (name, camera) in wanted {
             let (source, mode) = (self.shared.sources.of(camera), mode(camera.spec.capture));
             match before.get(name) {
-                None => self.tell(name, hub.add(camera.stream(), source, mode)),
+                None => tell(name, hub.add(camera.stream(), source, mode)),
                 Some(old)
                     if old.spec.source != camera.spec.source || old.spec.capture != camera.spec.capture =>
                 {
-                    self.tell(name, hub.replace(&camera.stream(), source, mode));
+                    tell(name, hub.replace(&camera.stream(), source, mode));
                 }
                 Some(_) => {}
             }
         }
     }
+}
 
-    fn tell<T, E: std::error::Error>(&self, name: &CameraName, done: Result<T, E>) {
-        if let Err(error) = done {
-            tracing::error!(camera = %name, %error, "a camera could not be brought into the hub");
-        }
+fn tell<T, E: std::error::Error>(name: &CameraName, done: Result<T, E>) {
+    if let Err(error) = done {
+        tracing::error!(camera = %name, %error, "a camera could not be brought into the hub");
     }
 }
 

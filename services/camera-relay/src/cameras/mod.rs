@@ -124,10 +124,8 @@ impl Cameras {
     pub async fn add(&self, name: &CameraName, spec: &CameraSpec) -> Result<Arc<Camera>, Error> {
         self.check(spec)?;
         if let Some(configured) = self.shared.configured.get(name) {
-            return match configured.source == spec.source {
-                true => self.get(name),
-                false => Err(Error::AlreadyExists(name.clone())),
-            };
+            let is_same = configured.source == spec.source;
+            return if is_same { self.get(name) } else { Err(Error::AlreadyExists(name.clone())) };
         }
         // Replicas that add at the same time may go over the limit, each by one.
         self.refresh().await?;

@@ -15,7 +15,7 @@ const WIDTHS: RangeInclusive<u32> = 160..=1920;
 const HEIGHTS: RangeInclusive<u32> = 120..=1080;
 const RATES: RangeInclusive<u32> = 1..=60;
 const BITRATES: RangeInclusive<u32> = 50_000..=20_000_000;
-const KEY_FRAME_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(60);
+const KEY_FRAME_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_mins(1);
 
 /// A camera's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -132,8 +132,8 @@ impl cameras_server::Cameras for Calls {
         request: Request<pb::WatchCamerasRequest>,
     ) -> Result<Response<Self::WatchCamerasStream>, Status> {
         let caller = Caller::of(&request)?;
-        let named = request.into_inner().names;
-        let names = named.iter().map(|text| name("names", text)).collect::<Result<Vec<_>, _>>()?;
+        let texts = request.into_inner().names;
+        let names = texts.iter().map(|text| name("names", text)).collect::<Result<Vec<_>, _>>()?;
         for name in &names {
             caller.require(Action::Read, name)?;
             self.core.cameras.get(name)?;

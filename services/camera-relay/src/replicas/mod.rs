@@ -49,12 +49,15 @@ const BELIEVED: Duration = Duration::from_secs(7);
 /// Messages that may wait; more are lost: reports come again, and questions are asked again.
 const QUEUE: usize = 1024;
 
+/// How cameras are on a replica.
+type Reported = BTreeMap<CameraName, CameraReport>;
+
 /// What a replica tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Report {
     node: String,
     /// Cameras that do something, or have done since the replica began.
-    cameras: BTreeMap<CameraName, CameraReport>,
+    cameras: Reported,
     /// It stops.
     #[serde(default)]
     farewell: bool,
@@ -81,7 +84,7 @@ struct Shared {
     backplane: SharedBackplane,
     ids: patchbay_chassis::Ids,
     /// Reports of the others, and when they came.
-    others: Mutex<BTreeMap<String, (Instant, BTreeMap<CameraName, CameraReport>)>>,
+    others: Mutex<BTreeMap<String, (Instant, Reported)>>,
     /// Who waits for answers, by the question's number.
     waiting: Mutex<HashMap<u64, mpsc::Sender<Answer>>>,
     /// Counts reports that say something new.

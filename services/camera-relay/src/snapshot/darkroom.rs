@@ -38,7 +38,7 @@ struct Made {
 impl Darkroom {
     /// A decoder for a track; `quality` is 1 to 100.
     pub(crate) fn open(track: Arc<Track>, quality: u8) -> Result<Self, Error> {
-        let decoder = VideoDecoder::open(track.info()).map_err(no_picture)?;
+        let decoder = VideoDecoder::open(track.info()).map_err(|error| no_picture(&error))?;
         let encoder = JpegEncoder::new(Quality::new(quality).map_err(Error::internal)?);
         Ok(Self { track, decoder, scaler: Scaler::new(), encoder, next: 0, newest: None, made: Vec::new() })
     }
@@ -58,16 +58,16 @@ impl Darkroom {
     pub(crate) fn make(&mut self, width: Width, now: u64) -> Result<Jpeg, Error> {
         let problem = self.catch_up().err();
         let Some((picture, shown)) = self.newest.clone() else {
-            return Err(
-                problem.map_or_else(|| Error::NoPicture("there is no key frame yet".to_owned()), no_picture)
-            );
+            let nothing = || Error::NoPicture("there is no key frame yet".to_owned());
+            return Err(problem.as_ref().map_or_else(nothing, no_picture));
         };
         // As long as the picture is the same, so is the JPEG.
         if let Some(made) = self.made.iter_mut().find(|made| made.width == width && made.shown == shown) {
             made.at = Instant::now();
             return Ok(made.jpeg.clone());
         }
-        let jpeg = self.encode(&picture, width, now.saturating_sub(self.lag(shown))).map_err(no_picture)?;
+        let time = now.saturating_sub(self.lag(shown));
+        let jpeg = self.encode(&picture, width, time).map_err(|error| no_picture(&error))?;
         self.made.retain(|made| made.width != width);
         if self.made.len() >= SIZES {
             self.made.remove(0);
@@ -135,6 +135,6 @@ impl Darkroom {
     }
 }
 
-fn no_picture(error: AvError) -> Error {
+fn no_picture(error: &AvError) -> Error {
     Error::NoPicture(error.to_string())
 }

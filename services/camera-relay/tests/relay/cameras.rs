@@ -41,7 +41,10 @@ async fn a_camera_is_added_read_changed_and_removed() -> Result<()> {
     let updated = one.client.update_camera(with(&token, update("yard", titled.clone()))).await?.into_inner();
     let updated = updated.camera.unwrap_or_default();
     assert!(updated.revision > added.revision && updated.title == "院子", "{updated:?}");
-    assert_eq!(reason(one.client.update_camera(with(&token, update("yard", titled.clone()))).await), "CONFLICT");
+    assert_eq!(
+        reason(one.client.update_camera(with(&token, update("yard", titled.clone()))).await),
+        "CONFLICT"
+    );
     let anyway = pb::Camera { revision: 0, always_on: true, ..titled };
     let anyway = one.client.update_camera(with(&token, update("yard", anyway))).await?.into_inner();
     assert!(anyway.camera.is_some_and(|camera| camera.always_on));
@@ -75,7 +78,10 @@ async fn what_is_wrong_is_told_field_by_field() -> Result<()> {
     assert_eq!(fields(add(one, &token, file_camera("none", "a.mp4")).await), ["camera.file.path"]);
     let renamed = update("yard", test_camera("other"));
     assert_eq!(fields(one.client.update_camera(with(&token, renamed)).await), ["camera.name"]);
-    assert_eq!(fields(one.client.add_camera(with(&token, pb::AddCameraRequest { camera: None })).await), ["camera"]);
+    assert_eq!(
+        fields(one.client.add_camera(with(&token, pb::AddCameraRequest { camera: None })).await),
+        ["camera"]
+    );
     world.stop().await
 }
 
@@ -115,7 +121,8 @@ async fn cameras_are_there_after_a_restart() -> Result<()> {
 #[tokio::test]
 async fn there_are_only_so_many() -> Result<()> {
     let folder = tempdir()?;
-    let limited = |name: &str, flags: patchbay_chassis::config::Layer| flags.set(&format!("{name}.cameras.max"), 3);
+    let limited =
+        |name: &str, flags: patchbay_chassis::config::Layer| flags.set(&format!("{name}.cameras.max"), 3);
     let mut world = World::start_with(folder.path(), &limited).await?;
     let token = world.token(&["media:read:*", "media:write:*"])?;
     add(&mut world.one, &token, test_camera("a")).await?;

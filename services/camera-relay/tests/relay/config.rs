@@ -6,9 +6,9 @@ use std::fs;
 
 /// What is said of a file.
 fn problems(toml: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("there is room for a folder");
     let file = folder.path().join("patchbay.toml");
-    fs::write(&file, toml).unwrap();
+    fs::write(&file, toml).expect("a file can be written");
     load(Some(file), Layer::new("test")).expect_err("it must be refused")
 }
 

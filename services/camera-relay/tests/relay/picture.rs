@@ -25,7 +25,10 @@ async fn a_snapshot_starts_the_camera_and_shows_it() -> Result<()> {
     let first = world.one.client.get_snapshot(request(&token, 0)).await?.into_inner();
     println!("a cold snapshot took {:?}", begun.elapsed());
     assert_eq!((first.width, first.height), (640, 480));
-    assert!(first.jpeg.starts_with(&[0xff, 0xd8, 0xff]) && first.jpeg.ends_with(&[0xff, 0xd9]), "it is a JPEG");
+    assert!(
+        first.jpeg.starts_with(&[0xff, 0xd8, 0xff]) && first.jpeg.ends_with(&[0xff, 0xd9]),
+        "it is a JPEG"
+    );
     assert!(first.time.is_some());
 
     let mut times = Vec::new();
@@ -76,9 +79,9 @@ async fn many_who_look_and_take_pictures_are_one_capture() -> Result<()> {
         let selected = tokio::time::timeout(SOON, looker.tracks()).await??;
         assert!(selected.video.is_some() && selected.audio.is_some());
     }
-    let taken = futures_util::future::join_all(
-        (0..20).map(|index| snapshot::take(core, &camera, snapshot::Width::parse(160 + 32 * (index % 3)).expect("it is allowed"))),
-    );
+    let taken = futures_util::future::join_all((0..20).map(|index| {
+        snapshot::take(core, &camera, snapshot::Width::parse(160 + 32 * (index % 3)).expect("it is allowed"))
+    }));
     for jpeg in taken.await {
         assert!(!jpeg?.data.is_empty());
     }

@@ -16,7 +16,12 @@ fn viewer(world: &World, replica: &super::world::Replica, camera: &str) -> Resul
         address: "192.0.2.1".parse()?,
     };
     let viewer = replica.core.viewers.register(newcomer)?;
-    viewer.measure(Arc::new(|| Figures { packets_sent: 7, bytes_sent: 700, connected: true, ..Figures::default() }));
+    viewer.measure(Arc::new(|| Figures {
+        packets_sent: 7,
+        bytes_sent: 700,
+        connected: true,
+        ..Figures::default()
+    }));
     Ok(viewer)
 }
 
@@ -55,7 +60,8 @@ async fn two_that_change_one_camera_do_not_overwrite_each_other() -> Result<()> 
         with(&token, pb::UpdateCameraRequest { name: "yard".into(), camera: Some(camera) })
     };
     let (mut one, mut other) = (world.one.client.clone(), world.other.client.clone());
-    let (first, second) = tokio::join!(one.update_camera(titled("first")), other.update_camera(titled("second")));
+    let (first, second) =
+        tokio::join!(one.update_camera(titled("first")), other.update_camera(titled("second")));
     let (won, lost, title) = match (first, second) {
         (Ok(won), lost) => (won, lost, "first"),
         (lost, Ok(won)) => (won, lost, "second"),
@@ -108,7 +114,10 @@ async fn viewers_of_both_are_counted_listed_and_kicked() -> Result<()> {
     world.one.client.kick_viewer(with(&token, pb::KickViewerRequest { id })).await?;
     assert_eq!(tokio::time::timeout(SOON, there[0].sent_away()).await?, SentAway::Kicked);
     let gone = format!("camera-relay-gone.{}", "0".repeat(32));
-    assert_eq!(reason(world.one.client.kick_viewer(with(&token, pb::KickViewerRequest { id: gone })).await), "NOT_FOUND");
+    assert_eq!(
+        reason(world.one.client.kick_viewer(with(&token, pb::KickViewerRequest { id: gone })).await),
+        "NOT_FOUND"
+    );
     drop((here, there));
     world.stop().await
 }

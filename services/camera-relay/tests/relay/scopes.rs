@@ -24,10 +24,16 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
         "ListCameras" => client.list_cameras(of(token, pb::ListCamerasRequest::default())).await.map(drop),
         "GetCamera" => client.get_camera(of(token, pb::GetCameraRequest { name })).await.map(drop),
         "AddCamera" => client.add_camera(of(token, pb::AddCameraRequest { camera })).await.map(drop),
-        "UpdateCamera" => client.update_camera(of(token, pb::UpdateCameraRequest { name, camera })).await.map(drop),
+        "UpdateCamera" => {
+            client.update_camera(of(token, pb::UpdateCameraRequest { name, camera })).await.map(drop)
+        }
         "RemoveCamera" => client.remove_camera(of(token, pb::RemoveCameraRequest { name })).await.map(drop),
-        "GetSnapshot" => client.get_snapshot(of(token, pb::GetSnapshotRequest { name, width: 0 })).await.map(drop),
-        "GetStatistics" => client.get_statistics(of(token, pb::GetStatisticsRequest { name })).await.map(drop),
+        "GetSnapshot" => {
+            client.get_snapshot(of(token, pb::GetSnapshotRequest { name, width: 0 })).await.map(drop)
+        }
+        "GetStatistics" => {
+            client.get_statistics(of(token, pb::GetStatisticsRequest { name })).await.map(drop)
+        }
         "WatchCameras" => {
             client.watch_cameras(of(token, pb::WatchCamerasRequest { names: vec![name] })).await.map(drop)
         }
@@ -63,7 +69,8 @@ async fn each_method_asks_its_scope() -> Result<()> {
     for (method, action, _) in methods() {
         let enough = world.token(&[&format!("media:{action}:yard")])?;
         let elsewhere = world.token(&[&format!("media:{action}:door")])?;
-        let others: BTreeSet<_> = ["read", "write", "view"].into_iter().filter(|other| *other != action).collect();
+        let others: BTreeSet<_> =
+            ["read", "write", "view"].into_iter().filter(|other| *other != action).collect();
         let others: Vec<_> = others.into_iter().map(|other| format!("media:{other}:*")).collect();
         let others = world.token(&others.iter().map(String::as_str).collect::<Vec<_>>())?;
         let allowed = call(&mut world, method, Some(&enough)).await?;
@@ -99,7 +106,9 @@ async fn guests_may_what_their_policy_says_and_nothing_else() -> Result<()> {
     for (method, _, welcome) in methods() {
         let answer = call(&mut world, method, None).await?;
         match welcome {
-            Guests::Welcome => assert!(["DONE", "NOT_FOUND"].contains(&answer.as_str()), "{method}: {answer}"),
+            Guests::Welcome => {
+                assert!(["DONE", "NOT_FOUND"].contains(&answer.as_str()), "{method}: {answer}");
+            }
             Guests::Refused => assert_eq!(answer, "TOKEN_MISSING", "{method}"),
         }
     }

@@ -6,7 +6,13 @@ use parking_lot::Mutex;
 use patchbay_chassis::{Context, Mode, Options, Process, Running, Service, StartError, Suite, config::Layer};
 use patchbay_proto::camera::v1::{self as pb, cameras_client::CamerasClient};
 use patchbay_testkit::{keys::Keys, ports::free_address};
-use std::{collections::HashMap, net::SocketAddr, path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tonic::{Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 
@@ -85,14 +91,15 @@ impl World {
             .set("auth.jwks_file", keys.jwks().display().to_string());
         let (https, grpcs) = ([free_address(), free_address()], [free_address(), free_address()]);
         let names = [One::NAME, Other::NAME];
-        let flags = names.into_iter().zip(https.into_iter().zip(grpcs)).fold(flags, |flags, (name, (http, grpc))| {
-            let flags = flags
-                .set(&format!("{name}.listen.http"), http.to_string())
-                .set(&format!("{name}.grpc.listen"), grpc.to_string())
-                .set(&format!("{name}.media.udp"), "127.0.0.1:0")
-                .set(&format!("{name}.media.tcp"), "127.0.0.1:0");
-            change(name, flags)
-        });
+        let flags =
+            names.into_iter().zip(https.into_iter().zip(grpcs)).fold(flags, |flags, (name, (http, grpc))| {
+                let flags = flags
+                    .set(&format!("{name}.listen.http"), http.to_string())
+                    .set(&format!("{name}.grpc.listen"), grpc.to_string())
+                    .set(&format!("{name}.media.udp"), "127.0.0.1:0")
+                    .set(&format!("{name}.media.tcp"), "127.0.0.1:0");
+                change(name, flags)
+            });
         let suite = Suite::all_in_one("world", 9299).with::<One>().with::<Other>();
         let process = Process::start(suite.load(&options(flags))?).await?;
         let [one, other] = [0, 1].map(|index| replica(https[index], grpcs[index]));
@@ -170,7 +177,11 @@ pub(crate) fn file_camera(name: &str, path: &str) -> pb::Camera {
 }
 
 /// Adds a camera.
-pub(crate) async fn add(replica: &mut Replica, token: &str, camera: pb::Camera) -> Result<pb::Camera, Status> {
+pub(crate) async fn add(
+    replica: &mut Replica,
+    token: &str,
+    camera: pb::Camera,
+) -> Result<pb::Camera, Status> {
     let added = replica.client.add_camera(with(token, pb::AddCameraRequest { camera: Some(camera) })).await?;
     Ok(added.into_inner().camera.unwrap_or_default())
 }
