@@ -119,3 +119,12 @@ fn long_heads_are_refused() {
     let many = head(|lines| lines.extend((0..80).map(|n| format!("X-{n}: y"))));
     assert_eq!(parse(&many), Handshake::Bad(Refusal::HEAD_TOO_LARGE));
 }
+
+#[test]
+fn a_key_has_one_answer_and_nothing_else_has_any() {
+    // RFC 6455, section 1.3.
+    assert_eq!(super::accept("dGhlIHNhbXBsZSBub25jZQ==").as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    for bad in ["", "dGhl", "dGhlIHNhbXBsZSBub25jZQ=", "!!!!!!!!!!!!!!!!!!!!!!=="] {
+        assert_eq!(super::accept(bad), None, "{bad}");
+    }
+}

@@ -59,7 +59,7 @@ mod tests {
         let stopping = Stopping::new();
         let (mut first, mut last) = (stopping.farewell(0), stopping.farewell(u64::MAX));
         assert!(
-            tokio::time::timeout(Duration::from_secs(3600), first.time_to_go()).await.is_err(),
+            tokio::time::timeout(Duration::from_hours(1), first.time_to_go()).await.is_err(),
             "nothing was said yet"
         );
         let begun = Instant::now();
