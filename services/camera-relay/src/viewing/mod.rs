@@ -255,8 +255,9 @@ fn engine_config(core: &Core) -> EngineConfig {
     EngineConfig {
         udp: media.udp,
         tcp: media.tcp,
+        public_port: media.public_port,
         max_peers: media.max_viewers,
-        max_tcp: media.max_viewers,
+        max_tcp: media.max_tcp_connections,
         connect_timeout: media.connect_timeout.duration(),
         idle_timeout: media.idle_timeout.duration(),
         start: InstantStart {
