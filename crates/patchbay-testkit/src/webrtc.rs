@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, anyhow};
 use mio::{Events, Interest, Poll, Token, net::UdpSocket};
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -58,6 +59,17 @@ pub struct Frame {
     pub timestamp: u64,
     /// Nothing was lost before it.
     pub contiguous: bool,
+    /// When its last datagram was read from the socket.
+    pub received: Instant,
+}
+
+/// When a swarm handles what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// At once, which costs least.
+    AtOnce,
+    /// After everything else has been read, and one at a time: then the handling of some does not add to [`Frame::received`] of others.
+    Stamped,
 }
 
 /// One peer.
@@ -68,6 +80,7 @@ pub struct ForeignPeer {
     pending: Option<SdpPendingOffer>,
     video: Option<Mid>,
     wake: Instant,
+    read: Instant,
     /// It has ended.
     pub gone: bool,
 }
@@ -78,7 +91,23 @@ pub struct Swarm {
     events: Events,
     /// The peers, by number.
     pub peers: Vec<ForeignPeer>,
+    /// When datagrams are handled.
+    pub reading: Reading,
+    /// Most that it sleeps before it asks again whether all is done.
+    pub nap: Duration,
+    waiting: VecDeque<Datagram>,
 }
+
+/// A datagram that was read and is not handled yet.
+struct Datagram {
+    peer: usize,
+    at: Instant,
+    source: SocketAddr,
+    contents: Vec<u8>,
+}
+
+/// Datagrams that wait; more are lost, as in any network.
+const WAITING: usize = 8192;
 
 impl ForeignPeer {
     /// A peer on a port of that address, and its offer.
@@ -105,7 +134,8 @@ impl ForeignPeer {
         };
         let (offer, pending) = api.apply().context("the offer is empty")?;
         let socket = UdpSocket::from_std(socket);
-        let peer = Self { rtc, socket, address, pending: Some(pending), video, wake: Instant::now(), gone: false };
+        let now = Instant::now();
+        let peer = Self { rtc, socket, address, pending: Some(pending), video, wake: now, read: now, gone: false };
         Ok((peer, offer.to_sdp_string()))
     }
 
@@ -165,7 +195,8 @@ impl ForeignPeer {
             Event::MediaData(data) => {
                 let kind = self.rtc.media(data.mid).map_or(MediaKind::Video, str0m::media::Media::kind);
                 let timestamp = data.time.numer();
-                happened(Happened::Frame(Frame { kind, data: data.data, timestamp, contiguous: data.contiguous }));
+                let (contiguous, received) = (data.contiguous, self.read);
+                happened(Happened::Frame(Frame { kind, data: data.data, timestamp, contiguous, received }));
             }
             Event::KeyframeRequest(_) => happened(Happened::KeyFrameAsked),
             Event::ChannelOpen(id, label) => happened(Happened::ChannelOpen(id, label)),
@@ -175,28 +206,47 @@ impl ForeignPeer {
     }
 
     fn receive(&mut self, buffer: &mut [u8], happened: &mut impl FnMut(Happened)) -> Result<()> {
-        loop {
-            let (size, source) = match self.socket.recv_from(buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let Ok(contents) = buffer.get(..size).unwrap_or(&[]).try_into() else { continue };
-            let receive = Receive { proto: Protocol::Udp, source, destination: self.address, contents };
-            self.rtc.handle_input(Input::Receive(Instant::now(), receive))?;
-            self.drive(happened)?;
+        while let Some((size, source)) = self.read(buffer)? {
+            self.handle(Instant::now(), source, buffer.get(..size).unwrap_or(&[]), happened)?;
         }
+        Ok(())
+    }
+
+    /// The next datagram; nothing when there is none.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
+        loop {
+            match self.socket.recv_from(buffer) {
+                Ok(received) => return Ok(Some(received)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn handle(&mut self, at: Instant, source: SocketAddr, contents: &[u8], happened: &mut impl FnMut(Happened)) -> Result<()> {
+        let Ok(contents) = contents.try_into() else { return Ok(()) };
+        self.read = at;
+        let receive = Receive { proto: Protocol::Udp, source, destination: self.address, contents };
+        self.rtc.handle_input(Input::Receive(Instant::now(), receive))?;
+        self.drive(happened)
     }
 }
 
-/// Most that the swarm sleeps.
+/// Most that a swarm sleeps where nobody says otherwise.
 const NAP: Duration = Duration::from_millis(20);
 
 impl Swarm {
     /// Nobody yet.
     pub fn new() -> Result<Self> {
-        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(1024), peers: Vec::new() })
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            peers: Vec::new(),
+            reading: Reading::AtOnce,
+            nap: NAP,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// Adds a peer and returns its number.
@@ -231,14 +281,38 @@ impl Swarm {
             if now > end {
                 return Err(anyhow!("what was waited for did not happen within {limit:?}"));
             }
-            let next = self.peers.iter().filter(|peer| !peer.gone).map(|peer| peer.wake).min().unwrap_or(now + NAP);
-            self.poll.poll(&mut self.events, Some(next.saturating_duration_since(now).min(NAP)))?;
+            let next = self.peers.iter().filter(|peer| !peer.gone).map(|peer| peer.wake).min().unwrap_or(now + self.nap);
+            let sleep = if self.waiting.is_empty() { next.saturating_duration_since(now).min(self.nap) } else { Duration::ZERO };
+            self.poll.poll(&mut self.events, Some(sleep))?;
             for event in &self.events {
                 let number = event.token().0;
-                if let Some(peer) = self.peers.get_mut(number).filter(|peer| !peer.gone) {
-                    peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?;
+                let Some(peer) = self.peers.get_mut(number).filter(|peer| !peer.gone) else { continue };
+                match self.reading {
+                    Reading::AtOnce => peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?,
+                    Reading::Stamped => read_all(peer, number, &mut buffer, &mut self.waiting)?,
                 }
             }
+            self.handle_one(&mut |what| happened.push(what))?;
         }
     }
+
+    /// Handles the datagram that has waited longest.
+    fn handle_one(&mut self, happened: &mut impl FnMut((usize, Happened))) -> Result<()> {
+        let Some(Datagram { peer: number, at, source, contents }) = self.waiting.pop_front() else { return Ok(()) };
+        match self.peers.get_mut(number).filter(|peer| !peer.gone) {
+            Some(peer) => peer.handle(at, source, &contents, &mut |what| happened((number, what))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads what has come for a peer, with the times, and leaves the handling for later.
+fn read_all(peer: &mut ForeignPeer, number: usize, buffer: &mut [u8], waiting: &mut VecDeque<Datagram>) -> Result<()> {
+    while let Some((size, source)) = peer.read(buffer)? {
+        if waiting.len() < WAITING {
+            let contents = buffer.get(..size).unwrap_or(&[]).to_vec();
+            waiting.push_back(Datagram { peer: number, at: Instant::now(), source, contents });
+        }
+    }
+    Ok(())
 }

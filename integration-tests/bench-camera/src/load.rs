@@ -53,15 +53,20 @@ struct Seen {
 /// Connects, says `ready`, watches until it is told to stop, and prints what it got as JSON.
 pub(crate) async fn run(load: Load) -> Result<()> {
     let whep = Whep::new(&load.url);
-    let mut swarm = Swarm::new()?;
+    let (mut swarm, mut sessions) = (Swarm::new()?, Vec::new());
     for _ in 0..load.viewers {
         let (mut peer, offer) = ForeignPeer::offer(IpAddr::V4(Ipv4Addr::LOCALHOST), Wants::Video)?;
-        peer.accept(&whep.offer(&load.camera, offer).await?)?;
+        let session = whep.offer(&load.camera, offer).await?;
+        peer.accept(&session.answer)?;
         swarm.add(peer)?;
+        sessions.push(session);
     }
     let stop = stopped();
     let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop));
     let seen = watching.await??;
+    for session in &sessions {
+        whep.end(session).await?;
+    }
     let got = Got {
         viewers: seen.len(),
         frames: seen.iter().map(|seen| seen.frames).sum(),
@@ -98,7 +103,12 @@ fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<
         }
         stop.try_recv().is_ok() || (!ready && started.elapsed() > START)
     })?;
-    ensure!(ready, "only {} of {} viewers saw a frame", seen.iter().filter(|seen| seen.frames > 0).count(), seen.len());
+    ensure!(
+        ready,
+        "only {} of {} viewers saw a frame",
+        seen.iter().filter(|seen| seen.frames > 0).count(),
+        seen.len()
+    );
     ensure!(lost == 0, "{lost} viewers were lost");
     Ok(seen)
 }

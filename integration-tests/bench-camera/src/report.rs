@@ -1,7 +1,7 @@
 //! The table: every figure with its peers, its bar, and whether it is met. A figure that misses its bar stays, with its value.
 
 use serde::Serialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// All figures, in the order in which they were first measured.
 #[derive(Debug, Default, Serialize)]
@@ -42,6 +42,8 @@ struct Measured {
     #[serde(flatten)]
     figure: Figure,
     rounds: Vec<f64>,
+    /// The same of others, in the same rounds.
+    peers: BTreeMap<&'static str, Vec<f64>>,
 }
 
 impl Figure {
@@ -76,12 +78,27 @@ impl Report {
     pub(crate) fn add(&mut self, figure: Figure, value: f64) {
         match self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
             Some(measured) => measured.rounds.push(value),
-            None => self.figures.push(Measured { figure, rounds: vec![value] }),
+            None => self.figures.push(Measured { figure, rounds: vec![value], peers: BTreeMap::new() }),
+        }
+    }
+
+    /// The same of a peer, to stand beside a value that was added in this round.
+    pub(crate) fn add_peer(&mut self, figure: &Figure, peer: &'static str, value: f64) {
+        if let Some(measured) = self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
+            measured.peers.entry(peer).or_default().push(value);
         }
     }
 }
 
 impl Measured {
+    /// What is known, and what peers have reached in the same run.
+    fn reference(&self) -> String {
+        let peers =
+            self.peers.iter().map(|(peer, rounds)| format!("{peer} {}", shown(median(&mut rounds.clone()))));
+        let known = Some(self.figure.reference.clone()).filter(|known| !known.is_empty());
+        known.into_iter().chain(peers).collect::<Vec<_>>().join("; ")
+    }
+
     fn value(&self) -> f64 {
         match self.figure.over {
             Over::Median => median(&mut self.rounds.clone()),
@@ -115,8 +132,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| figure | value | peer or reference | bar | met? |\n|---|---|---|---|---|")?;
         for measured in &self.figures {
-            let Figure { name, unit, reference, bar, .. } = &measured.figure;
-            let (value, verdict) = (shown(measured.value()), measured.verdict());
+            let Figure { name, unit, bar, .. } = &measured.figure;
+            let (value, reference, verdict) =
+                (shown(measured.value()), measured.reference(), measured.verdict());
             writeln!(f, "| {name} | {value} {unit} | {reference} | {bar} | {verdict} |")?;
         }
         Ok(())
@@ -164,13 +182,15 @@ mod tests {
             report.add(Figure::new("usual", "ms").at_most(30.0), value);
             report.add(Figure::new("never", "ms").at_most(100.0).worst(), value);
             report.add(Figure::new("captures", "").exactly(1.0), 1.0);
-            report.add(Figure::new("alone", "us").reference("aiortc 2 us"), value / 10_000.0);
+            let figure = Figure::new("beside", "us").reference("str0m 2");
+            report.add(figure.clone(), value / 10_000.0);
+            report.add_peer(&figure, "aiortc", value);
         }
         let table = report.to_string();
         assert!(table.contains("| usual | 30 ms |  | <= 30 | met |"), "{table}");
         assert!(table.contains("| never | 200 ms |  | <= 100 | **missed** |"), "{table}");
         assert!(table.contains("| captures | 1  |  | exactly 1 | met |"), "{table}");
-        assert!(table.contains("| alone | 0.003 us | aiortc 2 us |  |  |"), "{table}");
+        assert!(table.contains("| beside | 0.003 us | str0m 2; aiortc 30 |  |  |"), "{table}");
     }
 
     #[test]
