@@ -2,6 +2,7 @@
 //! Redis that can be hurt, and the gRPC API as a backend calls it. The tests themselves are in `tests/`.
 
 pub mod admin;
+pub mod camera;
 pub mod crypto;
 pub mod fleet;
 pub mod gateway;

@@ -50,6 +50,9 @@ fn the_libraries_depend_downwards() -> TestResult {
         ("patchbay-backplane", &["patchbay-chassis", "patchbay-auth", "patchbay-proto"]),
         ("patchbay-websocket", &["patchbay-chassis", "patchbay-auth", "patchbay-backplane", "tokio"]),
         ("patchbay-chassis", &["patchbay-proto", "patchbay-websocket"]),
+        ("patchbay-media", &["patchbay-chassis", "patchbay-proto", "patchbay-av", "patchbay-rtc", "tonic"]),
+        ("patchbay-av", &["patchbay-chassis", "patchbay-proto", "patchbay-rtc"]),
+        ("patchbay-rtc", &["patchbay-chassis", "patchbay-proto", "patchbay-av"]),
     ] {
         let package = packages_in(&metadata, "crates").find(|package| package["name"] == library);
         let package = package.with_context(|| format!("{library} is gone"))?;
@@ -71,16 +74,52 @@ fn crates_of(package: &str, edges: &str) -> Result<BTreeSet<String>> {
     Ok(lines.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect())
 }
 
+/// What WebRTC's own library of ciphers has beside aws-lc-rs: the block cipher for modes that every browser may ask for and aws-lc-rs has no calls for. It sees
+/// the keys of one connection, never one that is kept.
+const WEBRTC_CIPHER: Option<&str> = Some("aes");
+
+/// The whole stacks of others are peers: they are in tests and never in a binary.
+#[test]
+fn webrtc_is_our_own_engine_over_components() -> TestResult {
+    for service in ["camera-relay", "patchbay"] {
+        let crates = crates_of(service, "normal")?;
+        for component in ["rtc-dtls", "rtc-srtp", "rtc-sctp", "rtc-stun", "opencv", "ffmpeg-next"] {
+            assert!(crates.contains(component), "{service} is built without {component}");
+        }
+        for stack in ["webrtc", "rtc", "str0m"] {
+            assert!(!crates.contains(stack), "{service} is built with {stack}");
+        }
+    }
+    let peers = crates_of("integration-tests", "all")?;
+    assert!(peers.contains("webrtc") && peers.contains("str0m"), "the peers are gone: {peers:?}");
+    Ok(())
+}
+
+/// Only what shows pictures pays for the libraries that do: their packages are a quarter of a gigabyte of an image.
+#[test]
+fn other_services_stay_lean() -> TestResult {
+    for service in ["chat-gateway", "console", "crypto-service"] {
+        let crates = crates_of(service, "normal")?;
+        for heavy in ["opencv", "ffmpeg-next", "patchbay-av", "patchbay-rtc"] {
+            assert!(!crates.contains(heavy), "{service} is built with {heavy}");
+        }
+    }
+    Ok(())
+}
+
 /// docs/decisions/0006-cryptography.md: one library holds the secrets, and those of `RustCrypto` that could are peers in tests.
 #[test]
 fn ciphers_and_signatures_come_from_one_library() -> TestResult {
-    for service in ["crypto-service", "patchbay"] {
+    for (service, exempt) in
+        [("crypto-service", None), ("camera-relay", WEBRTC_CIPHER), ("patchbay", WEBRTC_CIPHER)]
+    {
         let crates = crates_of(service, "normal")?;
         assert!(crates.contains("aws-lc-rs"), "{crates:?}");
         for peer in ["rsa", "aes-gcm", "aes", "p256", "ed25519-dalek", "ring"] {
-            assert!(!crates.contains(peer), "{service} is built with {peer}");
+            assert!(!crates.contains(peer) || exempt == Some(peer), "{service} is built with {peer}");
         }
     }
+    assert!(!crates_of("patchbay-crypto", "normal")?.contains("aes"), "the exemption is WebRTC's alone");
     let peers = crates_of("patchbay-crypto", "all")?;
     assert!(peers.contains("rsa") && peers.contains("aes-gcm"), "the peers are gone: {peers:?}");
     Ok(())
