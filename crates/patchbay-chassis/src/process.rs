@@ -222,7 +222,8 @@ impl Process {
 
     async fn start_service(&mut self, service: Prepared, tokens: ServiceTokens) -> Result<(), StartError> {
         let listener = listen::bind("grpc", service.grpc.listen).await?;
-        let context = self.context(service.name, tokens);
+        let grpc = listener.local_addr().map_err(|error| StartError::failed("read a bound address", error))?;
+        let context = self.context(service.name, tokens, grpc);
         let component = context.readiness.component("service");
         let node = Arc::new(node(&context));
         // Before the service starts, so that what it writes belongs to a node that is known.
@@ -263,13 +264,14 @@ impl Process {
         Ok(())
     }
 
-    fn context(&self, service: &'static str, tokens: ServiceTokens) -> Context {
+    fn context(&self, service: &'static str, tokens: ServiceTokens, grpc: SocketAddr) -> Context {
         let Common { mode, clock, ids, backplane, auth, metrics, data_dir, failures } = &self.common;
         let shutdown = self.stop.shutdown.clone();
         Context {
             service,
             version: VERSION,
             node: nodes::new_id(service, ids),
+            grpc,
             mode: *mode,
             clock: clock.clone(),
             ids: ids.clone(),

@@ -51,6 +51,8 @@ pub struct Context {
     pub version: &'static str,
     /// This replica.
     pub node: NodeId,
+    /// Where its gRPC server is bound.
+    pub grpc: SocketAddr,
     /// Whether it runs with `--dev`.
     pub mode: Mode,
     /// The time.

@@ -5,7 +5,7 @@
 
 use crate::{
     AccessUnit, Kind, MediaTime, TrackId,
-    hub::{Ended, PublishError, Publisher, Whole},
+    hub::{Ended, PublishError, Publisher, Subscription, Whole},
     ring::{Read, Reader, Start},
     track::{KeyFrames, Track, TrackInfo, TrackWriter},
 };
@@ -15,11 +15,12 @@ use std::{sync::Arc, time::Duration};
 /// One thing to send.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// The tracks, before any of their units.
+    /// The tracks, before any of their units. The receiver knows each by its place among them, because tracks that were made of others may have the
+    /// same number.
     Tracks(Arc<[Arc<Track>]>),
     /// A unit.
     Unit {
-        /// The unit.
+        /// The unit; its track is the place of that among those announced.
         unit: AccessUnit,
         /// Units before it were left out, because the receiver was too slow.
         after_break: bool,
@@ -29,14 +30,35 @@ pub enum Step {
 /// What a hub sends of one stream to one receiver.
 #[derive(Debug)]
 pub struct Outgoing {
-    whole: Whole,
+    supply: Supply,
     patience: Duration,
     lanes: Vec<Lane>,
+}
+
+/// Where the tracks come from.
+#[derive(Debug)]
+enum Supply {
+    Whole(Whole),
+    Chosen(Box<Subscription>),
+}
+
+impl Supply {
+    /// Waits for other tracks. Cancel safe.
+    async fn tracks(&mut self) -> Result<Arc<[Arc<Track>]>, Ended> {
+        match self {
+            Self::Whole(whole) => whole.tracks().await,
+            Self::Chosen(subscription) => {
+                let selected = subscription.tracks().await?;
+                Ok(selected.video.into_iter().chain(selected.audio).collect())
+            }
+        }
+    }
 }
 
 /// One track on its way.
 #[derive(Debug)]
 struct Lane {
+    place: TrackId,
     track: Arc<Track>,
     reader: Reader<AccessUnit>,
     /// Read, and waiting for its turn.
@@ -46,23 +68,28 @@ struct Lane {
 }
 
 impl Outgoing {
-    /// Sends a stream; a receiver that is further behind than `patience` goes on at a newer key frame.
+    /// Sends a stream as it is; a receiver that is further behind than `patience` goes on at a newer key frame.
     pub fn new(whole: Whole, patience: Duration) -> Self {
-        Self { whole, patience, lanes: Vec::new() }
+        Self { supply: Supply::Whole(whole), patience, lanes: Vec::new() }
+    }
+
+    /// Sends what a subscription selects, so that what has to be made for several receivers is made here, once.
+    pub fn chosen(subscription: Subscription, patience: Duration) -> Self {
+        Self { supply: Supply::Chosen(Box::new(subscription)), patience, lanes: Vec::new() }
     }
 
     /// The next thing to send; waits for it. Cancel safe.
     pub async fn next(&mut self) -> Result<Step, Ended> {
         loop {
-            if let Some(changed) = self.whole.tracks().now_or_never() {
+            if let Some(changed) = self.supply.tracks().now_or_never() {
                 return Ok(self.begin(changed?));
             }
             if let Some(step) = self.earliest() {
                 return Ok(step);
             }
-            let Self { whole, lanes, .. } = self;
+            let Self { supply, lanes, .. } = self;
             tokio::select! {
-                changed = whole.tracks() => return Ok(self.begin(changed?)),
+                changed = supply.tracks() => return Ok(self.begin(changed?)),
                 () = any(lanes) => {}
             }
         }
@@ -70,7 +97,7 @@ impl Outgoing {
 
     /// Asks the source of a track for a key frame. Tracks that are not there, and those that cannot obey, are passed over.
     pub fn request_key_frame(&self, id: TrackId) {
-        let lane = self.lanes.iter().find(|lane| lane.track.info().id == id);
+        let lane = self.lanes.iter().find(|lane| lane.place == id);
         if let Some(lane) = lane {
             lane.track.request_key_frame();
         }
@@ -78,7 +105,10 @@ impl Outgoing {
 
     fn begin(&mut self, tracks: Arc<[Arc<Track>]>) -> Step {
         let from = newest_picture(&tracks);
-        self.lanes = tracks.iter().map(|track| Lane::new(track, from, self.patience)).collect();
+        // A hub has 16 tracks of a stream at most.
+        let places = (0..=u8::MAX).map(TrackId);
+        self.lanes =
+            places.zip(tracks.iter()).map(|(place, track)| Lane::new(place, track, from, self.patience)).collect();
         Step::Tracks(tracks)
     }
 
@@ -92,13 +122,13 @@ impl Outgoing {
 }
 
 impl Lane {
-    fn new(track: &Arc<Track>, from: Option<MediaTime>, patience: Duration) -> Self {
+    fn new(place: TrackId, track: &Arc<Track>, from: Option<MediaTime>, patience: Duration) -> Self {
         let start = match (track.info().codec.kind(), from) {
             (Kind::Audio, Some(from)) => Start::At(first_since(track, from)),
             (Kind::Video, _) | (Kind::Audio, None) => Start::NewestKey,
         };
         let reader = track.reader(start).with_patience(patience);
-        Self { track: Arc::clone(track), reader, waiting: None, has_begun: false, has_ended: false }
+        Self { place, track: Arc::clone(track), reader, waiting: None, has_begun: false, has_ended: false }
     }
 
     fn look(&mut self) {
@@ -115,7 +145,8 @@ impl Lane {
         let read = self.waiting.take()?;
         let after_break = read.skipped > 0 && self.has_begun;
         self.has_begun = true;
-        Some(Step::Unit { unit: read.entry.item.clone(), after_break })
+        let unit = AccessUnit { track: self.place, ..read.entry.item.clone() };
+        Some(Step::Unit { unit, after_break })
     }
 
     async fn wait(&mut self) {

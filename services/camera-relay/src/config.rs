@@ -25,6 +25,8 @@ pub struct RelayConfig {
     pub cameras: Cameras,
     /// How a viewer that comes in the middle catches up.
     pub instant_start: InstantStart,
+    /// How replicas give streams to each other.
+    pub replicas: Replicas,
     /// Single pictures.
     pub snapshot: Snapshot,
     /// Pictures one after the other over HTTP.
@@ -135,6 +137,15 @@ impl Default for InstantStart {
             concurrent: 4,
         }
     }
+}
+
+/// How replicas give streams to each other: one captures a camera, the others get it there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Replicas {
+    /// Where other replicas reach this one's gRPC server, `host:port`; each replica must have its own. Where it is not set: the address in
+    /// `grpc.listen`, or, where that is all addresses, the first of the interfaces.
+    pub address: Option<String>,
 }
 
 /// Single pictures.

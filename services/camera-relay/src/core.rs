@@ -4,6 +4,7 @@ use crate::{
     cameras::Cameras,
     config::RelayConfig,
     metrics::{self, RelayMetrics},
+    relay::{Owners, RelayFigures},
     replicas::Replicas,
     snapshot::Snapshots,
     viewers::ViewerTable,
@@ -30,6 +31,8 @@ pub struct Core {
     pub cameras: Cameras,
     /// Who looks here.
     pub viewers: ViewerTable,
+    /// Which cameras are captured here, and where the others are.
+    pub owners: Owners,
     /// The other replicas.
     pub replicas: Replicas,
     /// What takes single pictures.
@@ -50,14 +53,16 @@ impl Core {
             transcoders.map_err(|error| StartError::failed("prepare encoders", error))?,
         ));
         let viewers = ViewerTable::new(&config.media, config.mjpeg.max_viewers, &context);
-        let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers)?;
+        let address = config.replicas.address.as_deref();
+        let owners = Owners::new(&context, address, RelayFigures::register(&context.metrics));
+        let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers, &owners)?;
         // A first look, so that a replica is not ready before it knows its cameras; without the store it starts all the same.
         cameras.look().await;
         let replicas = Replicas::new(&context);
         let metrics = RelayMetrics::register(&context.metrics);
         let snapshots = Snapshots::new(config.snapshot.concurrent);
         let core =
-            Arc::new(Self { config, context, hub, cameras, viewers, replicas, snapshots, metrics, began });
+            Arc::new(Self { config, context, hub, cameras, viewers, owners, replicas, snapshots, metrics, began });
         metrics::watch(&core);
         Ok(core)
     }
@@ -67,6 +72,7 @@ impl Core {
         let tasks = &self.context.tasks;
         let hard = self.context.shutdown.hard();
         tasks.spawn_critical("cameras", self.cameras.clone().follow(hard.clone()));
+        tasks.spawn_critical("owners", self.owners.clone().listen(hard.clone()));
         tasks.spawn_critical("replicas", Arc::clone(self).exchange(hard.clone()));
         tasks.spawn_critical("snapshots", Snapshots::tidy(Arc::clone(self), hard.clone()));
         let hub = self.hub.clone();

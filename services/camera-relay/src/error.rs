@@ -3,6 +3,7 @@
 use crate::cameras::{CameraName, Violation};
 use patchbay_backplane::BackplaneError;
 use patchbay_chassis::{ErrorCode, ServiceError, error::to_status};
+use patchbay_media::hub::StreamName;
 use std::time::Duration;
 use tonic::{Code, Status};
 
@@ -18,6 +19,12 @@ pub enum Error {
     TokenMissing,
     #[error("there is no camera `{0}`")]
     NoCamera(CameraName),
+    #[error("there is no stream `{0}`")]
+    NoStream(StreamName),
+    #[error("the stream `{0}` is not captured by this replica")]
+    NotOwner(StreamName),
+    #[error("{0}")]
+    SourceFailed(String),
     #[error("there is no viewer `{0}`")]
     NoViewer(String),
     #[error("there is a camera `{0}` already, with another source; update it, or choose another name")]
@@ -81,7 +88,7 @@ impl ServiceError for Error {
             Self::BadRequest(_) => (Code::InvalidArgument, "BAD_REQUEST"),
             Self::Denied(_) => (Code::PermissionDenied, "PERMISSION_DENIED"),
             Self::TokenMissing => (Code::Unauthenticated, "TOKEN_MISSING"),
-            Self::NoCamera(_) | Self::NoViewer(_) => (Code::NotFound, "NOT_FOUND"),
+            Self::NoCamera(_) | Self::NoViewer(_) | Self::NoStream(_) => (Code::NotFound, "NOT_FOUND"),
             Self::AlreadyExists(_) => (Code::AlreadyExists, "ALREADY_EXISTS"),
             Self::TooManyCameras(_) => (Code::ResourceExhausted, "LIMIT"),
             Self::Conflict(_) => (Code::Aborted, "CONFLICT"),
@@ -89,7 +96,8 @@ impl ServiceError for Error {
             Self::NoPicture(_) => (Code::FailedPrecondition, "NO_PICTURE"),
             Self::SlowConsumer => (Code::ResourceExhausted, "SLOW_CONSUMER"),
             Self::Busy => (Code::ResourceExhausted, "BUSY"),
-            Self::Unavailable | Self::ReplicaSilent(_) => (Code::Unavailable, "UNAVAILABLE"),
+            Self::NotOwner(_) => (Code::FailedPrecondition, "NOT_OWNER"),
+            Self::Unavailable | Self::ReplicaSilent(_) | Self::SourceFailed(_) => (Code::Unavailable, "UNAVAILABLE"),
             Self::Internal(_) => (Code::Internal, "INTERNAL"),
         };
         ErrorCode::new(code, reason)

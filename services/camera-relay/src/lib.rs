@@ -1,7 +1,7 @@
 //! camera-relay: cameras in the browser, each captured and encoded once, however many look.
 //!
 //! `cameras` is the list and makes sources of it for the hub of `patchbay-media`; `viewers` knows who looks here; `replicas` tells the others and asks
-//! them; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures. `http` has the doors for viewers, and `viewing` is what stands behind
+//! them, `relay` decides which of them captures a camera and brings its stream to the others; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures. `http` has the doors for viewers, and `viewing` is what stands behind
 //! those that speak WebRTC. This file puts them together.
 
 mod addresses;
@@ -13,6 +13,7 @@ pub mod error;
 mod grpc;
 mod http;
 pub mod metrics;
+pub mod relay;
 pub mod replicas;
 mod rest;
 pub mod snapshot;
@@ -27,6 +28,9 @@ use viewing::Viewings;
 
 pub use grpc::{Door, Guests, METHODS, Method};
 
+/// Scopes that a replica needs at the others.
+pub const CALLS: &[&str] = &["media:relay:camera/*"];
+
 /// The service.
 pub struct CameraRelay;
 
@@ -34,6 +38,7 @@ impl Service for CameraRelay {
     const NAME: &'static str = "camera-relay";
     const GRPC_PORT: u16 = 9103;
     const OPS_PORT: u16 = 9203;
+    const CALLS: &'static [&'static str] = CALLS;
     type Config = RelayConfig;
 
     async fn start(config: RelayConfig, context: Context) -> Result<Running, StartError> {

@@ -68,12 +68,12 @@ const COUNTERS: [(&str, &str, Measure); 5] = [
     }),
 ];
 const GAUGES: [(&str, &str, Measure); 2] = [
-    ("captures", "Cameras whose source runs here", captures),
+    ("captures", "Cameras that are captured here", captures),
     ("encoders", "Encoders of test pictures and transcoders that run here", encoders),
 ];
 
 fn captures(core: &Core) -> u64 {
-    core.hub.states().iter().filter(|stream| stream.state.is_running()).count() as u64
+    core.owners.count() as u64
 }
 
 /// Transcoders, and the encoders of test pictures that are drawn.
@@ -81,11 +81,7 @@ fn encoders(core: &Core) -> u64 {
     let drawn =
         core.cameras.all().into_iter().filter(|camera| matches!(camera.spec.source, SourceSpec::Test(_)));
     let states = core.hub.states();
-    let running = |camera: &crate::cameras::Camera| {
-        let stream = camera.stream();
-        states.iter().any(|state| state.name == stream && state.state.is_running())
-    };
-    let drawn = drawn.filter(|camera| running(camera)).count();
+    let drawn = drawn.filter(|camera| core.owners.captures(&camera.name)).count();
     (drawn + states.iter().map(|state| state.encoders).sum::<usize>()) as u64
 }
 

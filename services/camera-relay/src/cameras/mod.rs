@@ -12,7 +12,7 @@ pub use name::{CameraName, MAX_NAME, NameError};
 pub use path::{PathError, confined};
 pub use spec::{CameraSpec, Capture, FileSpec, SourceSpec, TestSpec, Violation};
 
-use crate::{config, error::Error, viewers::ViewerTable};
+use crate::{config, error::Error, relay::Owners, viewers::ViewerTable};
 use parking_lot::RwLock;
 use patchbay_chassis::{Component, Context, StartError};
 use patchbay_media::hub::{Hub, StreamName};
@@ -86,11 +86,12 @@ impl Cameras {
         context: &Context,
         hub: &Hub,
         viewers: &ViewerTable,
+        owners: &Owners,
     ) -> Result<Self, StartError> {
         let shared = Shared {
             store: Store::new(context.backplane.clone()),
             hub: hub.clone(),
-            sources: Sources::open(section, context.clock.clone())
+            sources: Sources::open(section, context.clock.clone(), owners.clone())
                 .map_err(|error| StartError::failed("use cameras.media_folder", error))?,
             viewers: viewers.clone(),
             configured: section.parsed().collect(),

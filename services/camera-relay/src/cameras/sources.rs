@@ -1,7 +1,7 @@
 //! From a camera's settings to the source that the hub runs.
 
 use super::{Camera, FileSpec, PathError, SourceSpec, TestSpec, confined};
-use crate::config;
+use crate::{config, relay, relay::Owners};
 use futures_util::future::{BoxFuture, FutureExt};
 use patchbay_av::{AvError, FileSource, PictureSize, Sound, TestSettings, TestSource};
 use patchbay_chassis::{Clock, Span};
@@ -22,13 +22,14 @@ pub(super) struct Sources {
     folder: Option<Arc<PathBuf>>,
     key_frame_gap: Span,
     clock: Clock,
+    owners: Owners,
 }
 
 impl Sources {
     /// The media folder is made where it is not there.
-    pub(super) fn open(section: &config::Cameras, clock: Clock) -> io::Result<Self> {
+    pub(super) fn open(section: &config::Cameras, clock: Clock, owners: Owners) -> io::Result<Self> {
         let folder = section.media_folder.as_deref().map(real_folder).transpose()?;
-        Ok(Self { folder: folder.map(Arc::new), key_frame_gap: section.key_frame_gap, clock })
+        Ok(Self { folder: folder.map(Arc::new), key_frame_gap: section.key_frame_gap, clock, owners })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -36,8 +37,12 @@ impl Sources {
         confined(self.folder.as_deref().ok_or(PathError::NoFolder)?, &file.path)
     }
 
-    /// The source of a camera. Opens nothing yet.
+    /// The source of a camera, which is another replica where that one captures it. Opens nothing yet.
     pub(super) fn of(&self, camera: &Camera) -> Arc<dyn Source> {
+        relay::route(&self.owners, &camera.name, self.own(camera))
+    }
+
+    fn own(&self, camera: &Camera) -> Arc<dyn Source> {
         match &camera.spec.source {
             SourceSpec::Test(test) => match self.test(camera, test) {
                 Ok(source) => Arc::new(source),

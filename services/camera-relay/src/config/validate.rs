@@ -12,12 +12,21 @@ pub(super) fn all(config: &RelayConfig, problems: &mut Problems) {
     qualities(config, problems);
     at_least_one(config, problems);
     some_time(config, problems);
+    let address = config.replicas.address.as_deref();
+    if address.is_some_and(|address| !is_host_and_port(address)) {
+        problems.add("replicas.address", "must be a host and a port, such as \"10.0.0.7:9103\"");
+    }
     if config.instant_start.max_rate < 1_000_000 {
         problems.add("instant_start.max_rate", "must be at least 1000000 bits a second");
     }
     if !(1..=60).contains(&config.mjpeg.fps) {
         problems.add("mjpeg.fps", "must be from 1 to 60");
     }
+}
+
+fn is_host_and_port(address: &str) -> bool {
+    let authority = address.parse::<http::uri::Authority>();
+    authority.is_ok_and(|authority| !authority.host().is_empty() && authority.port_u16().is_some_and(|port| port > 0))
 }
 
 fn listen(listen: &Listen, problems: &mut Problems) {

@@ -128,13 +128,13 @@ impl Core {
 
     fn own(&self, camera: &Camera, state: &StreamState, (viewers, sent): (usize, Sent)) -> CameraReport {
         let figures = self.hub.figures(&state.name);
-        let is_running = state.state.is_running();
-        let drawn = usize::from(is_running && matches!(camera.spec.source, SourceSpec::Test(_)));
+        let is_captured = self.owners.captures(&camera.name);
+        let drawn = usize::from(is_captured && matches!(camera.spec.source, SourceSpec::Test(_)));
         CameraReport {
             condition: condition(state.state),
             detail: state.detail.clone(),
             since: self.wall_clock(state.since),
-            captures: u32::from(is_running),
+            captures: u32::from(is_captured),
             encoders: number(state.encoders + drawn),
             viewers: number(viewers),
             cached_bytes: figures.iter().map(|track| track.figures.cached_bytes).sum(),

@@ -39,6 +39,7 @@ impl Service for One {
     const NAME: &'static str = CameraRelay::NAME;
     const GRPC_PORT: u16 = CameraRelay::GRPC_PORT;
     const OPS_PORT: u16 = CameraRelay::OPS_PORT;
+    const CALLS: &'static [&'static str] = CameraRelay::CALLS;
     type Config = RelayConfig;
 
     async fn start(config: RelayConfig, context: Context) -> Result<Running, StartError> {
@@ -50,6 +51,7 @@ impl Service for Other {
     const NAME: &'static str = "replica";
     const GRPC_PORT: u16 = 9190;
     const OPS_PORT: u16 = 9290;
+    const CALLS: &'static [&'static str] = CameraRelay::CALLS;
     type Config = RelayConfig;
 
     async fn start(config: RelayConfig, context: Context) -> Result<Running, StartError> {
