@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Time for all viewers to see their first frame.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Viewers of a camera, until the line `stop` comes on standard input.
 #[derive(Args, Debug)]
@@ -83,7 +83,7 @@ fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<
     let mut lost = 0;
     let mut ready = false;
     let started = Instant::now();
-    swarm.run_until(Duration::from_secs(3600), |_, happened| {
+    swarm.run_until(Duration::from_hours(1), |_, happened| {
         match happened {
             Some((viewer, Happened::Frame(frame))) => {
                 let seen = &mut seen[viewer];

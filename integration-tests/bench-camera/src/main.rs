@@ -99,7 +99,10 @@ fn on_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
 
 impl Run {
     async fn all(self) -> Result<()> {
-        ensure!(self.rounds > 0 && self.joins > 0 && self.window > 0, "there has to be a round, a join and a second at least");
+        ensure!(
+            self.rounds > 0 && self.joins > 0 && self.window > 0,
+            "there has to be a round, a join and a second at least"
+        );
         let mut report = Report::default();
         for round in 1..=self.rounds {
             self.round(&mut report).await?;
@@ -114,9 +117,10 @@ impl Run {
 
     async fn round(&self, report: &mut Report) -> Result<()> {
         let browser = Browser { program: self.browser.clone(), addresses: Addresses::Hidden };
-        let (window, size) = match self.quick {
-            true => (Duration::from_secs(self.window.min(2)), Size::Quick),
-            false => (Duration::from_secs(self.window), Size::Full),
+        let (window, size) = if self.quick {
+            (Duration::from_secs(self.window.min(2)), Size::Quick)
+        } else {
+            (Duration::from_secs(self.window), Size::Full)
         };
         if self.wants(Part::Start) {
             start::round(&self.relay, &browser, self.joins, size, report).await.context("start")?;

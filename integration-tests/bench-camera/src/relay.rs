@@ -132,15 +132,17 @@ fn configuration(cameras: &[Camera]) -> String {
     let mut text = "[log]\nlevel = \"warn\"\n[auth.guest]\nenabled = true\nscopes = [\"media:view:*\", \"media:read:*\"]\n\
         [media]\nmax_viewers_per_address = 2000\n[limits]\noffers_per_second = 1000\noffers_burst = 1000\n"
         .to_owned();
-    for camera in cameras {
-        let Camera { name, width, height, bitrate, key_frames, requests } = camera;
-        let ignored = *requests == Requests::Ignored;
-        text.push_str(&format!(
-            "[[cameras.configured]]\nname = \"{name}\"\n[cameras.configured.test]\nwidth = {width}\nheight = {height}\n\
-             bitrate = {bitrate}\nkey_frame_interval = \"{key_frames}s\"\nignore_key_frame_requests = {ignored}\nsilent = true\n"
-        ));
-    }
+    text.extend(cameras.iter().map(section));
     text
+}
+
+fn section(camera: &Camera) -> String {
+    let Camera { name, width, height, bitrate, key_frames, requests } = camera;
+    let ignored = *requests == Requests::Ignored;
+    format!(
+        "[[cameras.configured]]\nname = \"{name}\"\n[cameras.configured.test]\nwidth = {width}\nheight = {height}\n\
+         bitrate = {bitrate}\nkey_frame_interval = \"{key_frames}s\"\nignore_key_frame_requests = {ignored}\nsilent = true\n"
+    )
 }
 
 fn free() -> Result<SocketAddr> {

@@ -15,7 +15,7 @@ pub(super) const SIZE: usize = 1100;
 const GROUP: u64 = 200;
 
 /// Time for all to connect and see a frame.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Ticks of VP8's clock between two frames.
 const TICKS: u64 = 450;
