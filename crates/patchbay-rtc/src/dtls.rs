@@ -1,7 +1,7 @@
 //! DTLS 1.2 as the server (RFC 6347, RFC 8842), over the one path of a session.
 
 use crate::sdp::Fingerprint;
-use aws_lc_rs::digest;
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use bytes::BytesMut;
 use rtc_crypto::{RTCCrypto, RTCCryptoProvider, providers::AwsLcRsProvider};
 use rtc_dtls::{
@@ -82,6 +82,20 @@ pub(crate) enum Event {
     Closed,
 }
 
+/// Bytes of the records that are no application data (RFC 6347, section 4.3.1). A broken rest counts as well.
+pub(crate) fn bytes_of_handshake(mut datagram: &[u8]) -> usize {
+    const APPLICATION_DATA: u8 = 23;
+    let mut bytes = 0;
+    while !datagram.is_empty() {
+        let [kind, .., high, low] = *datagram.first_chunk::<13>().unwrap_or(&[0; 13]);
+        let length = 13 + usize::from(u16::from_be_bytes([high, low]));
+        let (record, rest) = datagram.split_at_checked(length).unwrap_or((datagram, &[]));
+        bytes += if kind == APPLICATION_DATA { 0 } else { record.len() };
+        datagram = rest;
+    }
+    bytes
+}
+
 /// Keys for SRTP.
 pub(crate) struct Keys {
     pub(crate) profile: ProtectionProfile,
@@ -154,7 +168,7 @@ impl Dtls {
 
 fn config(identity: &Identity, remote: Fingerprint) -> Result<HandshakeConfig, Error> {
     let verify = move |certificates: &[Vec<u8>], _: &[_]| match certificates.first() {
-        Some(certificate) if fingerprint(certificate) == remote => Ok(()),
+        Some(certificate) if verify_slices_are_equal(&fingerprint(certificate).0, &remote.0).is_ok() => Ok(()),
         Some(_) => Err(Error::ErrNoMatchingCertificateFingerprint),
         None => Err(Error::ErrNonCertificate),
     };
@@ -173,4 +187,25 @@ fn config(identity: &Identity, remote: Fingerprint) -> Result<HandshakeConfig, E
         .with_extended_master_secret(ExtendedMasterSecretType::Require)
         .with_flight_interval(FLIGHT_INTERVAL)
         .build(false, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes_of_handshake;
+
+    fn record(kind: u8, size: u8) -> Vec<u8> {
+        let mut record = vec![kind, 254, 253, 0, 1, 0, 0, 0, 0, 0, 1, 0, size];
+        record.resize(13 + usize::from(size), 7);
+        record
+    }
+
+    #[test]
+    fn all_but_application_data_counts_as_handshake() {
+        assert_eq!(bytes_of_handshake(&record(23, 100)), 0);
+        assert_eq!(bytes_of_handshake(&record(22, 100)), 113);
+        assert_eq!(bytes_of_handshake(&[record(23, 9), record(22, 100), record(21, 2)].concat()), 128);
+        assert_eq!(bytes_of_handshake(&[record(23, 9), vec![22; 20]].concat()), 20);
+        assert_eq!(bytes_of_handshake(&[22, 1, 2]), 3);
+        assert_eq!(bytes_of_handshake(&[]), 0);
+    }
 }

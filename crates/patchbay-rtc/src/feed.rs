@@ -228,7 +228,9 @@ impl FeedWriter {
         let ticks = time.ticks(self.feed.clock_rate).to_be_bytes();
         let [.., a, b, c, d] = ticks;
         let timestamp = self.base.wrapping_add(u32::from_be_bytes([a, b, c, d]));
-        self.ring.push(Packets { payloads, timestamp, time, key: unit.key, at });
+        // Sound can begin anywhere.
+        let key = unit.key || self.feed.kind() == Kind::Audio;
+        self.ring.push(Packets { payloads, timestamp, time, key, at });
         self.last = Some(Last { time, at });
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::sdp::Credentials;
 use rand::RngExt as _;
 use rtc_crypto::RTCCrypto;
 use rtc_stun::{
-    attributes::{ATTR_ICE_CONTROLLED, ATTR_USE_CANDIDATE, ATTR_USERNAME},
+    attributes::{ATTR_ICE_CONTROLLED, ATTR_MESSAGE_INTEGRITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType, RawAttribute},
     error_code::CODE_ROLE_CONFLICT,
     fingerprint::FINGERPRINT,
     integrity::MessageIntegrity,
@@ -30,6 +30,8 @@ pub(crate) enum CheckError {
     Credentials,
     #[error("the answer could not be written")]
     Write,
+    #[error("the session has ended")]
+    Over,
 }
 
 /// What a check led to.
@@ -53,6 +55,13 @@ pub(crate) enum Verdict {
 
 /// The state of one session.
 pub(crate) struct Agent {
+    current: Description,
+    /// Before the last restart: its checks are on their way for a while, and keep the session alive until there are new ones.
+    previous: Option<Description>,
+}
+
+/// Credentials of both sides.
+struct Description {
     local: Credentials,
     remote: Credentials,
 }
@@ -70,47 +79,62 @@ impl Check {
         if message.typ != BINDING_REQUEST {
             return None;
         }
-        let name = String::from_utf8(message.get(ATTR_USERNAME).ok()?).ok()?;
-        let (ours, theirs) = name.split_once(':')?;
+        let name = protected(&message).find(|attribute| attribute.typ == ATTR_USERNAME)?;
+        let (ours, theirs) = std::str::from_utf8(&name.value).ok()?.split_once(':')?;
         let (ours, theirs) = (ours.to_owned(), theirs.to_owned());
         Some(Self { message, ours, theirs })
     }
+
+    fn says(&self, what: AttrType) -> bool {
+        protected(&self.message).any(|attribute| attribute.typ == what)
+    }
+}
+
+/// What stands behind the integrity is not covered by it, and is passed over (RFC 8489, section 14.5).
+fn protected(message: &Message) -> impl Iterator<Item = &RawAttribute> {
+    message.attributes.0.iter().take_while(|attribute| attribute.typ != ATTR_MESSAGE_INTEGRITY)
 }
 
 impl Agent {
     pub(crate) fn new(local: Credentials, remote: Credentials) -> Self {
-        Self { local, remote }
+        Self { current: Description { local, remote }, previous: None }
     }
 
     /// New credentials for the same session (RFC 8445, section 9: an ICE restart).
     pub(crate) fn restart(&mut self, local: Credentials, remote: Credentials) {
-        self.local = local;
-        self.remote = remote;
+        let before = std::mem::replace(&mut self.current, Description { local, remote });
+        self.previous = Some(before);
     }
 
     pub(crate) fn remote(&self) -> &Credentials {
-        &self.remote
+        &self.current.remote
     }
 
     /// Believes a check, or does not, and writes the answer.
     pub(crate) fn answer(&self, check: &mut Check, from: SocketAddr, crypto: &dyn RTCCrypto) -> Result<Checked, CheckError> {
-        if check.ours != self.local.ufrag || check.theirs != self.remote.ufrag {
-            return Err(CheckError::Credentials);
-        }
-        MessageIntegrity::check(&mut check.message, self.local.password.as_bytes(), crypto)
+        let is_of = |description: &&Description| {
+            check.ours == description.local.ufrag && check.theirs == description.remote.ufrag
+        };
+        let current = Some(&self.current).filter(is_of);
+        let previous = self.previous.as_ref().filter(is_of);
+        let description = current.or(previous).ok_or(CheckError::Credentials)?;
+        // In constant time, as it compares what is secret.
+        MessageIntegrity::check(&mut check.message, description.local.password.as_bytes(), crypto)
             .map_err(|_| CheckError::Credentials)?;
-        let message = &check.message;
-        let verdict = if message.contains(ATTR_ICE_CONTROLLED) {
+        let verdict = if check.says(ATTR_ICE_CONTROLLED) {
             Verdict::RoleConflict
-        } else if message.contains(ATTR_USE_CANDIDATE) {
+        } else if check.says(ATTR_USE_CANDIDATE) && current.is_some() {
             Verdict::Nominated
         } else {
             Verdict::Probed
         };
-        let response = self.response(message, from, verdict, crypto).map_err(|_| CheckError::Write)?;
+        let response =
+            description.response(&check.message, from, verdict, crypto).map_err(|_| CheckError::Write)?;
         Ok(Checked { response, verdict })
     }
+}
 
+impl Description {
     fn response(
         &self,
         request: &Message,
@@ -163,7 +187,7 @@ mod tests {
         Agent::new(credentials("ours", "the password of this server"), credentials("them", "another one"))
     }
 
-    fn request(user: &str, password: &str, extra: Option<rtc_stun::attributes::AttrType>) -> Vec<u8> {
+    fn request(user: &str, password: &str, extra: Option<AttrType>) -> Vec<u8> {
         let provider = AwsLcRsProvider::new();
         let integrity = MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto());
         let mut message = Message::new();
@@ -178,10 +202,14 @@ mod tests {
     }
 
     fn verdict(datagram: &[u8]) -> Option<Verdict> {
+        verdict_of(&agent(), datagram)
+    }
+
+    fn verdict_of(agent: &Agent, datagram: &[u8]) -> Option<Verdict> {
         let provider = AwsLcRsProvider::new();
         let from = "192.0.2.1:5000".parse().unwrap();
         let mut check = Check::parse(datagram)?;
-        agent().answer(&mut check, from, provider.crypto()).ok().map(|checked| {
+        agent.answer(&mut check, from, provider.crypto()).ok().map(|checked| {
             assert!(is_stun(&checked.response));
             checked.verdict
         })
@@ -196,6 +224,28 @@ mod tests {
         assert_eq!(verdict(&request("ours:them", "wrong", None)), None);
         assert_eq!(verdict(&request("ours:others", right, None)), None);
         assert_eq!(verdict(b"not STUN at all, but long enough"), None);
+    }
+
+    #[test]
+    fn checks_from_before_a_restart_keep_the_session_and_choose_nothing() {
+        let credentials = |ufrag: &str, password: &str| Credentials { ufrag: ufrag.to_owned(), password: password.to_owned() };
+        let mut agent = agent();
+        let old = request("ours:them", "the password of this server", Some(ATTR_USE_CANDIDATE));
+        agent.restart(credentials("new", "the next password of it"), credentials("they", "the next one"));
+        assert_eq!(verdict_of(&agent, &old), Some(Verdict::Probed));
+        let new = request("new:they", "the next password of it", Some(ATTR_USE_CANDIDATE));
+        assert_eq!(verdict_of(&agent, &new), Some(Verdict::Nominated));
+        assert_eq!(verdict_of(&agent, &request("new:they", "the password of this server", None)), None);
+        agent.restart(credentials("newest", "a third password"), credentials("they", "a third one"));
+        assert_eq!(verdict_of(&agent, &old), None);
+    }
+
+    #[test]
+    fn what_is_added_behind_the_integrity_says_nothing() {
+        let mut message = Message::new();
+        message.unmarshal_binary(&request("ours:them", "the password of this server", None)).unwrap();
+        message.add(ATTR_USE_CANDIDATE, &[]);
+        assert_eq!(verdict(&message.raw), Some(Verdict::Probed));
     }
 
     proptest::proptest! {

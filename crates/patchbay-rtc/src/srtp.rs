@@ -19,11 +19,44 @@ pub(crate) const OVERHEAD: usize = 16;
 /// Packets that may arrive out of order without being taken for replays. Browsers send bursts, and retransmissions have an SSRC of their own.
 const REPLAY_WINDOW: usize = 1024;
 
+/// Sources of a peer that are listened to, and packets of unknown ones that may turn out to be forged: the library remembers every number that it has seen,
+/// before it knows whether the packet is true.
+const MAX_SOURCES: usize = 64;
+const MAX_FORGED: usize = 256;
+
 /// Both directions.
 pub(crate) struct Srtp {
     sealer: Sealer,
     outgoing: Context,
     incoming: Context,
+    media_sources: Sources,
+    report_sources: Sources,
+}
+
+/// Whose packets have been believed.
+#[derive(Default)]
+struct Sources {
+    believed: Vec<u32>,
+    forged: usize,
+}
+
+impl Sources {
+    /// Opens a packet whose source stands at an offset, unless there are too many sources.
+    fn open(&mut self, packet: &[u8], at: usize, open: impl FnOnce() -> Result<BytesMut, Error>) -> Option<BytesMut> {
+        let source = u32::from_be_bytes(*packet.get(at..)?.first_chunk()?);
+        if self.believed.contains(&source) {
+            return open().ok();
+        }
+        if self.believed.len() >= MAX_SOURCES || self.forged >= MAX_FORGED {
+            return None;
+        }
+        let Ok(opened) = open() else {
+            self.forged += 1;
+            return None;
+        };
+        self.believed.push(source);
+        Some(opened)
+    }
 }
 
 impl Srtp {
@@ -37,6 +70,8 @@ impl Srtp {
             sealer: Sealer::new(*profile, &keys.local_master_key, &keys.local_master_salt, crypto)?,
             outgoing: Context::new(&keys.local_master_key, &keys.local_master_salt, *profile, None, None, crypto)?,
             incoming: context(&keys.remote_master_key, &keys.remote_master_salt)?,
+            media_sources: Sources::default(),
+            report_sources: Sources::default(),
         })
     }
 
@@ -57,12 +92,14 @@ impl Srtp {
         self.outgoing.encrypt_rtcp(packet)
     }
 
-    pub(crate) fn open(&mut self, packet: &[u8]) -> Result<BytesMut, Error> {
-        self.incoming.decrypt_rtp(packet)
+    /// A packet of media, if it is to be believed.
+    pub(crate) fn open(&mut self, packet: &[u8]) -> Option<BytesMut> {
+        self.media_sources.open(packet, 8, || self.incoming.decrypt_rtp(packet))
     }
 
-    pub(crate) fn open_rtcp(&mut self, packet: &[u8]) -> Result<BytesMut, Error> {
-        self.incoming.decrypt_rtcp(packet)
+    /// A packet of RTCP, if it is to be believed.
+    pub(crate) fn open_rtcp(&mut self, packet: &[u8]) -> Option<BytesMut> {
+        self.report_sources.open(packet, 4, || self.incoming.decrypt_rtcp(packet))
     }
 }
 
@@ -151,27 +188,73 @@ impl Gcm {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use rtc_crypto::{RTCCryptoProvider, providers::AwsLcRsProvider};
     use rtc_srtp::config::SessionKeys;
+
+    /// Both ends of a connection at once: with the same keys for both directions.
+    pub(crate) fn pair(crypto: &dyn RTCCrypto) -> Srtp {
+        of(ProtectionProfile::AeadAes128Gcm, crypto)
+    }
+
+    fn of(profile: ProtectionProfile, crypto: &dyn RTCCrypto) -> Srtp {
+        let key = (0..profile.key_len()).map(|byte| u8::try_from(byte).unwrap()).collect::<Vec<_>>();
+        let salt = vec![0xa5; profile.salt_len()];
+        let keys = SessionKeys {
+            local_master_key: key.clone(),
+            local_master_salt: salt.clone(),
+            remote_master_key: key,
+            remote_master_salt: salt,
+        };
+        Srtp::new(&Keys { profile, keys }, crypto).unwrap()
+    }
+
+    fn packet(ssrc: u32, index: u64) -> Vec<u8> {
+        let mut plain = vec![0x80, 96];
+        plain.extend_from_slice(&u16::try_from(index & 0xffff).unwrap().to_be_bytes());
+        plain.extend_from_slice(&[0, 0, 0, 1]);
+        plain.extend_from_slice(&ssrc.to_be_bytes());
+        plain.extend_from_slice(&[5, 4, 3, 2]);
+        plain
+    }
+
+    #[test]
+    fn sources_are_bounded_and_forgeries_keep_no_known_one_out() {
+        let provider = AwsLcRsProvider::new();
+        let mut srtp = pair(provider.crypto());
+        let mut sealed = |ssrc, index| {
+            let mut packet = packet(ssrc, index);
+            srtp.seal(&mut packet, 0, 12, ssrc, index).unwrap();
+            packet
+        };
+        let (one, another, third) = (sealed(1, 1), sealed(1, 2), sealed(2, 1));
+        let many = (100..200).map(|ssrc| sealed(ssrc, 1)).collect::<Vec<_>>();
+        let mut receiver = pair(provider.crypto());
+        assert!(receiver.open(&one).is_some());
+        for ssrc in 1000_u32..2000 {
+            let mut forged = packet(ssrc, 1);
+            forged.extend_from_slice(&[0; 16]);
+            assert!(receiver.open(&forged).is_none());
+        }
+        assert_eq!((receiver.media_sources.believed.len(), receiver.media_sources.forged), (1, MAX_FORGED));
+        assert!(receiver.open(&another).is_some(), "who is known is heard");
+        assert!(receiver.open(&third).is_none(), "nobody else is");
+        let mut receiver = pair(provider.crypto());
+        let heard = many.iter().filter(|packet| receiver.open(packet).is_some()).count();
+        assert_eq!(heard, MAX_SOURCES);
+        assert!(receiver.open(&[0x80]).is_none() && receiver.open_rtcp(&[]).is_none());
+    }
 
     /// Our sealing against the library's opening, over a wrap of the sequence number, for every profile.
     #[test]
     fn the_library_opens_what_is_sealed_here() {
         let provider = AwsLcRsProvider::new();
         for profile in [ProtectionProfile::AeadAes128Gcm, ProtectionProfile::AeadAes256Gcm, ProtectionProfile::Aes128CmHmacSha1_80] {
-            let key = (0..profile.key_len()).map(|byte| u8::try_from(byte).unwrap()).collect::<Vec<_>>();
-            let salt = vec![0xa5; profile.salt_len()];
-            let keys = SessionKeys {
-                local_master_key: key.clone(), local_master_salt: salt.clone(), remote_master_key: key, remote_master_salt: salt,
-            };
-            let mut srtp = Srtp::new(&Keys { profile, keys }, provider.crypto()).unwrap();
+            let mut srtp = of(profile, provider.crypto());
             for index in 65_000_u64..66_000 {
                 let mut packet = vec![1, 2, 3];
-                let mut plain = vec![0x80, 96];
-                plain.extend_from_slice(&u16::try_from(index & 0xffff).unwrap().to_be_bytes());
-                plain.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 9, 5, 4, 3, 2]);
+                let plain = self::packet(9, index);
                 packet.extend_from_slice(&plain);
                 srtp.seal(&mut packet, 3, 12, 9, index).unwrap();
                 assert_eq!(srtp.open(&packet[3..]).unwrap(), plain, "{profile:?} {index}");

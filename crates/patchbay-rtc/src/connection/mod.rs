@@ -10,8 +10,8 @@ pub(crate) use sender::{Negotiated, Progress, Sender};
 use crate::{
     channels::{ChannelEvent, Channels},
     dtls::{self, Dtls, Identity},
-    feed::Packets,
-    ice::{Agent, Check, CheckError, Verdict},
+    feed::{FeedId, Packets},
+    ice::{Agent, Check, CheckError, Checked, Verdict},
     path::{Batch, Path},
     rtcp::{self, Said},
     srtp::Srtp,
@@ -28,6 +28,10 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Canonical name of all that we send (RFC 3550, section 6.5.1).
 const NAME: &str = "patchbay";
+
+/// Bytes of handshake from a peer in the life of a connection; with a long chain of certificates it takes 10 KB. The DTLS stack keeps what belongs to a later
+/// part of the handshake, and each of its messages, also those that come after it.
+const HANDSHAKE_BUDGET: usize = 256 * 1024;
 
 /// Bounds of a connection's life.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +100,8 @@ pub(crate) struct Connection {
     transmits: Batch,
     events: VecDeque<Event>,
     connect_time: Option<Duration>,
+    /// Bytes of handshake that the peer may still send.
+    handshake_budget: usize,
 }
 
 impl Connection {
@@ -118,11 +124,17 @@ impl Connection {
             transmits: Batch::default(),
             events: VecDeque::new(),
             connect_time: None,
+            handshake_budget: HANDSHAKE_BUDGET,
         }
     }
 
     pub(crate) fn agent(&mut self) -> &mut Agent {
         &mut self.agent
+    }
+
+    /// What is sent.
+    pub(crate) fn feeds(&self) -> Vec<FeedId> {
+        self.senders.iter().map(|sender| sender.feed.id()).collect()
     }
 
     pub(crate) fn path(&self) -> Option<Path> {
@@ -156,8 +168,11 @@ impl Connection {
         Some(path)
     }
 
-    /// A connectivity check from a path: the answer goes back on it.
-    pub(crate) fn check(&mut self, check: &mut Check, path: Path, now: Instant, identity: &Identity) -> Result<Vec<u8>, CheckError> {
+    /// A connectivity check from a path: the answer goes back on it. With a conflict of roles nothing else may come on it yet.
+    pub(crate) fn check(&mut self, check: &mut Check, path: Path, now: Instant, identity: &Identity) -> Result<Checked, CheckError> {
+        if self.is_closed() {
+            return Err(CheckError::Over);
+        }
         let checked = self.agent.answer(check, path.remote, identity.crypto())?;
         self.heard = now;
         let takes_over = match checked.verdict {
@@ -170,11 +185,14 @@ impl Connection {
             self.path = Some(path);
             self.nominated |= checked.verdict == Verdict::Nominated;
         }
-        Ok(checked.response)
+        Ok(checked)
     }
 
     /// A datagram that is not STUN, from a path that a check has opened (RFC 7983).
     pub(crate) fn datagram(&mut self, datagram: &[u8], now: Instant, identity: &Identity) {
+        if self.path.is_none() {
+            return;
+        }
         match datagram.first() {
             Some(20..=63) => self.handshake(datagram, now, identity),
             Some(128..=191) if rtcp::is_rtcp(datagram) => self.feedback(datagram, now),
@@ -184,9 +202,9 @@ impl Connection {
     }
 
     fn handshake(&mut self, datagram: &[u8], now: Instant, identity: &Identity) {
-        if self.is_closed() {
-            return;
-        }
+        let bytes = if self.is_connected() { dtls::bytes_of_handshake(datagram) } else { datagram.len() };
+        let Some(budget) = self.handshake_budget.checked_sub(bytes).filter(|_| !self.is_closed()) else { return };
+        self.handshake_budget = budget;
         let events = self.dtls.read(now, datagram);
         self.flush_dtls();
         match events {
@@ -247,7 +265,7 @@ impl Connection {
 
     fn feedback(&mut self, datagram: &[u8], now: Instant) {
         let Some(srtp) = &mut self.srtp else { return };
-        let Ok(compound) = srtp.open_rtcp(datagram) else { return };
+        let Some(compound) = srtp.open_rtcp(datagram) else { return };
         self.heard = now;
         let time = wall_clock();
         let (senders, incoming, transmits) = (&mut self.senders, &mut self.incoming, &mut self.transmits);
@@ -284,7 +302,7 @@ impl Connection {
         if self.incoming.is_empty() {
             return;
         }
-        let Ok(packet) = srtp.open(datagram) else { return };
+        let Some(packet) = srtp.open(datagram) else { return };
         self.heard = now;
         self.incoming.packet(&packet.freeze(), now);
     }
@@ -402,7 +420,8 @@ impl Connection {
         self.end(why);
     }
 
-    fn end(&mut self, why: Closed) {
+    /// Ends it without another word to the peer.
+    pub(crate) fn end(&mut self, why: Closed) {
         if self.is_closed() {
             return;
         }

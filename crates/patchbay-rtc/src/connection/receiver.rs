@@ -24,8 +24,9 @@ const KEY_FRAME_GAP: Duration = Duration::from_millis(500);
 /// Time between the words on how fast the peer may send.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Units that wait to be fetched. When it is full, units are dropped, up to a key frame, which is asked for.
+/// Units that wait to be fetched, and their bytes. When it is full, units are dropped, up to a key frame, which is asked for.
 const QUEUE: usize = 512;
+const QUEUE_BYTES: usize = 32 * 1024 * 1024;
 
 /// A media section in which the peer sends.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +93,9 @@ pub enum Received {
 pub(crate) struct Incoming {
     sections: Vec<Section>,
     tracks: Vec<Track>,
+    /// Bounded by `QUEUE` and `QUEUE_BYTES`; beginnings and ends of tracks, which `MAX_TRACKS` bounds, always find room.
     received: VecDeque<Received>,
+    received_bytes: usize,
     /// Bits a second that the peer may send; 0 says nothing.
     bit_rate: u64,
     next_rate: Option<Instant>,
@@ -109,8 +112,11 @@ struct Track {
     reorder: Reorder<Stored>,
     depacketizer: Depacketizer,
     arrival: Arrival,
-    asked_at: Option<Instant>,
+    /// When a key frame may be asked for, the next time.
+    may_ask_at: Instant,
     wants_key: Wanted,
+    /// Units were dropped, because nobody fetched them.
+    has_lost: bool,
     is_over: bool,
 }
 
@@ -136,14 +142,22 @@ impl Incoming {
         self.sections.is_empty()
     }
 
+    pub(crate) fn has_received(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     pub(crate) fn poll(&mut self) -> Option<Received> {
-        self.received.pop_front()
+        let received = self.received.pop_front();
+        if let Some(Received::Unit { unit, .. }) = &received {
+            self.received_bytes -= unit.data.len();
+        }
+        received
     }
 
     /// A packet, already believed.
     pub(crate) fn packet(&mut self, bytes: &Bytes, now: Instant) {
         let Ok(packet) = Packet::parse(bytes) else { return };
-        let Some((track, rtx)) = self.find(&packet) else { return };
+        let Some((track, rtx)) = self.find(&packet, now) else { return };
         let Some(track) = self.tracks.get_mut(track) else { return };
         let payload = bytes.slice(packet.payload_range());
         let header = packet.header;
@@ -178,21 +192,27 @@ impl Incoming {
             if track.depacketizer.needs_key() {
                 track.wants_key = Wanted::KeyFrame;
             }
-            for unit in units.drain(..) {
-                if self.received.len() >= QUEUE {
-                    track.wants_key = Wanted::KeyFrame;
+            for mut unit in units.drain(..) {
+                let is_full = self.received.len() >= QUEUE || self.received_bytes + unit.data.len() > QUEUE_BYTES;
+                if is_full || track.has_lost && track.is_video() && !unit.key {
+                    track.has_lost = true;
+                    track.wants_key = if track.is_video() { Wanted::KeyFrame } else { Wanted::Nothing };
                     continue;
                 }
+                unit.after_loss |= std::mem::take(&mut track.has_lost);
+                self.received_bytes += unit.data.len();
                 self.received.push_back(Received::Unit { track: number, unit });
             }
         }
     }
 
     /// The track of a packet, which may begin with it.
-    fn find(&mut self, packet: &Packet<'_>) -> Option<(usize, Carries)> {
+    fn find(&mut self, packet: &Packet<'_>, now: Instant) -> Option<(usize, Carries)> {
         let ssrc = packet.header.ssrc;
-        if let Some(known) = self.tracks.iter().position(|track| track.ssrc == ssrc) {
-            return Some((known, Carries::Media));
+        if let Some((known, track)) = self.tracks.iter().enumerate().find(|(_, track)| track.ssrc == ssrc) {
+            // Whatever else shares its numbers, tones or comfort noise, was not agreed to.
+            let is_media = packet.header.payload_type == track.format.payload_type;
+            return is_media.then_some((known, Carries::Media));
         }
         if let Some(known) = self.tracks.iter().position(|track| track.rtx_ssrc == Some(ssrc)) {
             return Some((known, Carries::Retransmission));
@@ -201,7 +221,7 @@ impl Incoming {
         let spec = self.sections.get(section)?;
         let number = packet.header.payload_type;
         if let Some(format) = spec.formats.iter().find(|format| format.payload_type == number).copied() {
-            return self.begin(section, format, packet).map(|track| (track, Carries::Media));
+            return self.begin(section, format, packet, now).map(|track| (track, Carries::Media));
         }
         let format = spec.formats.iter().find(|format| format.rtx == Some(number))?;
         let repaired = text(packet, spec.repaired_rid_extension);
@@ -227,7 +247,7 @@ impl Incoming {
             })
     }
 
-    fn begin(&mut self, section: usize, format: Format, packet: &Packet<'_>) -> Option<usize> {
+    fn begin(&mut self, section: usize, format: Format, packet: &Packet<'_>, now: Instant) -> Option<usize> {
         if self.tracks.len() >= MAX_TRACKS {
             return None;
         }
@@ -252,8 +272,9 @@ impl Incoming {
             reorder: Reorder::new(Limits::default()),
             depacketizer: Depacketizer::new(format.codec),
             arrival: Arrival::default(),
-            asked_at: None,
+            may_ask_at: now,
             wants_key: Wanted::Nothing,
+            has_lost: false,
             is_over: false,
         });
         Some(track)
@@ -261,7 +282,7 @@ impl Incoming {
 
     /// Asks for a key frame of a track.
     pub(crate) fn request_key_frame(&mut self, track: usize) {
-        if let Some(track) = self.tracks.get_mut(track).filter(|track| track.format.codec.kind() == Kind::Video) {
+        if let Some(track) = self.tracks.get_mut(track).filter(|track| track.is_video()) {
             track.wants_key = Wanted::KeyFrame;
         }
     }
@@ -304,10 +325,9 @@ impl Incoming {
             if !numbers.is_empty() {
                 writer.missing(self.reporter, track.ssrc, &gather(&numbers));
             }
-            let may_ask = track.asked_at.is_none_or(|at| now >= at + KEY_FRAME_GAP);
-            if track.wants_key == Wanted::KeyFrame && may_ask && !track.is_over {
+            if track.wants_key == Wanted::KeyFrame && now >= track.may_ask_at && !track.is_over {
                 track.wants_key = Wanted::Nothing;
-                track.asked_at = Some(now);
+                track.may_ask_at = now + KEY_FRAME_GAP;
                 writer.picture_loss(self.reporter, track.ssrc);
             }
         }
@@ -320,10 +340,16 @@ impl Incoming {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let asks = self.tracks.iter().filter(|track| track.wants_key == Wanted::KeyFrame && !track.is_over);
-        let asks = asks.filter_map(|track| track.asked_at.map(|at| at + KEY_FRAME_GAP));
+        let asks = asks.map(|track| track.may_ask_at);
         let reorders = self.tracks.iter().filter_map(|track| track.reorder.deadline());
         let rate = self.next_rate.filter(|_| self.bit_rate > 0);
         asks.chain(reorders).chain(rate).min()
+    }
+}
+
+impl Track {
+    fn is_video(&self) -> bool {
+        self.format.codec.kind() == Kind::Video
     }
 }
 

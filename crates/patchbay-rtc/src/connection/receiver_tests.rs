@@ -113,3 +113,57 @@ fn numbers_are_gathered_by_seventeen() {
     assert_eq!(gathered.len(), 3);
     assert_eq!(gathered.iter().flat_map(|missing| missing.sequences()).collect::<Vec<_>>(), numbers);
 }
+
+#[test]
+fn a_key_frame_is_asked_for_without_waiting() {
+    let (mut incoming, start) = (incoming(), Instant::now());
+    // It begins with a frame that needs others.
+    for bytes in &packets(2)[3..] {
+        incoming.packet(bytes, start);
+    }
+    assert!(incoming.deadline().is_some_and(|at| at <= start), "{:?}", incoming.deadline());
+    let mut asked = Vec::new();
+    incoming.feedback(start, &mut Writer::new(&mut asked));
+    let mut said = Vec::new();
+    rtcp::read(&asked, |what| said.push(what));
+    assert!(said.contains(&rtcp::Said::KeyFrame { ssrc: 1 }), "{said:?}");
+}
+
+#[test]
+fn what_nobody_fetches_is_bounded_and_goes_on_at_a_key_frame() {
+    let (mut incoming, now) = (incoming(), Instant::now());
+    let mut packetizer = Packetizer::new(Codec::Vp8, 60_000);
+    let (mut sequence, mut timestamp) = (0, 0);
+    let mut send = |incoming: &mut Incoming, key: bool| {
+        let payloads = packetizer.packetize(&vec![u8::from(!key); 1_000_000]).unwrap();
+        timestamp += 3000;
+        for (index, payload) in payloads.iter().enumerate() {
+            incoming.packet(&packet(96, sequence, timestamp, 1, payloads.marker(index), payload), now);
+            sequence += 1;
+        }
+    };
+    send(&mut incoming, true);
+    for _ in 0..60 {
+        send(&mut incoming, false);
+    }
+    assert!(incoming.received_bytes <= QUEUE_BYTES, "{} bytes wait", incoming.received_bytes);
+    assert!(units(&mut incoming) > 20);
+    assert_eq!(incoming.received_bytes, 0);
+    send(&mut incoming, false);
+    assert_eq!(units(&mut incoming), 0, "it needs what was dropped");
+    send(&mut incoming, true);
+    let Some(Received::Unit { unit, .. }) = incoming.poll() else { panic!("a key frame") };
+    assert!(unit.key && unit.after_loss);
+}
+
+#[test]
+fn other_payloads_of_a_known_source_are_not_taken_for_media() {
+    let (mut incoming, now) = (incoming(), Instant::now());
+    let all = packets(1);
+    incoming.packet(&all[0], now);
+    incoming.packet(&packet(13, 65_531, 0, 1, true, b"comfort noise"), now);
+    for bytes in &all[1..] {
+        incoming.packet(bytes, now);
+    }
+    assert_eq!(units(&mut incoming), 1);
+}

@@ -81,6 +81,7 @@ pub(crate) struct Counters {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) resent: u64,
+    pub(crate) resent_bytes: u64,
     /// Requests for packets that are not kept any more, or too many.
     pub(crate) not_resent: u64,
     pub(crate) skips: u64,
@@ -226,6 +227,7 @@ impl Sender {
             None => original.write(&[payload], srtp, batch)?,
         }
         self.counters.resent += 1;
+        self.counters.resent_bytes += payload.len() as u64;
         Ok(Some(()))
     }
 
@@ -247,7 +249,8 @@ impl Sender {
     pub(crate) fn report(&self, now: Instant, time: SystemTime) -> Option<SenderInfo> {
         let (timestamp, at) = self.newest?;
         let since = now.saturating_duration_since(at);
-        let ticks = u32::try_from(since.as_nanos() * u128::from(self.feed.clock_rate()) / 1_000_000_000).unwrap_or(0);
+        let ticks = since.as_nanos() * u128::from(self.feed.clock_rate()) / 1_000_000_000;
+        let ticks = u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0);
         Some(SenderInfo {
             ssrc: self.negotiated.ssrc,
             ntp: rtcp::ntp(time),

@@ -5,12 +5,12 @@
 
 use super::{Inner, table::Cell};
 use crate::{
-    feed::{Feed, FeedId},
+    feed::{Feed, FeedId, Packets},
     path::Batch,
     sdp::Transport,
 };
 use parking_lot::Mutex;
-use patchbay_media::ring::Start;
+use patchbay_media::ring::{Entry, Reader, Start};
 use std::{collections::HashMap, sync::Arc};
 
 #[derive(Default)]
@@ -18,12 +18,13 @@ pub(super) struct Fanouts {
     groups: Mutex<HashMap<FeedId, Vec<Arc<Group>>>>,
 }
 
-#[derive(Default)]
+/// Viewers of one task. It goes through a list that nobody changes, so that who joins or leaves does not wait while a unit is sent to all.
 struct Group {
-    members: Mutex<Vec<Member>>,
+    members: Mutex<Arc<[Member]>>,
 }
 
 /// A track of a peer.
+#[derive(Clone)]
 struct Member {
     cell: Arc<Cell>,
     track: usize,
@@ -35,64 +36,98 @@ impl Fanouts {
         let member = Member { cell: Arc::clone(cell), track };
         let mut groups = self.groups.lock();
         let of_feed = groups.entry(feed.id()).or_default();
-        let room = of_feed.iter().find(|group| group.members.lock().len() < inner.config.group.max(1));
+        let room = of_feed.iter().find(|group| group.members().len() < inner.config.group.max(1));
         if let Some(group) = room {
-            group.members.lock().push(member);
+            let mut members = group.members.lock();
+            *members = members.iter().cloned().chain([member]).collect();
             return;
         }
-        let group = Arc::new(Group { members: Mutex::new(vec![member]) });
+        let group = Arc::new(Group { members: Mutex::new([member].into()) });
         of_feed.push(Arc::clone(&group));
         drop(groups);
-        inner.spawner.spawn("rtc-fanout", Box::pin(serve(Arc::clone(inner), Arc::clone(feed), group)));
+        // From here on, not from when the task runs: the key frame that the newcomer waits for may come meanwhile.
+        let reader = feed.ring().reader(Start::Next);
+        inner.spawn("rtc-fanout", serve(Arc::clone(inner), Arc::clone(feed), group, reader));
     }
 
-    /// Takes a peer out of all groups.
-    pub(super) fn leave(&self, cell: &Cell) {
-        for group in self.groups.lock().values().flatten() {
-            group.members.lock().retain(|member| member.cell.id != cell.id);
+    /// Takes a peer out of the groups of these feeds.
+    pub(super) fn leave(&self, feeds: &[FeedId], cell: &Cell) {
+        let groups = self.groups.lock();
+        for group in feeds.iter().filter_map(|feed| groups.get(feed)).flatten() {
+            let mut members = group.members.lock();
+            if members.iter().any(|member| member.cell.id == cell.id) {
+                *members = members.iter().filter(|member| member.cell.id != cell.id).cloned().collect();
+            }
         }
     }
 
     /// Forgets a group when nobody is in it; true when it was.
     fn retire(&self, feed: FeedId, group: &Arc<Group>) -> bool {
         let mut groups = self.groups.lock();
-        if !group.members.lock().is_empty() {
+        if !group.members().is_empty() {
             return false;
         }
-        if let Some(of_feed) = groups.get_mut(&feed) {
-            of_feed.retain(|other| !Arc::ptr_eq(other, group));
-            if of_feed.is_empty() {
-                groups.remove(&feed);
-            }
-        }
+        forget(&mut groups, feed, group);
         true
     }
 
-    fn remove(&self, feed: FeedId) {
-        self.groups.lock().remove(&feed);
+    /// Forgets a group of a feed that has ended.
+    fn remove(&self, feed: FeedId, group: &Arc<Group>) {
+        forget(&mut self.groups.lock(), feed, group);
+    }
+
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        self.groups.lock().values().flatten().map(|group| group.members().len()).sum()
     }
 }
 
-async fn serve(inner: Arc<Inner>, feed: Arc<Feed>, group: Arc<Group>) {
-    let mut reader = feed.ring().reader(Start::Next);
+fn forget(groups: &mut HashMap<FeedId, Vec<Arc<Group>>>, feed: FeedId, group: &Arc<Group>) {
+    let Some(of_feed) = groups.get_mut(&feed) else { return };
+    of_feed.retain(|other| !Arc::ptr_eq(other, group));
+    if of_feed.is_empty() {
+        groups.remove(&feed);
+    }
+}
+
+async fn serve(inner: Arc<Inner>, feed: Arc<Feed>, group: Arc<Group>, mut reader: Reader<Packets>) {
     let mut batch = Batch::default();
     while let Ok(read) = reader.next().await {
-        for member in group.members.lock().iter() {
-            batch.clear();
-            let path = member.cell.connection.lock().deliver(member.track, &read.entry, &mut batch);
-            let Some(path) = path else { continue };
-            if !inner.send(path, &batch) && path.transport == Transport::Tcp {
-                member.cancel();
-            }
+        for member in group.members().iter() {
+            member.deliver(&inner, &read.entry, &mut batch);
         }
-        if group.members.lock().is_empty() && inner.fanouts.retire(feed.id(), &group) {
+        if group.members().is_empty() && inner.fanouts.retire(feed.id(), &group) {
             return;
         }
+        // Others shall have their turn even while units are made up for.
+        tokio::task::consume_budget().await;
     }
-    inner.fanouts.remove(feed.id());
+    inner.fanouts.remove(feed.id(), &group);
+}
+
+impl Group {
+    fn members(&self) -> Arc<[Member]> {
+        Arc::clone(&self.members.lock())
+    }
 }
 
 impl Member {
+    fn deliver(&self, inner: &Arc<Inner>, entry: &Entry<Packets>, batch: &mut Batch) {
+        batch.clear();
+        let (path, is_over) = {
+            let mut connection = self.cell.connection.lock();
+            (connection.deliver(self.track, entry, batch), connection.is_closed())
+        };
+        if is_over {
+            // It may have ended right here; whoever holds the peer shall hear of it now.
+            return inner.settle(&self.cell, batch);
+        }
+        let Some(path) = path else { return };
+        if !inner.send(path, batch) && path.transport == Transport::Tcp {
+            self.cancel();
+        }
+    }
+
     /// A queue over TCP was full, and nothing asks for what was lost there: the viewer goes on at a key frame.
     fn cancel(&self) {
         if let Some(sender) = self.cell.connection.lock().senders.get_mut(self.track) {

@@ -19,7 +19,7 @@ pub use start::InstantStart;
 use crate::{
     connection::{Closed, Connection, Event, Timing},
     dtls::{Dtls, Identity, IdentityError},
-    ice::{self, Agent, Check},
+    ice::{self, Agent, Check, Verdict},
     path::{Batch, Path},
     sdp::{Credentials, Offer, Transport},
 };
@@ -34,6 +34,7 @@ use std::{
     time::{Duration, Instant},
 };
 use table::{Cell, Table};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -95,9 +96,9 @@ pub enum BindError {
 /// Counts since the start.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Packets of media handed to the system.
+    /// Packets handed to the system: media, retransmissions, reports, handshakes and data; not the answers to connectivity checks.
     pub packets_sent: AtomicU64,
-    /// Bytes of those, with RTP headers and authentication.
+    /// Bytes of those, with their headers and authentication.
     pub bytes_sent: AtomicU64,
     /// Packets that the system or a full queue did not take.
     pub packets_dropped: AtomicU64,
@@ -112,9 +113,12 @@ pub struct Counters {
 }
 
 /// All peers of a process.
+///
+/// Its sockets and tasks go when the last clone of it and its last [`Peer`] are dropped.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    in_use: Arc<DropGuard>,
 }
 
 struct Inner {
@@ -126,6 +130,8 @@ struct Inner {
     fanouts: fanout::Fanouts,
     starts: tokio::sync::Semaphore,
     spawner: Arc<dyn Spawn>,
+    /// Nobody holds the engine or one of its peers any more. The tasks hold [`Inner`], so it does not end by itself.
+    unused: CancellationToken,
     counters: Counters,
     wake_timer: tokio::sync::Notify,
     started: Instant,
@@ -151,17 +157,19 @@ impl Engine {
             fanouts: fanout::Fanouts::default(),
             starts: tokio::sync::Semaphore::new(config.start.concurrent.max(1)),
             spawner,
+            unused: CancellationToken::new(),
             counters: Counters::default(),
             wake_timer: tokio::sync::Notify::new(),
             started: Instant::now(),
             config,
         });
-        inner.spawner.spawn("rtc-udp", Box::pin(udp::receive(Arc::clone(&inner))));
-        inner.spawner.spawn("rtc-timer", Box::pin(timer::run(Arc::clone(&inner))));
+        inner.spawn("rtc-udp", udp::receive(Arc::clone(&inner)));
+        inner.spawn("rtc-timer", timer::run(Arc::clone(&inner)));
         if let Some(listener) = listener {
-            inner.spawner.spawn("rtc-tcp", Box::pin(tcp::accept(Arc::clone(&inner), listener)));
+            inner.spawn("rtc-tcp", tcp::accept(Arc::clone(&inner), listener));
         }
-        Ok(Self { inner })
+        let in_use = Arc::new(inner.unused.clone().drop_guard());
+        Ok(Self { inner, in_use })
     }
 
     /// Address that the UDP socket is bound to.
@@ -188,6 +196,9 @@ impl Engine {
     pub fn answer(&self, offer: &Offer, session: Session) -> Result<(Peer, String), AnswerError> {
         let inner = &self.inner;
         let now = Instant::now();
+        if inner.table.len() >= inner.config.max_peers {
+            return Err(AnswerError::Full { limit: inner.config.max_peers });
+        }
         let local = Credentials::random(&mut rand::rng());
         let agreed = negotiation::negotiate(inner, offer, &session, &local, now)?;
         let dtls = Dtls::new(&inner.identity, offer.fingerprint).map_err(|error| AnswerError::Handshake(error.to_string()))?;
@@ -200,11 +211,21 @@ impl Engine {
         }
         inner.schedule(&cell);
         let text = agreed.answer.to_sdp();
-        Ok((Peer::new(Arc::clone(inner), cell, events, received, agreed.answer), text))
+        Ok((Peer::new(self.clone(), cell, events, received, agreed.answer), text))
     }
 }
 
 impl Inner {
+    /// Runs a task for as long as anybody holds the engine.
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let unused = self.unused.clone();
+        let task = async move {
+            // Nothing is lost with a task: what it would have sent has nobody left who wants it sent.
+            unused.run_until_cancelled_owned(task).await;
+        };
+        self.spawner.spawn(name, Box::pin(task));
+    }
+
     fn candidates(&self, session: &Session) -> Vec<crate::sdp::Candidate> {
         let port = |bound: SocketAddr| self.config.public_port.unwrap_or(bound.port());
         let udp = (Transport::Udp, port(self.udp.address()));
@@ -226,7 +247,7 @@ impl Inner {
             return;
         };
         if !ice::is_stun(datagram) {
-            cell.connection.lock().datagram(datagram, now, &self.identity);
+            cell.act(|connection| connection.datagram(datagram, now, &self.identity));
         }
         self.settle(&cell, batch);
     }
@@ -237,9 +258,11 @@ impl Inner {
         let cell = self.table.by_ufrag(&check.ours)?;
         let answer = cell.connection.lock().check(&mut check, path, now, &self.identity);
         match answer {
-            Ok(response) => {
-                self.table.open_path(path, &cell);
-                self.send_one(path, &response);
+            Ok(checked) => {
+                if checked.verdict != Verdict::RoleConflict {
+                    self.open_path(path, &cell);
+                }
+                self.send_one(path, &checked.response);
                 Some(cell)
             }
             Err(error) => {
@@ -249,15 +272,24 @@ impl Inner {
         }
     }
 
+    fn open_path(&self, path: Path, cell: &Arc<Cell>) {
+        let lost = self.table.open_path(path, cell);
+        let Some(tcp) = &self.tcp else { return };
+        if path.transport == Transport::Tcp {
+            tcp.prove(path.remote);
+        }
+        if let Some(lost) = lost.filter(|lost| lost.transport == Transport::Tcp) {
+            tcp.close(lost.remote);
+        }
+    }
+
     /// Sends what a connection has to send, and acts on what happened to it.
     fn settle(self: &Arc<Self>, cell: &Arc<Cell>, batch: &mut Batch) {
         loop {
             batch.clear();
             let (path, event) = {
                 let mut connection = cell.connection.lock();
-                while let Some(received) = connection.incoming.poll() {
-                    cell.hand_over(received, &mut connection);
-                }
+                cell.hand_over(&mut connection);
                 (connection.poll_transmit(batch), connection.poll_event())
             };
             if let Some(path) = path {
@@ -279,7 +311,8 @@ impl Inner {
 
     fn remove(&self, cell: &Arc<Cell>, why: Closed) {
         self.table.remove(cell);
-        self.fanouts.leave(cell);
+        let feeds = cell.connection.lock().feeds();
+        self.fanouts.leave(&feeds, cell);
         cell.tell(PeerEvent::Closed(why));
     }
 
@@ -290,11 +323,14 @@ impl Inner {
     }
 
     fn schedule(&self, cell: &Cell) {
-        let deadline = cell.connection.lock().deadline();
-        let nanos = deadline.map_or(u64::MAX, |at| {
-            u64::try_from(at.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
-        });
-        cell.deadline.store(nanos, Ordering::Release);
+        {
+            // Stored under the lock, so that an older deadline never takes the place of a newer one.
+            let connection = cell.connection.lock();
+            let nanos = connection.deadline().map_or(u64::MAX, |at| {
+                u64::try_from(at.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX)
+            });
+            cell.deadline.store(nanos, Ordering::Release);
+        }
         self.wake_timer.notify_one();
     }
 
@@ -306,7 +342,8 @@ impl Inner {
         };
         let dropped = batch.ends.len().saturating_sub(sent);
         self.counters.packets_sent.fetch_add(sent as u64, Ordering::Relaxed);
-        self.counters.bytes_sent.fetch_add(batch.buffer.len() as u64, Ordering::Relaxed);
+        let bytes = sent.checked_sub(1).and_then(|last| batch.ends.get(last)).copied().unwrap_or(0);
+        self.counters.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
         if dropped > 0 {
             self.counters.packets_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
         }
@@ -322,3 +359,6 @@ impl Inner {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The handle of a peer.
 
-use super::{AnswerError, Inner, table::Cell};
+use super::{AnswerError, Engine, Inner, table::Cell};
 use crate::{
     channels::{ChannelEvent, ChannelId, Channels, Content, OpenError, SendError, Settings},
     connection::{Closed, Received},
@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 /// What happened to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +28,13 @@ pub enum PeerEvent {
 
 /// A peer. Dropping it ends the connection.
 pub struct Peer {
-    inner: Arc<Inner>,
-    cell: Arc<Cell>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) cell: Arc<Cell>,
     events: mpsc::Receiver<PeerEvent>,
     received: mpsc::Receiver<Received>,
     answer: Mutex<Answer>,
+    /// Keeps the engine's tasks.
+    _in_use: Arc<DropGuard>,
 }
 
 /// How a peer's connection does.
@@ -49,6 +52,8 @@ pub struct PeerStatistics {
     pub bytes_sent: u64,
     /// Packets sent again.
     pub packets_resent: u64,
+    /// Bytes of their payloads.
+    pub bytes_resent: u64,
     /// Packets asked for again and not sent.
     pub packets_not_resent: u64,
     /// Times it was moved to a newer key frame.
@@ -76,13 +81,14 @@ impl std::fmt::Debug for Peer {
 
 impl Peer {
     pub(super) fn new(
-        inner: Arc<Inner>,
+        engine: Engine,
         cell: Arc<Cell>,
         events: mpsc::Receiver<PeerEvent>,
         received: mpsc::Receiver<Received>,
         answer: Answer,
     ) -> Self {
-        Self { inner, cell, events, received, answer: Mutex::new(answer) }
+        let Engine { inner, in_use } = engine;
+        Self { inner, cell, events, received, answer: Mutex::new(answer), _in_use: in_use }
     }
 
     /// Number of the peer in its engine.
@@ -201,6 +207,7 @@ impl Peer {
             statistics.packets_sent += counters.packets;
             statistics.bytes_sent += counters.bytes;
             statistics.packets_resent += counters.resent;
+            statistics.bytes_resent += counters.resent_bytes;
             statistics.packets_not_resent += counters.not_resent;
             statistics.skips += counters.skips;
             statistics.key_frame_requests += counters.key_frame_requests;

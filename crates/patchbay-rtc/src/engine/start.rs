@@ -136,11 +136,18 @@ pub(super) fn begin(inner: &Arc<Inner>, cell: &Arc<Cell>) {
                 &inner.counters.stills
             }
             Plan::Burst { .. } => {
-                inner.spawner.spawn("rtc-start", Box::pin(burst(Arc::clone(inner), Arc::clone(cell), track, feed)));
+                inner.spawn("rtc-start", burst(Arc::clone(inner), Arc::clone(cell), track, feed));
                 &inner.counters.bursts
             }
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+    // Had it ended before it joined, nobody would take it out again.
+    let connection = cell.connection.lock();
+    if connection.is_closed() {
+        let feeds = connection.feeds();
+        drop(connection);
+        inner.fanouts.leave(&feeds, cell);
     }
 }
 
@@ -175,7 +182,8 @@ impl Catching<'_> {
             let (path, step) = self.step(&mut allowed, &mut batch);
             let is_lost = path.is_some_and(|path| !self.inner.send(path, &batch) && path.transport == Transport::Tcp);
             match step {
-                Step::Done => return,
+                // It may have ended right here; whoever holds the peer shall hear of it now.
+                Step::Done => return self.inner.settle(self.cell, &mut batch),
                 Step::More if is_lost => return self.give_up(),
                 Step::More => tokio::time::sleep(PACE).await,
             }

@@ -2,12 +2,14 @@
 
 use super::PeerEvent;
 use crate::{
-    connection::{Connection, Received},
+    connection::{Closed, Connection, Received},
     path::Path,
+    sdp::Transport,
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -19,11 +21,14 @@ use tokio::sync::{Notify, mpsc};
 /// by the channel's own end.
 const EVENTS: usize = 32;
 
-/// Units of a peer that wait for whoever holds it: some seconds of pictures and sound.
-const UNITS: usize = 512;
+/// Units of a peer on their way to whoever holds it. When it is full, they wait with the connection.
+const UNITS: usize = 64;
 
 /// Paths that a peer may open: its addresses times ours, and some.
 const MAX_PATHS: usize = 32;
+
+/// Connections over TCP that a peer may have; with more, the oldest is closed. There are few for all peers together.
+const MAX_TCP: usize = 8;
 
 /// A peer's state, and the way to whoever holds the peer.
 pub(super) struct Cell {
@@ -35,7 +40,8 @@ pub(super) struct Cell {
     received: mpsc::Sender<Received>,
     /// There may be news of data channels.
     pub(super) channels: Notify,
-    names: Mutex<Names>,
+    /// Nothing once it has been removed: a name that is given to it after that would never go again.
+    names: Mutex<Option<Names>>,
 }
 
 /// Under which a peer is found.
@@ -43,6 +49,19 @@ pub(super) struct Cell {
 struct Names {
     ufrags: Vec<String>,
     paths: Vec<Path>,
+}
+
+impl Names {
+    /// Takes out the path that has to go for a new one, if there are too many.
+    fn oldest_for(&mut self, transport: Transport) -> Option<Path> {
+        let is_tcp = |path: &Path| path.transport == Transport::Tcp;
+        let oldest = if transport == Transport::Tcp && self.paths.iter().filter(|path| is_tcp(path)).count() >= MAX_TCP {
+            self.paths.iter().position(is_tcp)
+        } else {
+            (self.paths.len() >= MAX_PATHS).then_some(0)
+        };
+        oldest.map(|index| self.paths.remove(index))
+    }
 }
 
 impl Cell {
@@ -57,15 +76,28 @@ impl Cell {
             events: Mutex::new(Some(events)),
             received,
             channels: Notify::new(),
-            names: Mutex::default(),
+            names: Mutex::new(Some(Names::default())),
         });
         (cell, receiver, units)
     }
 
-    /// Hands on what the peer sends. When whoever holds the peer does not keep up, units are lost up to a key frame, which is asked for.
-    pub(super) fn hand_over(&self, received: Received, connection: &mut Connection) {
-        if let Err(mpsc::error::TrySendError::Full(Received::Unit { track, .. })) = self.received.try_send(received) {
-            connection.incoming.request_key_frame(track);
+    /// Hands on what the peer sends, as far as there is room; the rest stays with the connection, which bounds it.
+    pub(super) fn hand_over(&self, connection: &mut Connection) {
+        while connection.incoming.has_received()
+            && let Ok(place) = self.received.try_reserve()
+            && let Some(received) = connection.incoming.poll()
+        {
+            place.send(received);
+        }
+    }
+
+    /// Has the connection do something with what came from outside. All peers share the tasks that do this, so that a mistake that one of them finds in a
+    /// protocol stack must end that one alone.
+    pub(super) fn act(&self, act: impl FnOnce(&mut Connection)) {
+        let acted = catch_unwind(AssertUnwindSafe(|| act(&mut self.connection.lock())));
+        if acted.is_err() {
+            tracing::error!(peer = self.id, "a peer was ended because of a panic");
+            self.connection.lock().end(Closed::Failed("an internal error".to_owned()));
         }
     }
 
@@ -113,15 +145,18 @@ impl Table {
         true
     }
 
-    /// One more name, after an ICE restart; checks with the old one are on their way for a while.
+    /// One more name, after an ICE restart; checks with the old one are on their way for a while. A peer that has ended gets none.
     pub(super) fn add_ufrag(&self, ufrag: &str, cell: &Arc<Cell>) {
-        cell.names.lock().ufrags.push(ufrag.to_owned());
+        let mut names = cell.names.lock();
+        let Some(names) = names.as_mut() else { return };
+        names.ufrags.push(ufrag.to_owned());
         self.ufrags.write().insert(ufrag.to_owned(), Arc::clone(cell));
     }
 
     /// Forgets the names of earlier descriptions but for the newest `keep`.
     pub(super) fn forget_ufrags(&self, cell: &Cell, keep: usize) {
         let mut names = cell.names.lock();
+        let Some(names) = names.as_mut() else { return };
         let old = names.ufrags.len().saturating_sub(keep);
         let mut ufrags = self.ufrags.write();
         for ufrag in names.ufrags.drain(..old) {
@@ -137,26 +172,27 @@ impl Table {
         self.paths.read().get(path).cloned()
     }
 
-    /// A check has come on this path and was believed: what else comes on it is the peer's.
-    pub(super) fn open_path(&self, path: Path, cell: &Arc<Cell>) {
+    /// A check has come on this path and was believed: what else comes on it is the peer's. Returns a path that it has lost for that.
+    pub(super) fn open_path(&self, path: Path, cell: &Arc<Cell>) -> Option<Path> {
         if self.paths.read().get(&path).is_some_and(|known| known.id == cell.id) {
-            return;
+            return None;
         }
         let mut names = cell.names.lock();
+        let names = names.as_mut()?;
         let mut paths = self.paths.write();
-        if names.paths.len() >= MAX_PATHS {
-            let oldest = names.paths.remove(0);
-            if paths.get(&oldest).is_some_and(|known| known.id == cell.id) {
-                paths.remove(&oldest);
-            }
-        }
+        // It may have been this peer's before another one came from there.
+        names.paths.retain(|known| *known != path);
+        let oldest = names.oldest_for(path.transport);
         names.paths.push(path);
         paths.insert(path, Arc::clone(cell));
+        let oldest = oldest.filter(|oldest| paths.get(oldest).is_some_and(|known| known.id == cell.id))?;
+        paths.remove(&oldest);
+        Some(oldest)
     }
 
     pub(super) fn remove(&self, cell: &Cell) {
         self.cells.write().remove(&cell.id);
-        let names = std::mem::take(&mut *cell.names.lock());
+        let Some(names) = cell.names.lock().take() else { return };
         let mut ufrags = self.ufrags.write();
         for ufrag in &names.ufrags {
             ufrags.remove(ufrag);
@@ -174,5 +210,13 @@ impl Table {
     pub(super) fn due(&self, now: u64) -> Vec<Arc<Cell>> {
         let cells = self.cells.read();
         cells.values().filter(|cell| cell.deadline.load(Ordering::Acquire) <= now).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// Peers, user name fragments and paths.
+    pub(super) fn sizes(&self) -> [usize; 3] {
+        [self.cells.read().len(), self.ufrags.read().len(), self.paths.read().len()]
     }
 }

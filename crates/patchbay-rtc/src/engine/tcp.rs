@@ -7,10 +7,10 @@ use crate::{
     sdp::Transport,
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::Arc,
@@ -45,6 +45,9 @@ const WRITE: Duration = Duration::from_secs(10);
 pub(super) struct Tcp {
     address: SocketAddr,
     connections: RwLock<HashMap<SocketAddr, mpsc::Sender<Bytes>>>,
+    /// Those of them on which no check has been believed yet, the oldest first. They make room for new ones, so that nobody keeps others out by connecting
+    /// and saying nothing.
+    unproven: Mutex<VecDeque<SocketAddr>>,
 }
 
 impl Tcp {
@@ -58,11 +61,51 @@ impl Tcp {
         socket.bind(&address.into())?;
         socket.listen(1024)?;
         let listener = TcpListener::from_std(socket.into())?;
-        Ok((Self { address: listener.local_addr()?, connections: RwLock::default() }, listener))
+        let address = listener.local_addr()?;
+        Ok((Self { address, connections: RwLock::default(), unproven: Mutex::default() }, listener))
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes up a connection; false when there are too many.
+    fn open(&self, remote: SocketAddr, queue: mpsc::Sender<Bytes>, limit: usize) -> bool {
+        let mut unproven = self.unproven.lock();
+        let mut connections = self.connections.write();
+        if connections.len() >= limit {
+            let Some(oldest) = unproven.pop_front() else { return false };
+            connections.remove(&oldest);
+        }
+        connections.insert(remote, queue);
+        unproven.push_back(remote);
+        true
+    }
+
+    /// A check has been believed on the connection.
+    pub(super) fn prove(&self, remote: SocketAddr) {
+        self.unproven.lock().retain(|unproven| *unproven != remote);
+    }
+
+    /// Ends a connection, which does so when nobody can write to it any more.
+    pub(super) fn close(&self, remote: SocketAddr) {
+        self.connections.write().remove(&remote);
+    }
+
+    fn forget(&self, remote: SocketAddr, queue: &mpsc::WeakSender<Bytes>) {
+        let mut unproven = self.unproven.lock();
+        let mut connections = self.connections.write();
+        // The next connection may come from the same address, and be here already.
+        let is_ours = |known: &mpsc::Sender<Bytes>| queue.upgrade().is_some_and(|ours| known.same_channel(&ours));
+        if connections.get(&remote).is_some_and(is_ours) {
+            connections.remove(&remote);
+            unproven.retain(|unproven| *unproven != remote);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.connections.read().len()
     }
 
     /// Queues packets and tells how many found room.
@@ -90,13 +133,13 @@ pub(super) async fn accept(inner: Arc<Inner>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 let Some(tcp) = &inner.tcp else { return };
-                if tcp.connections.read().len() >= inner.config.max_tcp {
+                let (queue, packets) = mpsc::channel(QUEUE);
+                let ours = queue.downgrade();
+                if !tcp.open(remote, queue, inner.config.max_tcp) {
                     tracing::warn!(limit = inner.config.max_tcp, "a media connection over TCP was closed: there are too many");
                     continue;
                 }
-                let (queue, packets) = mpsc::channel(QUEUE);
-                tcp.connections.write().insert(remote, queue);
-                inner.spawner.spawn("rtc-tcp-peer", Box::pin(serve(Arc::clone(&inner), stream, remote, packets)));
+                inner.spawn("rtc-tcp-peer", serve(Arc::clone(&inner), stream, remote, packets, ours));
             }
             Err(error) => {
                 // Out of descriptors, mostly: what is open goes on.
@@ -107,7 +150,13 @@ pub(super) async fn accept(inner: Arc<Inner>, listener: TcpListener) {
     }
 }
 
-async fn serve(inner: Arc<Inner>, stream: TcpStream, remote: SocketAddr, packets: mpsc::Receiver<Bytes>) {
+async fn serve(
+    inner: Arc<Inner>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    packets: mpsc::Receiver<Bytes>,
+    queue: mpsc::WeakSender<Bytes>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a media connection over TCP waits with small packets");
     }
@@ -120,7 +169,7 @@ async fn serve(inner: Arc<Inner>, stream: TcpStream, remote: SocketAddr, packets
         tracing::debug!(%error, "a media connection over TCP has ended");
     }
     if let Some(tcp) = &inner.tcp {
-        tcp.connections.write().remove(&remote);
+        tcp.forget(remote, &queue);
     }
 }
 

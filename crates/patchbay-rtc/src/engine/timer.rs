@@ -23,7 +23,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
         let now = Instant::now();
         let nanos = u64::try_from(now.saturating_duration_since(inner.started).as_nanos()).unwrap_or(u64::MAX);
         for cell in inner.table.due(nanos) {
-            cell.connection.lock().timeout(now);
+            cell.act(|connection| connection.timeout(now));
             inner.settle(&cell, &mut batch);
         }
     }

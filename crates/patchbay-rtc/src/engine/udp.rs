@@ -92,6 +92,8 @@ pub(super) async fn receive(inner: Arc<Inner>) {
     let mut memory = vec![0_u8; DATAGRAMS * DATAGRAM];
     let mut batch = Batch::default();
     loop {
+        // Others shall have their turn even while datagrams, or errors, pour in.
+        tokio::task::consume_budget().await;
         if let Err(error) = inner.udp.socket.readable().await {
             tracing::error!(%error, "the media socket cannot be watched");
             return;
@@ -116,7 +118,5 @@ pub(super) async fn receive(inner: Arc<Inner>) {
                 inner.datagram(path, datagram, &mut batch);
             }
         }
-        // Others shall have their turn even while datagrams pour in.
-        tokio::task::consume_budget().await;
     }
 }
