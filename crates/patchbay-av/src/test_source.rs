@@ -43,6 +43,8 @@ pub struct TestSettings {
     pub fps: u32,
     /// Bits a second; chosen by size and pictures a second when absent.
     pub bitrate: Option<u32>,
+    /// Noise in the picture: the greatest deviation of a pixel's light, 0 to 100. Some 20 make it fill its bit rate as a camera does at night.
+    pub noise: u8,
     /// A key frame at least this often.
     pub key_frame_interval: Duration,
     /// Least time between key frames that were asked for.
@@ -63,6 +65,7 @@ impl TestSettings {
             size,
             fps: 30,
             bitrate: None,
+            noise: 0,
             key_frame_interval: Duration::from_secs(10),
             key_frame_gap: Duration::from_millis(200),
             key_frames: KeyFrames::OnRequest,
@@ -81,6 +84,9 @@ impl TestSettings {
         }
     }
 }
+
+/// Strongest noise: more would not look like anything.
+const MOST_NOISE: u8 = 100;
 
 const VIDEO: TrackId = TrackId(0);
 const AUDIO: TrackId = TrackId(1);
@@ -106,6 +112,9 @@ impl TestSource {
         }
         if settings.key_frame_gap > Duration::from_secs(10) {
             return Err(AvError::Setting { setting: "the gap between key frames", wanted: "up to 10 s" });
+        }
+        if settings.noise > MOST_NOISE {
+            return Err(AvError::Setting { setting: "the noise", wanted: "up to 100" });
         }
         settings.video().check()?;
         Ok(Self { settings, clock })
@@ -158,7 +167,7 @@ impl<'a> Running<'a> {
     /// Encodes the first picture, with which the parameter sets come, and publishes.
     fn open(source: &'a TestSource, publisher: &Publisher) -> Result<Self, SourceError> {
         let settings = &source.settings;
-        let pattern = TestPattern::new(settings.size, &settings.title)?;
+        let pattern = TestPattern::new(settings.size, &settings.title)?.with_noise(settings.noise);
         let mut encoder = VideoEncoder::open(settings.video())?;
         let unix_ms = (source.clock)();
         let first = encoder.encode(&pattern.draw(unix_ms, 0)?, MediaTime::ZERO, crate::KeyFrame::Now)?;

@@ -3,9 +3,12 @@
 //! Everything that stands still is drawn once; each picture is a copy of that (a few copies of memory) with what moves drawn over it, plane by plane,
 //! so that no conversion of colours is needed.
 
+mod grain;
 mod time_code;
 
 pub use time_code::{BLOCK, COLUMNS, HEIGHT, TimeCode, WIDTH};
+
+use grain::Grain;
 
 use crate::{AvError, Canvas, Picture, PicturePool, PictureSize, Plane};
 use opencv::{
@@ -49,6 +52,7 @@ pub struct TestPattern {
     size: PictureSize,
     pool: PicturePool,
     background: Picture,
+    grain: Option<Grain>,
 }
 
 impl TestPattern {
@@ -57,7 +61,14 @@ impl TestPattern {
         let pool = PicturePool::new(size);
         let mut canvas = pool.take()?;
         draw_background(&mut canvas, name)?;
-        Ok(Self { size, background: canvas.finish(), pool })
+        Ok(Self { size, background: canvas.finish(), grain: None, pool })
+    }
+
+    /// The same with noise: `strength` is the greatest deviation of a pixel's light, up to 100; 0 is none.
+    #[must_use]
+    pub fn with_noise(self, strength: u8) -> Self {
+        let pixels = usize::from(self.size.width()) * usize::from(self.size.height());
+        Self { grain: Grain::new(pixels, strength), ..self }
     }
 
     /// The picture of a moment, in milliseconds since 1970, with its number in the time code.
@@ -68,6 +79,9 @@ impl TestPattern {
         self.draw_hand(&mut canvas, unix_ms)?;
         let height = i32::from(self.size.height());
         text(&mut canvas, &clock(unix_ms), height * 2 / 5, WHITE)?;
+        if let Some(grain) = &self.grain {
+            grain.draw(&mut canvas, number);
+        }
         let number = u16::try_from(number & 0xFFFF).unwrap_or(0);
         TimeCode { unix_ms, number }.draw(&mut canvas);
         Ok(canvas.finish())

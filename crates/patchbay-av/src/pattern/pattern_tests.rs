@@ -47,3 +47,18 @@ fn small_sizes_can_be_drawn() {
         pattern.unwrap().draw(1, 1).unwrap();
     }
 }
+
+#[test]
+fn noise_leaves_the_time_code_alone_and_differs_from_picture_to_picture() {
+    let size = PictureSize::new(640, 480).unwrap();
+    let (clean, noisy) =
+        (TestPattern::new(size, "test").unwrap(), TestPattern::new(size, "test").unwrap().with_noise(100));
+    let pictures = [1, 2].map(|number| noisy.draw(1_795_413_053_042, number).unwrap());
+    assert_eq!(pictures.each_ref().map(|picture| TimeCode::read(picture).unwrap().number), [1, 2]);
+    let clean = clean.draw(1_795_413_053_042, 1).unwrap();
+    let differing = |a: &Picture, b: &Picture| {
+        a.plane(Plane::Y).iter().zip(b.plane(Plane::Y)).filter(|(a, b)| a != b).count()
+    };
+    assert!(differing(&clean, &pictures[0]) > 250_000);
+    assert!(differing(&pictures[0], &pictures[1]) > 250_000);
+}

@@ -60,6 +60,7 @@ impl Sources {
         let settings = TestSettings {
             fps: test.fps,
             bitrate: Some(test.bitrate),
+            noise: u8::try_from(test.noise).unwrap_or(0),
             key_frame_interval: test.key_frame_interval.duration(),
             key_frame_gap: self.key_frame_gap.duration(),
             key_frames: if test.ignore_key_frame_requests { KeyFrames::AsTheyCome } else { KeyFrames::OnRequest },

@@ -15,6 +15,7 @@ const WIDTHS: RangeInclusive<u32> = 160..=1920;
 const HEIGHTS: RangeInclusive<u32> = 120..=1080;
 const RATES: RangeInclusive<u32> = 1..=60;
 const BITRATES: RangeInclusive<u32> = 50_000..=20_000_000;
+const NOISES: RangeInclusive<u32> = 0..=100;
 const KEY_FRAME_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_mins(1);
 
 /// A camera's settings.
@@ -61,6 +62,8 @@ pub struct TestSpec {
     pub fps: u32,
     /// Bits a second, 50,000 to 20,000,000.
     pub bitrate: u32,
+    /// Noise in the picture, 0 to 100: with some 20 it is as hard to encode as a camera's, and fills its bit rate.
+    pub noise: u32,
     /// Longest time between key frames, 500 ms to 60 s.
     pub key_frame_interval: Span,
     /// Leaves out the tone.
@@ -76,6 +79,7 @@ impl Default for TestSpec {
             height: 480,
             fps: 30,
             bitrate: 1_500_000,
+            noise: 0,
             key_frame_interval: Span::seconds(2),
             silent: false,
             ignore_key_frame_requests: false,
@@ -128,6 +132,7 @@ impl TestSpec {
         within("test.height", self.height, &HEIGHTS);
         within("test.fps", self.fps, &RATES);
         within("test.bitrate", self.bitrate, &BITRATES);
+        within("test.noise", self.noise, &NOISES);
         for (field, value) in [("test.width", self.width), ("test.height", self.height)] {
             if !value.is_multiple_of(2) {
                 found.push(Violation { field, problem: "must be even".to_owned() });
@@ -175,6 +180,7 @@ mod tests {
             height: 1082,
             fps: 0,
             bitrate: 1,
+            noise: 101,
             key_frame_interval: Span::seconds(61),
             silent: true,
             ignore_key_frame_requests: true,
@@ -184,6 +190,7 @@ mod tests {
             "test.height",
             "test.fps",
             "test.bitrate",
+            "test.noise",
             "test.width",
             "test.key_frame_interval",
         ];
