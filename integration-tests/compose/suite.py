@@ -31,6 +31,13 @@ def address(port):
     return compose("port", "edge", str(port)).replace("0.0.0.0", "127.0.0.1")
 
 
+def outside(port):
+    """The same where others than this machine itself would dial it: by an address that is not loopback."""
+    networks = json.loads(run("docker", "inspect", compose("ps", "--quiet", "edge")))[0]["NetworkSettings"]["Networks"]
+    gateway = next(network["Gateway"] for name, network in networks.items() if name.endswith("_edge"))
+    return f"{gateway}:{address(port).rpartition(':')[2]}"
+
+
 def token(subject, *scopes):
     wanted = [word for scope in scopes for word in ("--scope", scope)]
     printed = compose("run", "--rm", "--no-TTY", "init", "token", "create", "--sub", subject, "--key", KEY, *wanted)
