@@ -76,6 +76,8 @@ async fn captures(binary: &Path, report: &mut Report) -> Result<()> {
     let relay = Relay::start(binary, folder.path(), &[STREAMS[0]])?;
     for viewers in [1, CROWD] {
         let load = Viewers::start(&relay.url(), STREAMS[0].name, viewers)?;
+        // All are to watch at the same time for a while.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         add_counts(&relay, STREAMS[0].name, viewers, report).await?;
         check(&load.stop()?, viewers)?;
     }

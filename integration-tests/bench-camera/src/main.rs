@@ -105,44 +105,42 @@ impl Run {
         );
         let mut report = Report::default();
         for round in 1..=self.rounds {
-            self.round(&mut report).await?;
+            for part in Part::value_variants() {
+                if (self.only.is_empty() || self.only.contains(part))
+                    && let Err(error) = self.measure(*part, &mut report).await
+                {
+                    println!("round {round}: {part:?} has failed: {error:#}");
+                    report.add_failure(format!("{part:?} in round {round}: {error:#}"));
+                }
+            }
             println!("round {round} of {} done", self.rounds);
+            // After every round: a run is long, and may be ended.
+            if let Some(path) = &self.json {
+                std::fs::write(path, serde_json::to_vec_pretty(&report)?).context("cannot write the JSON")?;
+            }
         }
         println!("\n{report}");
-        if let Some(path) = &self.json {
-            std::fs::write(path, serde_json::to_vec_pretty(&report)?).context("cannot write the JSON")?;
-        }
+        ensure!(report.failures().is_empty(), "{} measurements have failed", report.failures().len());
         Ok(())
     }
 
-    async fn round(&self, report: &mut Report) -> Result<()> {
+    async fn measure(&self, part: Part, report: &mut Report) -> Result<()> {
         let browser = Browser { program: self.browser.clone(), addresses: Addresses::Hidden };
         let (window, size) = if self.quick {
             (Duration::from_secs(self.window.min(2)), Size::Quick)
         } else {
             (Duration::from_secs(self.window), Size::Full)
         };
-        if self.wants(Part::Start) {
-            start::round(&self.relay, &browser, self.joins, size, report).await.context("start")?;
+        match part {
+            Part::Start => start::round(&self.relay, &browser, self.joins, size, report).await,
+            Part::Delay => start::delay(&self.relay, &browser, size, report).await,
+            Part::Fanout => fanout::round(&self.relay, window, size, report).await,
+            Part::Added => added::round(window, report).await,
+            Part::Aiortc => {
+                let peers = aiortc::Peers { relay: &self.relay, python: &self.python, webcam: &self.webcam };
+                peers.round(&browser, self.joins, window, report).await
+            }
         }
-        if self.wants(Part::Delay) {
-            start::delay(&self.relay, &browser, size, report).await.context("delay")?;
-        }
-        if self.wants(Part::Fanout) {
-            fanout::round(&self.relay, window, size, report).await.context("fanout")?;
-        }
-        if self.wants(Part::Added) {
-            added::round(window, report).await.context("added")?;
-        }
-        if self.wants(Part::Aiortc) {
-            let peers = aiortc::Peers { relay: &self.relay, python: &self.python, webcam: &self.webcam };
-            peers.round(&browser, self.joins, window, report).await.context("aiortc")?;
-        }
-        Ok(())
-    }
-
-    fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
     }
 }
 

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt};
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     figures: Vec<Measured>,
+    /// What could not be measured, and why: of a part that has failed in a round, the other rounds and the other parts stay.
+    failures: Vec<String>,
 }
 
 /// What a figure is.
@@ -82,6 +84,15 @@ impl Report {
         }
     }
 
+    /// A part that has failed in this round.
+    pub(crate) fn add_failure(&mut self, failure: String) {
+        self.failures.push(failure);
+    }
+
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
     /// The same of a peer, to stand beside a value that was added in this round.
     pub(crate) fn add_peer(&mut self, figure: &Figure, peer: &'static str, value: f64) {
         if let Some(measured) = self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
@@ -137,7 +148,7 @@ impl fmt::Display for Report {
                 (shown(measured.value()), measured.reference(), measured.verdict());
             writeln!(f, "| {name} | {value} {unit} | {reference} | {bar} | {verdict} |")?;
         }
-        Ok(())
+        self.failures.iter().try_for_each(|failure| writeln!(f, "\nNot measured: {failure}"))
     }
 }
 

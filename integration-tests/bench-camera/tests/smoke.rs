@@ -59,7 +59,7 @@ fn a_browser_that_is_not_there_is_named() -> Result<()> {
         .arg("--relay")
         .arg(binaries::binary("camera-relay")?)
         .output()?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(!output.status.success() && errors.contains("/no/such/browser"), "{errors}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    ensure!(!output.status.success() && table.contains("/no/such/browser"), "{table}");
     Ok(())
 }
