@@ -27,10 +27,10 @@ const FLAGS = [
 const WHILE_AWAY = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|WebSocket connection to .* failed|status of 50[24]/
 
 export class Windows {
-  static async open() {
+  static async open(executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium') {
     const windows = new Windows()
     await mkdir(PICTURES, { recursive: true })
-    windows.browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
+    windows.browser = await chromium.launch({ executablePath, args: FLAGS })
     windows.errors = []
     return windows
   }
