@@ -37,6 +37,8 @@ struct Sample {
     cpu: f64,
     /// Packets a second.
     packets: f64,
+    /// Bits a second to each viewer.
+    bit_rate: f64,
     /// Bytes in use.
     memory: f64,
 }
@@ -52,6 +54,11 @@ pub(crate) async fn round(binary: &Path, window: Duration, size: Size, report: &
         let low = sample(&relay, stream.name, few, window).await?;
         let high = sample(&relay, stream.name, many, window).await?;
         let name = stream.name;
+        let asked = format!("asked for {}", f64::from(stream.bitrate) / 1e6);
+        report.add(
+            Figure::new(format!("sent to a viewer, {name}"), "Mbit/s").reference(asked),
+            high.bit_rate / 1e6,
+        );
         let cost = Figure::new(format!("CPU of a packet, {few} to {many} viewers, {name}"), "us")
             .reference(reference)
             .at_most(most);
@@ -88,17 +95,22 @@ async fn sample(relay: &Relay, camera: &str, viewers: usize, window: Duration) -
     let load = Viewers::start(&relay.url(), camera, viewers)?;
     // What connecting costs is not what watching costs.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let (cpu, packets) = (relay.cpu()?, relay.metric(PACKETS).await?);
+    let (cpu, packets, bytes) = (relay.cpu()?, relay.metric(PACKETS).await?, relay.metric(BYTES).await?);
     tokio::time::sleep(window).await;
     let (cpu, packets) = (relay.cpu()? - cpu, relay.metric(PACKETS).await? - packets);
+    let bytes = relay.metric(BYTES).await? - bytes;
     let memory = relay.memory()?;
     let got = load.stop()?;
     check(&got, viewers)?;
     let seconds = window.as_secs_f64();
-    Ok(Sample { cpu: cpu / seconds, packets: packets / seconds, memory })
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    let bit_rate = bytes * 8.0 / seconds / viewers as f64;
+    Ok(Sample { cpu: cpu / seconds, packets: packets / seconds, bit_rate, memory })
 }
 
 const PACKETS: &str = "patchbay_camera_relay_packets_sent_total";
+/// With the headers of RTP and the tags of SRTP.
+pub(crate) const BYTES: &str = "patchbay_camera_relay_bytes_sent_total";
 
 async fn add_counts(relay: &Relay, camera: &str, viewers: usize, report: &mut Report) -> Result<()> {
     let statistics = Whep::new(&relay.url()).get(&format!("/v1/cameras/{camera}/statistics")).await?;

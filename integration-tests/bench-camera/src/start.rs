@@ -3,6 +3,7 @@
 use crate::{
     Size,
     browser::{Browser, Door, Experiment, Join, Plan},
+    fanout::BYTES,
     load::Viewers,
     relay::{Camera, Relay, Requests},
     report::{Figure, Report, median, percentile},
@@ -85,6 +86,8 @@ const OBEDIENT: Camera = Camera {
 struct Running {
     relay: Relay,
     viewer: Viewers,
+    /// What a viewer is sent, in bits a second.
+    bit_rate: f64,
     _folder: tempfile::TempDir,
 }
 
@@ -112,6 +115,9 @@ pub(crate) async fn round(
             door: Door::Whep,
         };
         let measured = browser.run(&plan).await?;
+        let rate = Figure::new(format!("sent to a viewer, {name}"), "Mbit/s");
+        let asked = f64::from(case.camera.bitrate) / 1e6;
+        report.add(rate.reference(format!("asked for {asked}")), running.bit_rate / 1e6);
         running.stop()?;
         ensure!(
             measured.joins.len() == joins,
@@ -254,8 +260,10 @@ impl Running {
             Requests::Ignored => Duration::from_secs(u64::from(camera.key_frames) + 1),
             Requests::Obeyed => Duration::from_secs(1),
         };
+        let before = relay.metric(BYTES).await?;
         tokio::time::sleep(wait).await;
-        Ok(Self { relay, viewer, _folder: folder })
+        let bit_rate = (relay.metric(BYTES).await? - before) * 8.0 / wait.as_secs_f64();
+        Ok(Self { relay, viewer, bit_rate, _folder: folder })
     }
 
     /// Ends it; an error where the viewer has lost something, for then the machine was too busy to measure anything.
