@@ -42,7 +42,12 @@ pub(super) enum End {
 }
 
 /// Publishes an owner's stream until it ends. Cancel-safe: dropping it ends the subscription.
-pub(super) async fn follow(owners: &Owners, stream: StreamName, owner: &Owner, incoming: &mut Incoming) -> End {
+pub(super) async fn follow(
+    owners: &Owners,
+    stream: StreamName,
+    owner: &Owner,
+    incoming: &mut Incoming,
+) -> End {
     let broken = |why: String| End::Broken { why, has_begun: false };
     let (requests, outgoing) = mpsc::channel(QUEUE);
     let answered = timeout(SILENCE, subscribe(owners, &stream, owner, &requests, outgoing)).await;

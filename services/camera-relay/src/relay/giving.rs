@@ -183,7 +183,9 @@ impl Giving {
     fn message(&self, step: Step) -> Result<SubscribeResponse, Error> {
         match &step {
             Step::Tracks(tracks) if tracks.is_empty() => {
-                return Err(Error::SourceFailed("it has no track in the codings that were asked for".to_owned()));
+                return Err(Error::SourceFailed(
+                    "it has no track in the codings that were asked for".to_owned(),
+                ));
             }
             Step::Tracks(_) => {}
             Step::Unit { unit, .. } => drop(self.figures.bytes_given.inc_by(unit.data.len() as u64)),

@@ -97,7 +97,12 @@ impl Routed {
         Ok(())
     }
 
-    async fn capture(&self, mut holding: Holding, publisher: Publisher, stop: &CancellationToken) -> Captured {
+    async fn capture(
+        &self,
+        mut holding: Holding,
+        publisher: Publisher,
+        stop: &CancellationToken,
+    ) -> Captured {
         let own_stop = CancellationToken::new();
         // Tells threads of the source to end even when this is dropped.
         let guard = own_stop.clone().drop_guard();

@@ -74,8 +74,7 @@ fn track(track: pb::Track) -> Result<(TrackInfo, KeyFrames), BadTrack> {
         configuration: track.configuration,
         reordered: track.reordered,
     };
-    let key_frames =
-        if track.key_frames_on_request { KeyFrames::OnRequest } else { KeyFrames::AsTheyCome };
+    let key_frames = if track.key_frames_on_request { KeyFrames::OnRequest } else { KeyFrames::AsTheyCome };
     Ok((info, key_frames))
 }
 

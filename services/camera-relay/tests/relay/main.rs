@@ -6,5 +6,6 @@ mod files;
 mod picture;
 mod replicas;
 mod scopes;
+mod streams;
 mod watch;
 mod world;
