@@ -16,9 +16,10 @@ import urllib.request
 import grpc
 import websockets
 
-from suite import PATIENCE, address, compose, eventually, outside, token
+from suite import COMPOSE, PATIENCE, address, compose, eventually, outside, replica_of, run, token
 
 CLIENT = os.path.join(os.path.dirname(__file__), "../clients/camera_aiortc.py")
+OVERLAY = os.path.join(os.path.dirname(__file__), "../../deploy/compose.cameras.yaml")
 PICTURES = 60
 LIST = "/patchbay.camera.v1.Cameras/ListCameras"
 
@@ -147,6 +148,52 @@ class Camera(unittest.IsolatedAsyncioTestCase):
             self.assertTrue(jpeg.startswith(b"\xff\xd8\xff"))
         finally:
             fetch(f"{base}/v1/cameras/clip", None, "DELETE", admin)
+
+
+class TwoReplicas(unittest.IsolatedAsyncioTestCase):
+    """With deploy/compose.cameras.yaml: two media ports, one capture."""
+
+    @classmethod
+    def setUpClass(cls):
+        both = [*COMPOSE, "-f", OVERLAY]
+        cls.addClassCleanup(run, *both, "rm", "--stop", "--force", "camera-relay-2")
+        run(*both, "up", "--detach", "--wait", "--no-deps", "--no-recreate", "camera-relay-2")
+        cls.admin = token("operator", "media:read:*")
+
+    def read(self, path):
+        return json.loads(fetch(f"http://{address(8080)}/v1/{path}", authorization=self.admin))
+
+    async def replicas_of_viewers(self):
+        """The replicas that have a viewer who gets pictures, once there are two."""
+        listed = (await asyncio.to_thread(self.read, "viewers"))["viewers"]
+        replicas = {viewer["replica"] for viewer in listed if viewer["connected"]}
+        return len(replicas) == 2 and replicas
+
+    async def watch(self):
+        return await asyncio.to_thread(watch, f"http://{outside(8080)}", "test")
+
+    async def test_viewers_of_both_are_one_capture_that_outlives_its_replica(self):
+        viewers = [asyncio.create_task(self.watch()) for _ in range(6)]
+        replicas = await eventually(self.replicas_of_viewers, "the edge sends viewers to both replicas")
+        status = (await asyncio.to_thread(self.read, "cameras/test"))["camera"]["status"]
+        self.assertEqual(status["captures"], 1, status)
+        self.assertIn(status["owner"], replicas)
+        for seen in await asyncio.gather(*viewers):
+            self.assertEqual(seen["codes"], seen["pictures"])
+
+        container = await asyncio.to_thread(replica_of, status["owner"])
+        await asyncio.to_thread(run, "docker", "kill", container)
+        try:
+            killed = time.monotonic()
+
+            async def seen_again():
+                return (await self.watch())["pictures"] >= PICTURES
+
+            await eventually(seen_again, "a viewer sees the camera again")
+            print(f"measured: pictures again {time.monotonic() - killed:.1f} s after the capturing replica was killed", file=sys.stderr)
+        finally:
+            await asyncio.to_thread(run, "docker", "start", container)
+            await asyncio.to_thread(compose, "up", "--detach", "--wait", "--no-recreate", "--no-deps", "camera-relay")
 
 
 if __name__ == "__main__":
