@@ -113,7 +113,7 @@ impl Channels {
             guard::Verdict::RepeatedInit(reply) if self.state == State::Handshaking => {
                 self.outgoing.push_back(reply);
             }
-            guard::Verdict::RepeatedInit(_) => {}
+            guard::Verdict::RepeatedInit(_) | guard::Verdict::Broken => {}
             guard::Verdict::Flood => self.abort(),
         }
     }

@@ -1,7 +1,7 @@
 //! What is looked at before SCTP sees a packet.
 //!
-//! The SCTP stack starts another association for every INIT, a repeated one too, and remembers every reset that it was asked for. Behind
-//! DTLS only the peer itself could abuse that, yet a peer is anybody.
+//! The SCTP stack starts another association for every INIT, a repeated one too, remembers every reset that it was asked for, and panics at a cause
+//! of an error that is longer than its chunk. Behind DTLS only the peer itself could abuse that, yet a peer is anybody.
 
 use bytes::Bytes;
 
@@ -9,6 +9,8 @@ use bytes::Bytes;
 const HEADER: usize = 12;
 /// INIT (RFC 9260, section 3.3.2).
 const INIT: u8 = 1;
+/// ABORT and ERROR (RFC 9260, sections 3.3.7 and 3.3.10).
+const WITH_CAUSES: [u8; 2] = [6, 9];
 /// RE-CONFIG (RFC 6525, section 3.1).
 const RECONFIG: u8 = 130;
 /// Bytes of RE-CONFIG chunks in the life of an association. Opening and closing a channel takes 40, so this is 25,000 channels.
@@ -22,6 +24,8 @@ pub(super) enum Verdict {
     FirstInit,
     /// It was answered already, with this.
     RepeatedInit(Bytes),
+    /// It makes no sense.
+    Broken,
     /// The peer goes beyond what is sensible.
     Flood,
 }
@@ -42,7 +46,11 @@ impl Guard {
         if let Some(tag) = init_tag(packet) {
             return self.check_init(tag);
         }
-        self.reconfigured += reconfig_bytes(packet);
+        if chunks(packet).any(|chunk| WITH_CAUSES.contains(&chunk.kind) && !has_whole_causes(chunk.value)) {
+            return Verdict::Broken;
+        }
+        let reconfig = chunks(packet).filter(|chunk| chunk.kind == RECONFIG);
+        self.reconfigured += reconfig.map(|chunk| CHUNK_HEADER + chunk.value.len()).sum::<usize>();
         if self.reconfigured > RECONFIG_BUDGET { Verdict::Flood } else { Verdict::Pass }
     }
 
@@ -71,15 +79,32 @@ fn init_tag(packet: &[u8]) -> Option<[u8; 4]> {
     chunk.get(4..8)?.try_into().ok()
 }
 
-fn reconfig_bytes(packet: &[u8]) -> usize {
-    let mut bytes = 0;
+/// Bytes in front of a chunk's value, and in front of a cause's (RFC 9260, sections 3.2 and 3.3.10).
+const CHUNK_HEADER: usize = 4;
+
+struct Chunk<'a> {
+    kind: u8,
+    value: &'a [u8],
+}
+
+/// The chunks of a packet. One that says that it is longer than the packet ends with it.
+fn chunks(packet: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = packet.get(HEADER..).unwrap_or_default();
-    while let [kind, _flags, high, low, ..] = *rest {
-        let length = usize::from(u16::from_be_bytes([high, low])).max(4);
-        if kind == RECONFIG {
-            bytes += length.min(rest.len());
-        }
+    std::iter::from_fn(move || {
+        let [kind, _flags, high, low, ..] = *rest else { return None };
+        let length = usize::from(u16::from_be_bytes([high, low])).max(CHUNK_HEADER);
+        let value = rest.get(CHUNK_HEADER..length.min(rest.len())).unwrap_or_default();
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Chunk { kind, value })
+    })
+}
+
+/// Whether each cause ends within its chunk.
+fn has_whole_causes(mut causes: &[u8]) -> bool {
+    while let [_, _, high, low, ..] = *causes {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some(rest) = causes.get(length..).filter(|_| length >= CHUNK_HEADER) else { return false };
+        causes = rest;
     }
-    bytes
+    true
 }

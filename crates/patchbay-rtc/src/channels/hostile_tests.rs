@@ -106,3 +106,22 @@ fn resets_without_end_end_the_association() {
     assert_eq!(passed, 1024 * 1024 / 20);
     assert!(matches!(guard.check(&packet), guard::Verdict::Flood));
 }
+
+#[test]
+fn causes_of_errors_that_are_longer_than_their_chunk_are_passed_over() {
+    for kind in [6, 9] {
+        let (mut network, _) = Network::new(13, 0, 0).opened(&settings("x"));
+        let now = network.now;
+        network.browser.send(now, ChannelId(0), Content::Text, Bytes::from("a packet")).unwrap();
+        network.collect(Side::Browser);
+        let Some(Reverse((.., real))) = network.flying.iter().next().cloned() else { panic!("a packet") };
+        for causes in [&[0, 1, 95, 150][..], &[0, 1, 0, 8, 1, 2, 3, 4, 0, 1, 0, 5], &[0, 1, 0, 3]] {
+            let mut packet = real[..12].to_vec();
+            packet.extend([kind, 0, 0, u8::try_from(4 + causes.len()).unwrap()]);
+            packet.extend(causes);
+            seal(&mut packet);
+            network.server.handle(now, &packet);
+            assert!(!network.server.is_closed());
+        }
+    }
+}
