@@ -141,7 +141,7 @@ fn section(camera: &Camera) -> String {
     let ignored = *requests == Requests::Ignored;
     format!(
         "[[cameras.configured]]\nname = \"{name}\"\n[cameras.configured.test]\nwidth = {width}\nheight = {height}\n\
-         bitrate = {bitrate}\nkey_frame_interval = \"{key_frames}s\"\nignore_key_frame_requests = {ignored}\nsilent = true\n"
+         bitrate = {bitrate}\nkey_frame_interval = \"{key_frames}s\"\nignore_key_frame_requests = {ignored}\nnoise = 24\nsilent = true\n"
     )
 }
 
