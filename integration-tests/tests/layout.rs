@@ -29,8 +29,19 @@ const LONGEST_FILE: usize = 500;
 fn every_service_has_an_image_and_runs_in_compose() -> TestResult {
     let dockerfile = read("deploy/Dockerfile")?;
     let compose = read("docker-compose.yml")?;
+    let prebuilt = read("deploy/compose.prebuilt.yaml")?;
+    let ignored = read(".dockerignore")?;
     for service in services()? {
-        let base = if LINK_MEDIA.contains(&service.as_str()) { "runtime-media" } else { "runtime" };
+        let media = LINK_MEDIA.contains(&service.as_str());
+        let (base, target) =
+            if media { ("runtime-media", "prebuilt-media") } else { ("runtime", "prebuilt") };
+        let from_here = format!("target: {target}, args: {{ <<: *from, SERVICE: {service} }}");
+        assert!(
+            prebuilt.contains(&from_here),
+            "{service} is not in deploy/compose.prebuilt.yaml as {target}"
+        );
+        let in_context = ignored.lines().any(|line| line == format!("!target/release/{service}"));
+        assert!(in_context, "Docker is not given the binary of {service}: .dockerignore");
         assert!(dockerfile.contains(&format!("FROM {base} AS {service}\n")), "no image for {service}");
         assert!(compose.contains(&format!("target: {service} }}")), "{service} is not in docker-compose.yml");
     }
