@@ -82,18 +82,41 @@ pub(crate) enum Event {
     Closed,
 }
 
-/// Bytes of the records that are no application data (RFC 6347, section 4.3.1). A broken rest counts as well.
-pub(crate) fn bytes_of_handshake(mut datagram: &[u8]) -> usize {
-    const APPLICATION_DATA: u8 = 23;
-    let mut bytes = 0;
-    while !datagram.is_empty() {
-        let [kind, .., high, low] = *datagram.first_chunk::<13>().unwrap_or(&[0; 13]);
+/// A record as it lies in a datagram (RFC 6347, section 4.3.1); one that is broken ends with it.
+struct Record<'a> {
+    kind: u8,
+    epoch: u16,
+    bytes: &'a [u8],
+}
+
+fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let (kind, _) = datagram.split_first()?;
+        let [.., first, second, _, _, _, _, _, _, high, low] =
+            *datagram.first_chunk::<13>().unwrap_or(&[0; 13]);
         let length = 13 + usize::from(u16::from_be_bytes([high, low]));
-        let (record, rest) = datagram.split_at_checked(length).unwrap_or((datagram, &[]));
-        bytes += if kind == APPLICATION_DATA { 0 } else { record.len() };
+        let (bytes, rest) = datagram.split_at_checked(length).unwrap_or((datagram, &[]));
         datagram = rest;
-    }
-    bytes
+        Some(Record { kind: *kind, epoch: u16::from_be_bytes([first, second]), bytes })
+    })
+}
+
+/// Bytes of the records that are no application data.
+pub(crate) fn bytes_of_handshake(datagram: &[u8]) -> usize {
+    const APPLICATION_DATA: u8 = 23;
+    records(datagram).filter(|record| record.kind != APPLICATION_DATA).map(|record| record.bytes.len()).sum()
+}
+
+/// The records that are encrypted. After the handshake no others matter: a peer that repeats its end encrypts the last message of it. Anybody can
+/// send the others in the peer's name, and the stack answers some of them with an alert that ends the session. A change
+/// of cipher passes its decryption whatever its epoch.
+pub(crate) fn encrypted(datagram: &[u8]) -> BytesMut {
+    const CHANGE_CIPHER_SPEC: u8 = 20;
+    let mut encrypted = BytesMut::with_capacity(datagram.len());
+    records(datagram)
+        .filter(|record| record.epoch > 0 && record.kind != CHANGE_CIPHER_SPEC)
+        .for_each(|record| encrypted.extend_from_slice(record.bytes));
+    encrypted
 }
 
 /// Keys for SRTP.
@@ -110,8 +133,8 @@ impl Dtls {
     }
 
     /// Takes a datagram.
-    pub(crate) fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<Event>, Error> {
-        let events = self.endpoint.read(now, PEER, None, BytesMut::from(datagram))?;
+    pub(crate) fn read(&mut self, now: Instant, datagram: BytesMut) -> Result<Vec<Event>, Error> {
+        let events = self.endpoint.read(now, PEER, None, datagram)?;
         events.into_iter().filter_map(|event| self.translate(event).transpose()).collect()
     }
 
@@ -160,7 +183,8 @@ impl Dtls {
             _ => return Err(Error::ErrNoSuchSrtpProfile),
         };
         let mut config = rtc_srtp::config::Config { profile, ..Default::default() };
-        let material = state.export_keying_material(LABEL_EXTRACTOR_DTLS_SRTP, &[], config.keying_material_len())?;
+        let material =
+            state.export_keying_material(LABEL_EXTRACTOR_DTLS_SRTP, &[], config.keying_material_len())?;
         config.set_session_keys_from_keying_material(material.as_ref(), state.is_client())?;
         Ok(Keys { profile, keys: config.keys })
     }
@@ -168,7 +192,9 @@ impl Dtls {
 
 fn config(identity: &Identity, remote: Fingerprint) -> Result<HandshakeConfig, Error> {
     let verify = move |certificates: &[Vec<u8>], _: &[_]| match certificates.first() {
-        Some(certificate) if verify_slices_are_equal(&fingerprint(certificate).0, &remote.0).is_ok() => Ok(()),
+        Some(certificate) if verify_slices_are_equal(&fingerprint(certificate).0, &remote.0).is_ok() => {
+            Ok(())
+        }
         Some(_) => Err(Error::ErrNoMatchingCertificateFingerprint),
         None => Err(Error::ErrNonCertificate),
     };
@@ -191,7 +217,7 @@ fn config(identity: &Identity, remote: Fingerprint) -> Result<HandshakeConfig, E
 
 #[cfg(test)]
 mod tests {
-    use super::bytes_of_handshake;
+    use super::{bytes_of_handshake, encrypted};
 
     fn record(kind: u8, size: u8) -> Vec<u8> {
         let mut record = vec![kind, 254, 253, 0, 1, 0, 0, 0, 0, 0, 1, 0, size];
@@ -207,5 +233,14 @@ mod tests {
         assert_eq!(bytes_of_handshake(&[record(23, 9), vec![22; 20]].concat()), 20);
         assert_eq!(bytes_of_handshake(&[22, 1, 2]), 3);
         assert_eq!(bytes_of_handshake(&[]), 0);
+    }
+    #[test]
+    fn what_is_not_encrypted_is_left_out() {
+        let mut clear = record(22, 100);
+        clear[4] = 0;
+        let finished = record(22, 40);
+        let all = [clear.clone(), record(20, 1), record(23, 9), clear.clone(), finished.clone(), vec![22; 5]].concat();
+        assert_eq!(encrypted(&all), [record(23, 9), finished].concat());
+        assert!(encrypted(&clear).is_empty() && encrypted(&[]).is_empty());
     }
 }

@@ -238,7 +238,8 @@ impl FeedWriter {
     /// Puts a time of the source on the feed's own line, on which a new source goes on where the last one has stopped.
     fn place(&mut self, time: MediaTime, at: Instant) -> MediaTime {
         if std::mem::take(&mut self.fresh) {
-            let target = self.last.map_or(MediaTime::ZERO, |last| last.time + at.saturating_duration_since(last.at));
+            let target =
+                self.last.map_or(MediaTime::ZERO, |last| last.time + at.saturating_duration_since(last.at));
             self.shift = target.nanos().saturating_sub(time.nanos());
         }
         MediaTime::from_nanos(time.nanos().saturating_add(self.shift))
@@ -278,14 +279,26 @@ mod tests {
 
     fn info() -> TrackInfo {
         TrackInfo {
-            id: TrackId(0), codec: Codec::Vp8, clock_rate: 90_000, channels: 0, width: 0, height: 0,
-            configuration: Bytes::new(), reordered: false,
+            id: TrackId(0),
+            codec: Codec::Vp8,
+            clock_rate: 90_000,
+            channels: 0,
+            width: 0,
+            height: 0,
+            configuration: Bytes::new(),
+            reordered: false,
         }
     }
 
     fn unit(millis: i64, key: bool) -> AccessUnit {
         let time = MediaTime::from_nanos(millis * 1_000_000);
-        AccessUnit { track: TrackId(0), dts: time, pts: time, key, data: Bytes::from(vec![u8::from(!key); 3000]) }
+        AccessUnit {
+            track: TrackId(0),
+            dts: time,
+            pts: time,
+            key,
+            data: Bytes::from(vec![u8::from(!key); 3000]),
+        }
     }
 
     #[test]

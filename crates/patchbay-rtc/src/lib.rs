@@ -21,6 +21,7 @@ mod srtp;
 pub use connection::{Closed, Received, ReceivedTrack};
 pub use dtls::IdentityError;
 pub use engine::{
-    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics, Receive, Sending, Session,
+    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics,
+    Receive, Sending, Session,
 };
 pub use feed::{Feed, FeedConfig, FeedWriter};

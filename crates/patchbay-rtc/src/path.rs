@@ -101,6 +101,9 @@ mod tests {
         let runs = |longest| batch.runs(longest).map(|(run, size)| (run.len(), size)).collect::<Vec<_>>();
         assert_eq!(runs(64), [(40, 40), (360, 100), (207, 100), (9, 9)]);
         assert_eq!(runs(2), [(40, 40), (200, 100), (160, 100), (200, 100), (7, 7), (9, 9)]);
-        assert_eq!(batch.packets().map(<[u8]>::len).collect::<Vec<_>>(), [40, 100, 100, 100, 60, 100, 100, 7, 9]);
+        assert_eq!(
+            batch.packets().map(<[u8]>::len).collect::<Vec<_>>(),
+            [40, 100, 100, 100, 60, 100, 100, 7, 9]
+        );
     }
 }

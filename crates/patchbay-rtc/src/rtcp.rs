@@ -159,8 +159,10 @@ impl Packet<'_> {
         let ssrc = number(self.body, 4)?;
         for entry in self.body.get(8..)?.chunks_exact(4) {
             let [first, second, third, fourth] = *entry.first_chunk::<4>()?;
-            let sequences =
-                Missing { first: u16::from_be_bytes([first, second]), following: u16::from_be_bytes([third, fourth]) };
+            let sequences = Missing {
+                first: u16::from_be_bytes([first, second]),
+                following: u16::from_be_bytes([third, fourth]),
+            };
             said(Said::Missing { ssrc, sequences });
         }
         Some(())
@@ -321,7 +323,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let info = SenderInfo { ssrc: 1, ntp: 0x0102_0304_0506_0708, timestamp: 9, packets: 10, bytes: 11 };
-        let reception = Reception { ssrc: 5, fraction_lost: 64, lost: -3, highest: 70_000, jitter: 8, last_report: 0x0304_0506, delay: 65_536 };
+        let reception = Reception {
+            ssrc: 5,
+            fraction_lost: 64,
+            lost: -3,
+            highest: 70_000,
+            jitter: 8,
+            last_report: 0x0304_0506,
+            delay: 65_536,
+        };
         let sequences = Missing { first: 65_535, following: 0b1001 };
         let mut buffer = Vec::new();
         Writer::new(&mut buffer)

@@ -42,7 +42,12 @@ struct Sources {
 
 impl Sources {
     /// Opens a packet whose source stands at an offset, unless there are too many sources.
-    fn open(&mut self, packet: &[u8], at: usize, open: impl FnOnce() -> Result<BytesMut, Error>) -> Option<BytesMut> {
+    fn open(
+        &mut self,
+        packet: &[u8],
+        at: usize,
+        open: impl FnOnce() -> Result<BytesMut, Error>,
+    ) -> Option<BytesMut> {
         let source = u32::from_be_bytes(*packet.get(at..)?.first_chunk()?);
         if self.believed.contains(&source) {
             return open().ok();
@@ -63,12 +68,20 @@ impl Srtp {
     pub(crate) fn new(keys: &Keys, crypto: &dyn RTCCrypto) -> Result<Self, Error> {
         let Keys { profile, keys } = keys;
         let context = |key: &[u8], salt: &[u8]| {
-            let (rtp, rtcp) = (srtp_replay_protection(REPLAY_WINDOW), srtcp_replay_protection(REPLAY_WINDOW));
-            Context::new(key, salt, *profile, Some(rtp), Some(rtcp), crypto)
+            let media = srtp_replay_protection(REPLAY_WINDOW);
+            let reports = srtcp_replay_protection(REPLAY_WINDOW);
+            Context::new(key, salt, *profile, Some(media), Some(reports), crypto)
         };
         Ok(Self {
             sealer: Sealer::new(*profile, &keys.local_master_key, &keys.local_master_salt, crypto)?,
-            outgoing: Context::new(&keys.local_master_key, &keys.local_master_salt, *profile, None, None, crypto)?,
+            outgoing: Context::new(
+                &keys.local_master_key,
+                &keys.local_master_salt,
+                *profile,
+                None,
+                None,
+                crypto,
+            )?,
             incoming: context(&keys.remote_master_key, &keys.remote_master_salt)?,
             media_sources: Sources::default(),
             report_sources: Sources::default(),
@@ -76,7 +89,14 @@ impl Srtp {
     }
 
     /// Protects the RTP packet that begins at `start` of the buffer and ends with it. `index` is its sequence number with the count of wraps above it.
-    pub(crate) fn seal(&mut self, buffer: &mut Vec<u8>, start: usize, header: usize, ssrc: u32, index: u64) -> Result<(), Error> {
+    pub(crate) fn seal(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        start: usize,
+        header: usize,
+        ssrc: u32,
+        index: u64,
+    ) -> Result<(), Error> {
         match &mut self.sealer {
             Sealer::Gcm(gcm) => gcm.seal(buffer, start, header, ssrc, index).map_err(crypto_error),
             Sealer::Library => {
@@ -103,6 +123,7 @@ impl Srtp {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is for `map_err`")]
 fn crypto_error(error: CryptoError) -> Error {
     Error::Crypto(error.to_string())
 }
@@ -114,14 +135,21 @@ enum Sealer {
 }
 
 impl Sealer {
-    fn new(profile: ProtectionProfile, key: &[u8], salt: &[u8], crypto: &dyn RTCCrypto) -> Result<Self, Error> {
+    fn new(
+        profile: ProtectionProfile,
+        key: &[u8],
+        salt: &[u8],
+        crypto: &dyn RTCCrypto,
+    ) -> Result<Self, Error> {
         let (cipher, block) = match profile {
             ProtectionProfile::AeadAes128Gcm => (AeadAlgorithm::Aes128Gcm, BlockCipherAlgorithm::Aes128),
             ProtectionProfile::AeadAes256Gcm => (AeadAlgorithm::Aes256Gcm, BlockCipherAlgorithm::Aes256),
             _ => return Ok(Self::Library),
         };
         let mut session_key = [0_u8; 32];
-        let session_key = session_key.get_mut(..key.len()).ok_or_else(|| Error::Crypto("the key is too long".to_owned()))?;
+        let session_key = session_key
+            .get_mut(..key.len())
+            .ok_or_else(|| Error::Crypto("the key is too long".to_owned()))?;
         let mut session_salt = [0; SALT];
         derive(LABEL_KEY, key, salt, block, crypto, session_key).map_err(crypto_error)?;
         derive(LABEL_SALT, key, salt, block, crypto, &mut session_salt).map_err(crypto_error)?;
@@ -168,7 +196,14 @@ struct Gcm {
 }
 
 impl Gcm {
-    fn seal(&mut self, buffer: &mut Vec<u8>, start: usize, header: usize, ssrc: u32, index: u64) -> Result<(), CryptoError> {
+    fn seal(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        start: usize,
+        header: usize,
+        ssrc: u32,
+        index: u64,
+    ) -> Result<(), CryptoError> {
         // Section 8.1: two zero bytes, SSRC, wraps, sequence number; combined with the salt.
         let mut nonce = [0_u8; SALT];
         nonce[2..6].copy_from_slice(&ssrc.to_be_bytes());
@@ -250,7 +285,11 @@ pub(crate) mod tests {
     #[test]
     fn the_library_opens_what_is_sealed_here() {
         let provider = AwsLcRsProvider::new();
-        for profile in [ProtectionProfile::AeadAes128Gcm, ProtectionProfile::AeadAes256Gcm, ProtectionProfile::Aes128CmHmacSha1_80] {
+        for profile in [
+            ProtectionProfile::AeadAes128Gcm,
+            ProtectionProfile::AeadAes256Gcm,
+            ProtectionProfile::Aes128CmHmacSha1_80,
+        ] {
             let mut srtp = of(profile, provider.crypto());
             for index in 65_000_u64..66_000 {
                 let mut packet = vec![1, 2, 3];

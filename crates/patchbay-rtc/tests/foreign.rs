@@ -37,7 +37,8 @@ struct Bench {
 impl Bench {
     fn new() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let config = EngineConfig { udp: (HERE, 0).into(), tcp: Some((HERE, 0).into()), ..EngineConfig::default() };
+        let config =
+            EngineConfig { udp: (HERE, 0).into(), tcp: Some((HERE, 0).into()), ..EngineConfig::default() };
         let engine = {
             let _entered = runtime.enter();
             Engine::bind(config, Arc::new(OnRuntime(runtime.handle().clone())))?
@@ -50,7 +51,8 @@ impl Bench {
         let _entered = self.runtime.enter();
         let send = vec![Sending { feed: Arc::clone(feed), stream: "camera".to_owned() }];
         let offer = Offer::parse(&offer, 65_536)?;
-        let (peer, answer) = self.engine.answer(&offer, Session { addresses: vec![HERE], send, ..Session::default() })?;
+        let (peer, answer) =
+            self.engine.answer(&offer, Session { addresses: vec![HERE], send, ..Session::default() })?;
         foreign.accept(&answer)?;
         Ok((foreign, peer))
     }
@@ -58,8 +60,14 @@ impl Bench {
 
 fn feed(key_frames: KeyFrames) -> (Arc<Feed>, FeedWriter) {
     let info = TrackInfo {
-        id: TrackId(0), codec: Codec::Vp8, clock_rate: 90_000, channels: 0, width: 640, height: 480,
-        configuration: Bytes::new(), reordered: false,
+        id: TrackId(0),
+        codec: Codec::Vp8,
+        clock_rate: 90_000,
+        channels: 0,
+        width: 640,
+        height: 480,
+        configuration: Bytes::new(),
+        reordered: false,
     };
     Feed::new(&info, FeedConfig { key_frames, ..FeedConfig::default() })
 }
@@ -198,7 +206,9 @@ fn a_publisher_is_received_and_asked_for_key_frames() -> Result<()> {
             }
         }
         if connected && sent < 200 && sent == u32::try_from(got.len()).expect("few") {
-            foreign[0].publish(u64::from(sent) * 3000, unit(sent, 1000, 4000).data.to_vec()).expect("it is sent");
+            foreign[0]
+                .publish(u64::from(sent) * 3000, unit(sent, 1000, 4000).data.to_vec())
+                .expect("it is sent");
             sent += 1;
         }
         if got.len() < 200 {
@@ -259,7 +269,9 @@ fn messages_are_echoed_over_data_channels() -> Result<()> {
         }
         if let Some(id) = channel {
             while sent < MESSAGES
-                && foreign[0].send(id, &vec![u8::try_from(sent % 251).expect("it is small"); 16_000]).expect("it is open")
+                && foreign[0]
+                    .send(id, &vec![u8::try_from(sent % 251).expect("it is small"); 16_000])
+                    .expect("it is open")
             {
                 sent += 1;
             }

@@ -31,7 +31,8 @@ impl Spawn for OnRuntime {
 }
 
 fn engine(runtime: &tokio::runtime::Runtime) -> Result<Engine> {
-    let config = EngineConfig { udp: (HERE, 0).into(), tcp: Some((HERE, 0).into()), ..EngineConfig::default() };
+    let config =
+        EngineConfig { udp: (HERE, 0).into(), tcp: Some((HERE, 0).into()), ..EngineConfig::default() };
     let _entered = runtime.enter();
     Ok(Engine::bind(config, Arc::new(OnRuntime(runtime.handle().clone())))?)
 }
@@ -58,12 +59,17 @@ fn unit(number: u32) -> AccessUnit {
     AccessUnit { track: TrackId(0), dts: time, pts: time, key, data: data.into() }
 }
 
-fn watch(runtime: &tokio::runtime::Runtime, engine: &Engine, feed: &Arc<Feed>) -> Result<(ForeignPeer, Peer)> {
+fn watch(
+    runtime: &tokio::runtime::Runtime,
+    engine: &Engine,
+    feed: &Arc<Feed>,
+) -> Result<(ForeignPeer, Peer)> {
     let (mut foreign, offer) = ForeignPeer::offer(HERE, Wants::Video)?;
     let _entered = runtime.enter();
     let send = vec![Sending { feed: Arc::clone(feed), stream: "camera".to_owned() }];
     let offer = Offer::parse(&offer, 65_536)?;
-    let (peer, answer) = engine.answer(&offer, Session { addresses: vec![HERE], send, ..Session::default() })?;
+    let (peer, answer) =
+        engine.answer(&offer, Session { addresses: vec![HERE], send, ..Session::default() })?;
     foreign.accept(&answer)?;
     Ok((foreign, peer))
 }
@@ -178,5 +184,70 @@ fn a_viewer_sees_every_frame_while_garbage_pours_in() -> Result<()> {
     assert!(got > 20 && strays > DATAGRAMS / 4, "{got} frames, {strays} strays");
     let statistics = peer.statistics();
     assert!(statistics.connected && statistics.skips == 0, "{statistics:?}");
+    Ok(())
+}
+
+/// What looks like a packet of a session, and is none: records of all kinds and of both epochs, media and reports.
+fn imitation(noise: &mut Noise) -> Vec<u8> {
+    let body = noise.bytes(300);
+    match noise.next() % 4 {
+        0 => [vec![0x80, 96, 1], body].concat(),
+        1 => [vec![0x81, 200 + noise.next().to_le_bytes()[0] % 8], body].concat(),
+        _ => {
+            let [kind, epoch, number, ..] = noise.next().to_le_bytes();
+            let mut record = vec![20 + kind % 6, 254, 253, 0, epoch % 3, 0, 0, 0, 0, 1, number];
+            record.extend_from_slice(&u16::try_from(body.len()).expect("short").to_be_bytes());
+            if kind.is_multiple_of(2) {
+                // A whole message of a handshake, numbered in order or not.
+                let length = u16::try_from(body.len().saturating_sub(12)).expect("short").to_be_bytes();
+                let header =
+                    [number % 25, 0, length[0], length[1], 0, number % 16, 0, 0, 0, 0, length[0], length[1]];
+                return [record, header.to_vec(), body.get(12..).unwrap_or(&[]).to_vec()].concat();
+            }
+            [record, body].concat()
+        }
+    }
+}
+
+#[test]
+fn a_bad_peer_disturbs_no_other_one() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let engine = engine(&runtime)?;
+    let (feed, mut writer) = feed();
+    writer.write(&unit(0))?;
+    let mut swarm = Swarm::new()?;
+    let (good, peer) = watch(&runtime, &engine, &feed)?;
+    let (bad, bad_peer) = watch(&runtime, &engine, &feed)?;
+    swarm.add(good)?;
+    swarm.add(bad)?;
+    let target = engine.udp_address();
+    let (mut noise, mut sent, mut got, mut written, mut bad_frames) =
+        (Noise(0x1234_5678_9abc_def1), 0, 0, 1, 0);
+    swarm.run_until(LIMIT, |peers, happened| {
+        match happened {
+            Some((0, Happened::Frame(frame))) => {
+                assert_eq!(u32::from_be_bytes(frame.data[10..14].try_into().expect("four bytes")), got);
+                got += 1;
+            }
+            Some((1, Happened::Frame(_))) => bad_frames += 1,
+            _ => {}
+        }
+        // From the moment that its path is open.
+        if bad_frames > 0 && sent < DATAGRAMS / 2 {
+            for _ in 0..20 {
+                peers[1].send_raw(target, &imitation(&mut noise)).expect("it is sent");
+                sent += 1;
+            }
+        }
+        let is_over = sent >= DATAGRAMS / 2;
+        if got == written && !is_over {
+            writer.write(&unit(written)).expect("it can be cut");
+            written += 1;
+        }
+        is_over && got == written
+    })?;
+    println!("{got} frames, {bad_frames} at the bad peer, which sent {sent} datagrams");
+    assert!(got > 20 && peer.statistics().skips == 0, "{got} frames, {:?}", peer.statistics());
+    assert!(bad_peer.statistics().connected, "nobody who cannot encrypt ends a session");
     Ok(())
 }

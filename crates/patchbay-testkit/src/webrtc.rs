@@ -14,7 +14,7 @@ use str0m::{
     Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
     channel::ChannelId,
-    media::{Direction, Frequency, MediaKind, MediaTime, Mid},
+    media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid},
     net::{Protocol, Receive},
 };
 
@@ -157,11 +157,28 @@ impl ForeignPeer {
         Ok(())
     }
 
+    /// Asks for a key frame, as one does whose decoder has lost its state.
+    pub fn ask_key_frame(&mut self) -> Result<()> {
+        let mid = self.video.context("it watches nothing")?;
+        let mut writer = self.rtc.writer(mid).context("the section is not there")?;
+        writer.request_keyframe(None, KeyframeRequestKind::Pli)?;
+        self.wake = Instant::now();
+        Ok(())
+    }
+
     /// Sends a message; false when the channel is full.
     pub fn send(&mut self, channel: ChannelId, data: &[u8]) -> Result<bool> {
         let sent = self.rtc.channel(channel).context("there is no such channel")?.write(true, data)?;
         self.wake = Instant::now();
         Ok(sent)
+    }
+
+    /// Sends a datagram as it is from the peer's own port: as a bad peer does, or who is on its way.
+    pub fn send_raw(&self, to: SocketAddr, datagram: &[u8]) -> Result<()> {
+        match self.socket.send_to(datagram, to) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn drive(&mut self, happened: &mut impl FnMut(Happened)) -> Result<()> {

@@ -169,7 +169,13 @@ impl Connection {
     }
 
     /// A connectivity check from a path: the answer goes back on it. With a conflict of roles nothing else may come on it yet.
-    pub(crate) fn check(&mut self, check: &mut Check, path: Path, now: Instant, identity: &Identity) -> Result<Checked, CheckError> {
+    pub(crate) fn check(
+        &mut self,
+        check: &mut Check,
+        path: Path,
+        now: Instant,
+        identity: &Identity,
+    ) -> Result<Checked, CheckError> {
         if self.is_closed() {
             return Err(CheckError::Over);
         }
@@ -203,9 +209,15 @@ impl Connection {
 
     fn handshake(&mut self, datagram: &[u8], now: Instant, identity: &Identity) {
         let bytes = if self.is_connected() { dtls::bytes_of_handshake(datagram) } else { datagram.len() };
-        let Some(budget) = self.handshake_budget.checked_sub(bytes).filter(|_| !self.is_closed()) else { return };
+        let Some(budget) = self.handshake_budget.checked_sub(bytes).filter(|_| !self.is_closed()) else {
+            return;
+        };
         self.handshake_budget = budget;
-        let events = self.dtls.read(now, datagram);
+        let records = if self.is_connected() { dtls::encrypted(datagram) } else { datagram.into() };
+        if records.is_empty() {
+            return;
+        }
+        let events = self.dtls.read(now, records);
         self.flush_dtls();
         match events {
             Ok(events) => events.into_iter().for_each(|event| self.dtls_event(event, now, identity)),
@@ -246,7 +258,11 @@ impl Connection {
     }
 
     /// Has the data channels do something, and sends what that led to. Nothing where none were agreed.
-    pub(crate) fn with_channels<T>(&mut self, now: Instant, act: impl FnOnce(&mut Channels) -> T) -> Option<T> {
+    pub(crate) fn with_channels<T>(
+        &mut self,
+        now: Instant,
+        act: impl FnOnce(&mut Channels) -> T,
+    ) -> Option<T> {
         let channels = self.channels.as_mut()?;
         let result = act(channels);
         while let Some(packet) = channels.poll_transmit() {
@@ -275,7 +291,11 @@ impl Connection {
                 Said::Reception(reception) => {
                     if let Some(sender) = senders.iter_mut().find(about(reception.ssrc)) {
                         sender.reception(&reception, time);
-                        sender.counters.round_trip.into_iter().for_each(|round_trip| incoming.set_round_trip(round_trip));
+                        sender
+                            .counters
+                            .round_trip
+                            .into_iter()
+                            .for_each(|round_trip| incoming.set_round_trip(round_trip));
                     }
                 }
                 Said::Missing { ssrc, sequences } => {
@@ -308,7 +328,12 @@ impl Connection {
     }
 
     /// A live unit of a track, written to an empty batch.
-    pub(crate) fn deliver(&mut self, track: usize, entry: &Entry<Packets>, batch: &mut Batch) -> Option<Path> {
+    pub(crate) fn deliver(
+        &mut self,
+        track: usize,
+        entry: &Entry<Packets>,
+        batch: &mut Batch,
+    ) -> Option<Path> {
         self.send_with(track, batch, |sender, srtp, batch| sender.deliver(entry, srtp, batch))
     }
 
@@ -345,7 +370,9 @@ impl Connection {
     pub(crate) fn timeout(&mut self, now: Instant) {
         match self.state {
             State::Closed => return,
-            State::Connecting if now >= self.created + self.timing.connect => return self.end(Closed::NeverConnected),
+            State::Connecting if now >= self.created + self.timing.connect => {
+                return self.end(Closed::NeverConnected);
+            }
             State::Connected if now >= self.heard + self.timing.idle => return self.end(Closed::Lost),
             State::Connecting | State::Connected => {}
         }

@@ -168,7 +168,8 @@ impl Incoming {
         } else if let Some((original, _)) = payload.split_first_chunk::<2>() {
             // RFC 4588, section 4: the original number stands in front of the payload.
             let original = u16::from_be_bytes(*original);
-            let stored = Stored { timestamp: header.timestamp, marker: header.marker, payload: payload.slice(2..) };
+            let stored =
+                Stored { timestamp: header.timestamp, marker: header.marker, payload: payload.slice(2..) };
             track.reorder.insert(original, stored, now);
         }
         self.drain(now);
@@ -183,8 +184,12 @@ impl Incoming {
                     // Padding, with which senders probe the network.
                     continue;
                 }
-                let piece =
-                    Piece { sequence, timestamp: stored.timestamp, marker: stored.marker, payload: &stored.payload };
+                let piece = Piece {
+                    sequence,
+                    timestamp: stored.timestamp,
+                    marker: stored.marker,
+                    payload: &stored.payload,
+                };
                 if let Err(error) = track.depacketizer.push(piece, &mut units) {
                     tracing::debug!(%error, "a packet of a peer was not used");
                 }
@@ -193,7 +198,8 @@ impl Incoming {
                 track.wants_key = Wanted::KeyFrame;
             }
             for mut unit in units.drain(..) {
-                let is_full = self.received.len() >= QUEUE || self.received_bytes + unit.data.len() > QUEUE_BYTES;
+                let is_full =
+                    self.received.len() >= QUEUE || self.received_bytes + unit.data.len() > QUEUE_BYTES;
                 if is_full || track.has_lost && track.is_video() && !unit.key {
                     track.has_lost = true;
                     track.wants_key = if track.is_video() { Wanted::KeyFrame } else { Wanted::Nothing };
@@ -242,7 +248,10 @@ impl Incoming {
             .or_else(|| by(&|section| section.ssrcs.contains(&ssrc)))
             .or_else(|| {
                 by(&|section| {
-                    section.formats.iter().any(|format| format.payload_type == number || format.rtx == Some(number))
+                    section
+                        .formats
+                        .iter()
+                        .any(|format| format.payload_type == number || format.rtx == Some(number))
                 })
             })
     }
@@ -398,19 +407,15 @@ struct Arrival {
 impl Arrival {
     fn packet(&mut self, sequence: u16, timestamp: u32, rate: u32, now: Instant) {
         let begun = *self.begun.get_or_insert(now);
-        let extended = match self.first {
-            None => {
-                self.first = Some(u32::from(sequence));
-                self.highest = u32::from(sequence);
-                self.highest
-            }
-            Some(_) => {
-                let [.., high, low] = self.highest.to_be_bytes();
-                let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
-                if ahead < 0x8000 { self.highest.wrapping_add(u32::from(ahead)) } else { self.highest }
-            }
-        };
-        self.highest = extended;
+        if self.first.is_none() {
+            self.first = Some(u32::from(sequence));
+            self.highest = u32::from(sequence);
+        }
+        let [.., high, low] = self.highest.to_be_bytes();
+        let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
+        if ahead < 0x8000 {
+            self.highest = self.highest.wrapping_add(u32::from(ahead));
+        }
         self.received = self.received.wrapping_add(1);
         let ticks = now.saturating_duration_since(begun).as_nanos() * u128::from(rate) / 1_000_000_000;
         // Only differences count, on a clock of 32 bits.
@@ -427,8 +432,10 @@ impl Arrival {
 
     fn report(&mut self, ssrc: u32, now: Instant) -> Option<Reception> {
         let expected = self.highest.wrapping_sub(self.first?).wrapping_add(1);
-        let (expected_before, received_before) = std::mem::replace(&mut self.reported, (expected, self.received));
-        let (expected_now, received_now) = (expected.wrapping_sub(expected_before), self.received.wrapping_sub(received_before));
+        let (expected_before, received_before) =
+            std::mem::replace(&mut self.reported, (expected, self.received));
+        let (expected_now, received_now) =
+            (expected.wrapping_sub(expected_before), self.received.wrapping_sub(received_before));
         let lost_now = expected_now.saturating_sub(received_now);
         let fraction = (u64::from(lost_now) << 8) / u64::from(expected_now.max(1));
         let (last_report, at) = self.last_report.map_or((0, now), |(report, at)| (report, at));

@@ -4,7 +4,8 @@ use patchbay_media::rtp::{header::Extensions, packetize::Packetizer};
 const RTX: u32 = 77;
 
 fn incoming() -> Incoming {
-    let format = Format { payload_type: 96, rtx: Some(97), codec: Codec::Vp8, clock_rate: 90_000, channels: 0 };
+    let format =
+        Format { payload_type: 96, rtx: Some(97), codec: Codec::Vp8, clock_rate: 90_000, channels: 0 };
     let section = Section {
         mid: "0".to_owned(),
         formats: vec![format],
@@ -16,7 +17,8 @@ fn incoming() -> Incoming {
 }
 
 fn packet(number: u8, sequence: u16, timestamp: u32, ssrc: u32, marker: bool, payload: &[u8]) -> Bytes {
-    let header = patchbay_media::rtp::header::Header { marker, payload_type: number, sequence, timestamp, ssrc };
+    let header =
+        patchbay_media::rtp::header::Header { marker, payload_type: number, sequence, timestamp, ssrc };
     let mut bytes = vec![0; 64];
     let length = header.write(&Extensions::new(), &mut bytes).unwrap();
     bytes.truncate(length);
@@ -43,7 +45,9 @@ fn packets(count: u16) -> Vec<Bytes> {
 }
 
 fn units(incoming: &mut Incoming) -> usize {
-    std::iter::from_fn(|| incoming.poll()).filter(|received| matches!(received, Received::Unit { .. })).count()
+    std::iter::from_fn(|| incoming.poll())
+        .filter(|received| matches!(received, Received::Unit { .. }))
+        .count()
 }
 
 #[test]
@@ -53,7 +57,9 @@ fn what_is_lost_is_asked_for_and_comes_by_retransmission() {
     for (index, bytes) in all.iter().enumerate().filter(|(index, _)| *index != 4) {
         incoming.packet(bytes, start + Duration::from_millis(u64::try_from(index).unwrap()));
     }
-    assert!(matches!(incoming.poll(), Some(Received::Track(track)) if track.codec == Codec::Vp8 && track.mid == "0"));
+    assert!(
+        matches!(incoming.poll(), Some(Received::Track(track)) if track.codec == Codec::Vp8 && track.mid == "0")
+    );
     assert_eq!(units(&mut incoming), 1);
     let mut asked = Vec::new();
     incoming.feedback(start + Duration::from_millis(30), &mut Writer::new(&mut asked));
@@ -66,7 +72,10 @@ fn what_is_lost_is_asked_for_and_comes_by_retransmission() {
     assert_eq!(missing, Some(vec![65_534]));
     let lost = Packet::parse(&all[4]).unwrap();
     let payload = [&65_534_u16.to_be_bytes(), lost.payload].concat();
-    incoming.packet(&packet(97, 500, lost.header.timestamp, RTX, lost.header.marker, &payload), start + Duration::from_millis(40));
+    incoming.packet(
+        &packet(97, 500, lost.header.timestamp, RTX, lost.header.marker, &payload),
+        start + Duration::from_millis(40),
+    );
     assert_eq!(units(&mut incoming), 3);
     let (_, reports) = incoming.reports(start + Duration::from_secs(1));
     assert_eq!((reports[0].highest, reports[0].lost), (65_530 + 11, 1));
@@ -102,7 +111,8 @@ fn foreign_payload_types_and_too_many_tracks_are_passed_over() {
     for ssrc in 100..200 {
         incoming.packet(&packet(96, 1, 0, ssrc, true, &[0x10, 0, 0]), now);
     }
-    let tracks = std::iter::from_fn(|| incoming.poll()).filter(|received| matches!(received, Received::Track(_)));
+    let tracks =
+        std::iter::from_fn(|| incoming.poll()).filter(|received| matches!(received, Received::Track(_)));
     assert_eq!(tracks.count(), MAX_TRACKS);
 }
 

@@ -112,14 +112,21 @@ impl Sender {
     }
 
     /// A live unit: sends it, and what stands between the last one and it.
-    pub(crate) fn deliver(&mut self, entry: &Entry<Packets>, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    pub(crate) fn deliver(
+        &mut self,
+        entry: &Entry<Packets>,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         match self.progress {
             Progress::Idle | Progress::CatchingUp { .. } => return Ok(()),
             Progress::WaitingForKey if !entry.item.key => return Ok(()),
             Progress::Live { next } if entry.position < next => return Ok(()),
             Progress::Live { next } => {
                 for position in next..entry.position {
-                    let Some(missed) = self.feed.at(position) else { return self.fall_behind(entry, srtp, batch) };
+                    let Some(missed) = self.feed.at(position) else {
+                        return self.fall_behind(entry, srtp, batch);
+                    };
                     self.send(&missed, srtp, batch)?;
                 }
             }
@@ -131,7 +138,12 @@ impl Sender {
     }
 
     /// The peer has missed units that are gone: it goes on at a key frame.
-    fn fall_behind(&mut self, entry: &Entry<Packets>, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    fn fall_behind(
+        &mut self,
+        entry: &Entry<Packets>,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         self.wait_for_key();
         if entry.item.key { self.deliver(entry, srtp, batch) } else { Ok(()) }
     }
@@ -144,7 +156,12 @@ impl Sender {
     }
 
     /// Sends a unit.
-    pub(crate) fn send(&mut self, entry: &Entry<Packets>, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    pub(crate) fn send(
+        &mut self,
+        entry: &Entry<Packets>,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let unit = &entry.item;
         let count = unit.payloads.len();
         self.remember(entry.position, count);
@@ -167,7 +184,12 @@ impl Sender {
     }
 
     /// A packet without payload in front of the first one: when the first is lost, the gap is seen, and it is asked for again.
-    pub(crate) fn send_padding(&mut self, timestamp: u32, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    pub(crate) fn send_padding(
+        &mut self,
+        timestamp: u32,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let header = Header {
             payload_type: self.negotiated.payload_type,
             marker: false,
@@ -191,7 +213,13 @@ impl Sender {
     }
 
     /// Sends again what the peer misses, as far as it is kept and allowed.
-    pub(crate) fn resend(&mut self, missing: Missing, now: Instant, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    pub(crate) fn resend(
+        &mut self,
+        missing: Missing,
+        now: Instant,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         for sequence in missing.sequences() {
             if self.resend_one(sequence, now, srtp, batch)?.is_none() {
                 self.counters.not_resent += 1;
@@ -200,7 +228,13 @@ impl Sender {
         Ok(())
     }
 
-    fn resend_one(&mut self, sequence: u16, now: Instant, srtp: &mut Srtp, batch: &mut Batch) -> Result<Option<()>, Error> {
+    fn resend_one(
+        &mut self,
+        sequence: u16,
+        now: Instant,
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<Option<()>, Error> {
         let Some((sequence, entry, index)) = self.find(sequence) else { return Ok(None) };
         let unit = &entry.item;
         let Some(payload) = unit.payloads.payload(index) else { return Ok(None) };
@@ -266,7 +300,9 @@ impl Sender {
         let nanos = u64::from(reception.jitter) * 1_000_000_000 / u64::from(self.feed.clock_rate().max(1));
         self.counters.jitter = Duration::from_nanos(nanos);
         if reception.last_report != 0 {
-            let units = rtcp::middle(rtcp::ntp(time)).wrapping_sub(reception.last_report).wrapping_sub(reception.delay);
+            let units = rtcp::middle(rtcp::ntp(time))
+                .wrapping_sub(reception.last_report)
+                .wrapping_sub(reception.delay);
             // Clocks are not that exact: what is below zero is almost nothing.
             let units = if units > u32::MAX / 2 { 0 } else { units };
             self.counters.round_trip = Some(rtcp::short_time(units));
@@ -307,12 +343,23 @@ impl Header {
         self.write_with(VERSION | PADDING, &[&PADDING_BYTES], srtp, batch)
     }
 
-    fn write_with(self, first: u8, payload: &[&[u8]], srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
+    fn write_with(
+        self,
+        first: u8,
+        payload: &[&[u8]],
+        srtp: &mut Srtp,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
         let buffer = &mut batch.buffer;
         let start = buffer.len();
         let extension = if self.playout_delay.is_some() { EXTENSION } else { 0 };
         let [.., high, low] = self.sequence.to_be_bytes();
-        buffer.extend_from_slice(&[first | extension, self.payload_type | (u8::from(self.marker) << 7), high, low]);
+        buffer.extend_from_slice(&[
+            first | extension,
+            self.payload_type | (u8::from(self.marker) << 7),
+            high,
+            low,
+        ]);
         buffer.extend_from_slice(&self.timestamp.to_be_bytes());
         buffer.extend_from_slice(&self.ssrc.to_be_bytes());
         if let Some(id) = self.playout_delay {
@@ -345,7 +392,8 @@ impl Default for Allowance {
 impl Allowance {
     fn take(&mut self, bytes: u64, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.at.replace(now).unwrap_or(now));
-        let earned = u64::try_from(since.as_micros()).unwrap_or(u64::MAX).saturating_mul(RESEND_RATE) / 1_000_000;
+        let earned =
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX).saturating_mul(RESEND_RATE) / 1_000_000;
         self.bytes = self.bytes.saturating_add(earned).min(RESEND_BURST);
         if self.bytes < bytes {
             return false;

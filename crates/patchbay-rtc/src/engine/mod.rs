@@ -193,6 +193,7 @@ impl Engine {
     }
 
     /// Answers an offer. The peer lives until its handle is dropped; the text is the answer for the offerer.
+    #[expect(clippy::needless_pass_by_value, reason = "a session is for one peer")]
     pub fn answer(&self, offer: &Offer, session: Session) -> Result<(Peer, String), AnswerError> {
         let inner = &self.inner;
         let now = Instant::now();
@@ -201,7 +202,8 @@ impl Engine {
         }
         let local = Credentials::random(&mut rand::rng());
         let agreed = negotiation::negotiate(inner, offer, &session, &local, now)?;
-        let dtls = Dtls::new(&inner.identity, offer.fingerprint).map_err(|error| AnswerError::Handshake(error.to_string()))?;
+        let dtls = Dtls::new(&inner.identity, offer.fingerprint)
+            .map_err(|error| AnswerError::Handshake(error.to_string()))?;
         let agent = Agent::new(local.clone(), offer.ice.clone());
         let timing = Timing { connect: inner.config.connect_timeout, idle: inner.config.idle_timeout };
         let connection = Connection::new(agent, dtls, agreed.tracks, timing, now);
@@ -233,7 +235,8 @@ impl Inner {
         let ways = std::iter::once(udp).chain(tcp);
         ways.flat_map(|(transport, port)| {
             let addresses = session.addresses.iter();
-            addresses.map(move |address| crate::sdp::Candidate { transport, address: (*address, port).into() })
+            addresses
+                .map(move |address| crate::sdp::Candidate { transport, address: (*address, port).into() })
         })
         .collect()
     }
@@ -241,7 +244,8 @@ impl Inner {
     /// A datagram, or a frame of TCP.
     fn datagram(self: &Arc<Self>, path: Path, datagram: &[u8], batch: &mut Batch) {
         let now = Instant::now();
-        let cell = if ice::is_stun(datagram) { self.check(path, datagram, now) } else { self.table.by_path(&path) };
+        let cell =
+            if ice::is_stun(datagram) { self.check(path, datagram, now) } else { self.table.by_path(&path) };
         let Some(cell) = cell else {
             self.counters.strays.fetch_add(1, Ordering::Relaxed);
             return;

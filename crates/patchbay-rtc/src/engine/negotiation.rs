@@ -6,8 +6,8 @@ use crate::{
     connection::{Format, Incoming, Negotiated, Section, Sender, Tracks},
     feed::Feed,
     sdp::{
-        Answer, AnswerMedia, Credentials, Direction, Extension, MID, Media, Offer, OfferError, PLAYOUT_DELAY, Payload, Purpose,
-        REPAIRED_RID, RID, Sends,
+        Answer, AnswerMedia, Credentials, Direction, Extension, MID, Media, Offer, OfferError, PLAYOUT_DELAY,
+        Payload, Purpose, REPAIRED_RID, RID, Sends,
     },
 };
 use patchbay_media::{Codec, Kind};
@@ -57,7 +57,9 @@ pub enum AnswerError {
         codec: &'static str,
     },
     /// The offer wants nothing of what there is.
-    #[error("the offer has no section that receives what there is: offer a section for video with direction recvonly")]
+    #[error(
+        "the offer has no section that receives what there is: offer a section for video with direction recvonly"
+    )]
     Nothing,
     /// Too many peers.
     #[error("there are {limit} connections, and no more are allowed: try again later")]
@@ -95,7 +97,9 @@ pub(super) fn negotiate(
             continue;
         }
         let sending = match section.purpose {
-            Purpose::Media(kind) if !section.rejected && section.direction.receives() => take(&mut waiting, kind),
+            Purpose::Media(kind) if !section.rejected && section.direction.receives() => {
+                take(&mut waiting, kind)
+            }
             _ => None,
         };
         let received = receive(section, &session.receive);
@@ -137,9 +141,7 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
         .ok_or(AnswerError::Codec { codec: feed.codec().name() })?
         .with_feedback(&FEEDBACK);
     let negotiated = numbers(section, &payload, feed.kind());
-    let extensions = negotiated
-        .playout_delay
-        .map(|id| Extension { id, uri: PLAYOUT_DELAY.to_owned() });
+    let extensions = negotiated.playout_delay.map(|id| Extension { id, uri: PLAYOUT_DELAY.to_owned() });
     let sends = Sends {
         stream: sending.stream.clone(),
         track: format!("{}-{}", sending.stream, section.mid),
@@ -160,7 +162,8 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
 
 fn numbers(section: &Media, payload: &Payload, kind: Kind) -> Negotiated {
     // One-byte headers have room for the numbers 1 to 14 (RFC 8285, section 4.2).
-    let playout_delay = section.extension(PLAYOUT_DELAY).filter(|id| kind == Kind::Video && (1..=14).contains(id));
+    let playout_delay =
+        section.extension(PLAYOUT_DELAY).filter(|id| kind == Kind::Video && (1..=14).contains(id));
     Negotiated {
         ssrc: random_ssrc(),
         payload_type: payload.number,
@@ -178,8 +181,8 @@ fn receive(section: &Media, wanted: &Receive) -> Option<(AnswerMedia, Section)> 
     if section.rejected || !section.direction.sends() {
         return None;
     }
-    let of_kind = wanted.codecs.iter().filter(|codec| codec.kind() == kind);
-    let payload = of_kind.filter_map(|codec| section.choose(*codec, None)).next()?.with_feedback(&GIVEN);
+    let mut of_kind = wanted.codecs.iter().filter(|codec| codec.kind() == kind);
+    let payload = of_kind.find_map(|codec| section.choose(*codec, None))?.with_feedback(&GIVEN);
     let format = Format {
         payload_type: payload.number,
         rtx: payload.rtx,

@@ -136,7 +136,8 @@ impl Peer {
     /// Sends a message on a data channel.
     pub fn send_message(&self, channel: ChannelId, content: Content, data: Bytes) -> Result<(), SendError> {
         let now = Instant::now();
-        self.on_channels(now, |channels| channels.send(now, channel, content, data)).unwrap_or(Err(SendError::Unknown))
+        self.on_channels(now, |channels| channels.send(now, channel, content, data))
+            .unwrap_or(Err(SendError::Unknown))
     }
 
     /// Closes a data channel once what was sent has arrived.

@@ -87,9 +87,16 @@ impl Plan {
             KeyFrames::OnRequest if time > KEY_FRAME_ON_REQUEST => Self::Wait,
             KeyFrames::OnRequest => Self::Burst { key: cached.key },
             KeyFrames::AsTheyCome => {
-                let too_much = cached.frames > bounds.max_frames || cached.bytes > bounds.max_bytes || time > bounds.max_time;
-                let next_is_sooner = feed.key_interval().is_some_and(|interval| cached.age + time >= interval);
-                if too_much || next_is_sooner { Self::Still { key: cached.key } } else { Self::Burst { key: cached.key } }
+                let too_much = cached.frames > bounds.max_frames
+                    || cached.bytes > bounds.max_bytes
+                    || time > bounds.max_time;
+                let next_is_sooner =
+                    feed.key_interval().is_some_and(|interval| cached.age + time >= interval);
+                if too_much || next_is_sooner {
+                    Self::Still { key: cached.key }
+                } else {
+                    Self::Burst { key: cached.key }
+                }
             }
         }
     }
@@ -113,7 +120,8 @@ impl Cached {
 
 /// Starts all tracks of a peer that has connected.
 pub(super) fn begin(inner: &Arc<Inner>, cell: &Arc<Cell>) {
-    let feeds = cell.connection.lock().senders.iter().map(|sender| Arc::clone(&sender.feed)).collect::<Vec<_>>();
+    let feeds =
+        cell.connection.lock().senders.iter().map(|sender| Arc::clone(&sender.feed)).collect::<Vec<_>>();
     for (track, feed) in feeds.into_iter().enumerate() {
         let plan = Plan::choose(&feed, Cached::of(&feed), &inner.config.start);
         let progress = match plan {
@@ -180,7 +188,8 @@ impl Catching<'_> {
         loop {
             batch.clear();
             let (path, step) = self.step(&mut allowed, &mut batch);
-            let is_lost = path.is_some_and(|path| !self.inner.send(path, &batch) && path.transport == Transport::Tcp);
+            let is_lost =
+                path.is_some_and(|path| !self.inner.send(path, &batch) && path.transport == Transport::Tcp);
             match step {
                 // It may have ended right here; whoever holds the peer shall hear of it now.
                 Step::Done => return self.inner.settle(self.cell, &mut batch),
@@ -188,7 +197,9 @@ impl Catching<'_> {
                 Step::More => tokio::time::sleep(PACE).await,
             }
             let earned = at.elapsed().min(MOST_SAVED).as_nanos() * u128::from(rate) / 1_000_000_000;
-            allowed = allowed.saturating_add(i64::try_from(earned).unwrap_or(i64::MAX)).min(i64::try_from(earned).unwrap_or(i64::MAX));
+            allowed = allowed
+                .saturating_add(i64::try_from(earned).unwrap_or(i64::MAX))
+                .min(i64::try_from(earned).unwrap_or(i64::MAX));
             at = Instant::now();
         }
     }
@@ -214,7 +225,8 @@ impl Catching<'_> {
                     sender.send_padding(entry.item.timestamp, srtp, batch)?;
                 }
                 sender.send(&entry, srtp, batch)?;
-                *allowed = allowed.saturating_sub(i64::try_from(entry.item.payloads.bytes()).unwrap_or(i64::MAX));
+                *allowed =
+                    allowed.saturating_sub(i64::try_from(entry.item.payloads.bytes()).unwrap_or(i64::MAX));
                 sender.progress = Progress::CatchingUp { next: next + 1 };
             }
             step = Step::Done;

@@ -5,12 +5,27 @@ use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, track::TrackInfo};
 
 fn feed(codec: Codec, key_frames: KeyFrames, keys: &[i64]) -> Arc<Feed> {
     let info = TrackInfo {
-        id: TrackId(0), codec, clock_rate: 90_000, channels: 0, width: 640, height: 480, configuration: Bytes::new(), reordered: false,
+        id: TrackId(0),
+        codec,
+        clock_rate: 90_000,
+        channels: 0,
+        width: 640,
+        height: 480,
+        configuration: Bytes::new(),
+        reordered: false,
     };
     let (feed, mut writer) = Feed::new(&info, FeedConfig { key_frames, ..FeedConfig::default() });
     for millis in keys {
         let time = MediaTime::from_nanos(millis * 1_000_000);
-        writer.write(&AccessUnit { track: TrackId(0), dts: time, pts: time, key: true, data: Bytes::from_static(&[0; 99]) }).unwrap();
+        writer
+            .write(&AccessUnit {
+                track: TrackId(0),
+                dts: time,
+                pts: time,
+                key: true,
+                data: Bytes::from_static(&[0; 99]),
+            })
+            .unwrap();
     }
     feed
 }
@@ -24,7 +39,11 @@ fn plan(feed: &Feed, frames: usize, bytes: u64, age: u64) -> Plan {
 fn a_camera_that_cannot_be_asked_is_caught_up_with() {
     let feed = feed(Codec::Vp8, KeyFrames::AsTheyCome, &[0, 10_000]);
     assert_eq!(plan(&feed, 90, 500_000, 3000), Plan::Burst { key: 7 });
-    assert_eq!(plan(&feed, 285, 1_700_000, 9500), Plan::Burst { key: 7 }, "0.34 s of decoding against 0.5 s of waiting");
+    assert_eq!(
+        plan(&feed, 285, 1_700_000, 9500),
+        Plan::Burst { key: 7 },
+        "0.34 s of decoding against 0.5 s of waiting"
+    );
     assert_eq!(plan(&feed, 297, 1_750_000, 9900), Plan::Still { key: 7 }, "the next key frame is sooner");
     assert_eq!(plan(&feed, 700, 1_750_000, 1000), Plan::Still { key: 7 }, "more than a browser keeps");
     assert_eq!(plan(&feed, 100, 20_000_000, 1000), Plan::Still { key: 7 });

@@ -55,7 +55,9 @@ impl Names {
     /// Takes out the path that has to go for a new one, if there are too many.
     fn oldest_for(&mut self, transport: Transport) -> Option<Path> {
         let is_tcp = |path: &Path| path.transport == Transport::Tcp;
-        let oldest = if transport == Transport::Tcp && self.paths.iter().filter(|path| is_tcp(path)).count() >= MAX_TCP {
+        let oldest = if transport == Transport::Tcp
+            && self.paths.iter().filter(|path| is_tcp(path)).count() >= MAX_TCP
+        {
             self.paths.iter().position(is_tcp)
         } else {
             (self.paths.len() >= MAX_PATHS).then_some(0)
@@ -65,9 +67,11 @@ impl Names {
 }
 
 impl Cell {
-    pub(super) fn new(connection: Connection) -> (Arc<Self>, mpsc::Receiver<PeerEvent>, mpsc::Receiver<Received>) {
+    pub(super) fn new(
+        connection: Connection,
+    ) -> (Arc<Self>, mpsc::Receiver<PeerEvent>, mpsc::Receiver<Received>) {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let (events, receiver) = mpsc::channel(EVENTS);
+        let (events, news) = mpsc::channel(EVENTS);
         let (received, units) = mpsc::channel(UNITS);
         let cell = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -78,7 +82,7 @@ impl Cell {
             channels: Notify::new(),
             names: Mutex::new(Some(Names::default())),
         });
-        (cell, receiver, units)
+        (cell, news, units)
     }
 
     /// Hands on what the peer sends, as far as there is room; the rest stays with the connection, which bounds it.

@@ -37,7 +37,7 @@ const FRAME: usize = 16 * 1024;
 const FIRST_FRAME: Duration = Duration::from_secs(5);
 
 /// Time without a frame; checks come every few seconds.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Time for the system to take a write: a viewer that reads nothing is let go.
 const WRITE: Duration = Duration::from_secs(10);
@@ -96,7 +96,8 @@ impl Tcp {
         let mut unproven = self.unproven.lock();
         let mut connections = self.connections.write();
         // The next connection may come from the same address, and be here already.
-        let is_ours = |known: &mpsc::Sender<Bytes>| queue.upgrade().is_some_and(|ours| known.same_channel(&ours));
+        let is_ours =
+            |known: &mpsc::Sender<Bytes>| queue.upgrade().is_some_and(|ours| known.same_channel(&ours));
         if connections.get(&remote).is_some_and(is_ours) {
             connections.remove(&remote);
             unproven.retain(|unproven| *unproven != remote);
@@ -136,7 +137,10 @@ pub(super) async fn accept(inner: Arc<Inner>, listener: TcpListener) {
                 let (queue, packets) = mpsc::channel(QUEUE);
                 let ours = queue.downgrade();
                 if !tcp.open(remote, queue, inner.config.max_tcp) {
-                    tracing::warn!(limit = inner.config.max_tcp, "a media connection over TCP was closed: there are too many");
+                    tracing::warn!(
+                        limit = inner.config.max_tcp,
+                        "a media connection over TCP was closed: there are too many"
+                    );
                     continue;
                 }
                 inner.spawn("rtc-tcp-peer", serve(Arc::clone(&inner), stream, remote, packets, ours));
@@ -179,9 +183,13 @@ async fn read(inner: &Arc<Inner>, mut reader: OwnedReadHalf, remote: SocketAddr)
     let mut batch = Batch::default();
     let first = timeout(FIRST_FRAME, read_frame(&mut reader, &mut frame)).await??;
     let first = frame.get(..first).unwrap_or(&[]);
-    let is_known = ice::is_stun(first) && Check::parse(first).is_some_and(|check| inner.table.by_ufrag(&check.ours).is_some());
+    let is_known = ice::is_stun(first)
+        && Check::parse(first).is_some_and(|check| inner.table.by_ufrag(&check.ours).is_some());
     if !is_known {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is not a check of a known peer"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the first frame is not a check of a known peer",
+        ));
     }
     inner.datagram(path, first, &mut batch);
     loop {

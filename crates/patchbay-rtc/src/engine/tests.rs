@@ -125,7 +125,10 @@ async fn nothing_of_a_peer_that_has_ended_is_kept() {
     peer.close();
     // What other tasks may still be about to do: a check, a restart, the start of the tracks.
     engine.inner.open_path(path(5000), &peer.cell);
-    peer.restart(&Credentials { ufrag: "another".to_owned(), password: "a password of some length".to_owned() });
+    peer.restart(&Credentials {
+        ufrag: "another".to_owned(),
+        password: "a password of some length".to_owned(),
+    });
     start::begin(&engine.inner, &peer.cell);
     assert_eq!(engine.inner.table.sizes(), [0, 0, 0]);
     assert_eq!(engine.inner.fanouts.members(), 0);
@@ -190,7 +193,10 @@ async fn who_connects_over_tcp_and_says_nothing_makes_room() {
 
 /// A connection without a network: both ends of SRTP have the same keys.
 fn sender(feed: &Arc<Feed>) -> Sender {
-    Sender::new(Arc::clone(feed), Negotiated { ssrc: 9, payload_type: 96, rtx: Some((10, 97)), playout_delay: None })
+    Sender::new(
+        Arc::clone(feed),
+        Negotiated { ssrc: 9, payload_type: 96, rtx: Some((10, 97)), playout_delay: None },
+    )
 }
 
 #[tokio::test]
@@ -216,13 +222,19 @@ async fn what_is_sent_again_is_counted_in_bytes() {
 /// An offer that sends and receives pictures in so many sections, all of which announce the same SSRCs.
 fn offer(sections: usize, mid: impl Fn(usize) -> String) -> Result<Offer, sdp::OfferError> {
     let mids = (0..sections).map(&mid).collect::<Vec<_>>();
-    let mut text = format!("v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
-    text.push_str("a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=setup:actpass\r\n");
-    text.push_str(&format!("a=fingerprint:sha-256 {}\r\n", ["AB"; 32].join(":")));
-    for mid in mids {
-        text.push_str(&format!("m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:{mid}\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"));
-        text.push_str("a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:x\r\na=ssrc:8 cname:x\r\n");
-    }
+    let media = mids.iter().map(|mid| {
+        format!(
+            "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:{mid}\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n\
+             a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:x\r\na=ssrc:8 cname:x\r\n"
+        )
+    });
+    let text = format!(
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\na=fingerprint:sha-256 {}\r\n\
+         a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=setup:actpass\r\n{}",
+        mids.join(" "),
+        ["AB"; 32].join(":"),
+        media.collect::<String>(),
+    );
     Offer::parse(&text, 65_536)
 }
 

@@ -21,7 +21,8 @@ pub(super) async fn run(inner: Arc<Inner>) {
         }
         ticks.tick().await;
         let now = Instant::now();
-        let nanos = u64::try_from(now.saturating_duration_since(inner.started).as_nanos()).unwrap_or(u64::MAX);
+        let nanos =
+            u64::try_from(now.saturating_duration_since(inner.started).as_nanos()).unwrap_or(u64::MAX);
         for cell in inner.table.due(nanos) {
             cell.act(|connection| connection.timeout(now));
             inner.settle(&cell, &mut batch);

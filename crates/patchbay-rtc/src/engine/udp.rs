@@ -63,9 +63,9 @@ impl Udp {
                 segment_size: (size < run.len()).then_some(size),
                 src_ip: path.local,
             };
-            let result = self.socket.try_io(Interest::WRITABLE, || {
-                self.state.try_send((&self.socket).into(), &transmit)
-            });
+            let result = self
+                .socket
+                .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
             if let Err(error) = result {
                 tracing::debug!(%error, bytes = run.len(), "datagrams were not sent");
                 break;
@@ -76,9 +76,7 @@ impl Udp {
     }
 
     fn receive(&self, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> io::Result<usize> {
-        self.socket.try_io(Interest::READABLE, || {
-            self.state.recv((&self.socket).into(), buffers, metas)
-        })
+        self.socket.try_io(Interest::READABLE, || self.state.recv((&self.socket).into(), buffers, metas))
     }
 
     fn path(&self, meta: &RecvMeta) -> Path {
