@@ -1,7 +1,7 @@
 //! A stream that comes from its owner: one call, on a connection of its own, so that no camera waits for another.
 
 use super::{
-    MAX_MESSAGE, SILENCE,
+    ANSWER, MAX_MESSAGE, SILENCE,
     metrics::{Counted, RelayFigures},
     owners::Owners,
     record::Owner,
@@ -50,7 +50,7 @@ pub(super) async fn follow(
 ) -> End {
     let broken = |why: String| End::Broken { why, has_begun: false };
     let (requests, outgoing) = mpsc::channel(QUEUE);
-    let answered = timeout(SILENCE, subscribe(owners, &stream, owner, &requests, outgoing)).await;
+    let answered = timeout(ANSWER, subscribe(owners, &stream, owner, &requests, outgoing)).await;
     let messages = match answered {
         Ok(Ok(messages)) => messages,
         Ok(Err(status)) => return refused(&status, false),

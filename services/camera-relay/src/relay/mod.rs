@@ -38,6 +38,9 @@ const RENEW: Duration = Duration::from_secs(3);
 /// How long the backplane is waited for; what it does later is seen at the next renewal.
 const CALL: Duration = Duration::from_secs(2);
 
+/// Time for an owner to answer; no more, because its lease is not looked at meanwhile.
+const ANSWER: Duration = Duration::from_secs(1);
+
 /// Time without any message after which an owner is gone.
 const SILENCE: Duration = Duration::from_secs(3);
 

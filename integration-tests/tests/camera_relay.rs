@@ -1,0 +1,280 @@
+//! One camera on two replicas with Redis: kill -9, a pause and an outage of Redis, seen by a viewer who stays where he is.
+
+use anyhow::{Context, Result, bail};
+use integration_tests::{
+    camera::{OPERATOR, Relay, open_settings},
+    report::report,
+    verdict::TestResult,
+};
+use patchbay_auth::{KeyOwner, Signer};
+use patchbay_proto::camera::v1 as pb;
+use patchbay_testkit::{
+    http,
+    keys::Keys,
+    redis::{Persistence, RedisServer},
+    wait::{wait_for, wait_until},
+    webrtc::{Happened, Swarm, Wants},
+};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a lease holds, and what may pass after it until there are pictures again.
+const GOAL: Duration = Duration::from_secs(11);
+
+/// How long Redis is away.
+const OUTAGE: Duration = Duration::from_secs(20);
+
+const CAMERA: &str = "test";
+
+/// Two replicas with one identity, as services have it that run apart.
+struct Pair {
+    one: Relay,
+    two: Relay,
+    redis: RedisServer,
+    token: String,
+    _folder: TempDir,
+}
+
+impl Pair {
+    async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let keys = Keys::create(folder.path())?;
+        let identity = folder.path().join("service.pem");
+        share_identity(&keys, &identity)?;
+        let redis = RedisServer::start(Persistence::Always).await?;
+        let settings = open_settings()
+            .set("backplane.url", &redis.url())
+            .set("auth.service_key_file", &identity.display());
+        let one = Relay::start(folder.path(), "one", &keys, settings.clone()).await?;
+        let two = Relay::start(folder.path(), "two", &keys, settings).await?;
+        Ok(Self { one, two, redis, token: keys.token("operator", &OPERATOR)?, _folder: folder })
+    }
+
+    /// How a replica says that the camera is on all of them.
+    async fn status(&self, replica: &Relay) -> Result<pb::CameraStatus> {
+        let request = pb::GetStatisticsRequest { name: CAMERA.to_owned() };
+        let answer = replica.client(&self.token)?.get_statistics(request).await?;
+        answer.into_inner().status.context("no status")
+    }
+
+    /// Waits until a replica tells of one capture, by the replica for which the closure is true.
+    async fn one_capture(&self, teller: &Relay, what: &str, by: impl Fn(&str) -> bool) -> Result<String> {
+        let (owner, took) = wait_for(what, 3 * GOAL, async || {
+            let status = self.status(teller).await.ok()?;
+            let is_one = status.captures == 1 && status.encoders == 1;
+            (is_one && by(&status.owner)).then_some(status.owner)
+        })
+        .await?;
+        report(&format!("{what}: after {took:?}"));
+        Ok(owner)
+    }
+}
+
+/// The public half of the replicas' key, with what they may ask of each other, beside the issuer's.
+fn share_identity(keys: &Keys, path: &Path) -> Result<()> {
+    let signer = Signer::load_or_generate(path, KeyOwner::Service("camera-relay".to_owned()))?;
+    let mut jwks = keys.signer().jwks();
+    jwks.merge(signer.jwks().allowing(&["media:relay:camera/*".parse()?]));
+    jwks.write(keys.jwks())?;
+    Ok(())
+}
+
+/// What a viewer has seen.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    pictures: usize,
+    torn: usize,
+    last: Option<Instant>,
+    longest: Duration,
+    gone: bool,
+}
+
+impl Seen {
+    fn take(&mut self, happened: &Happened) {
+        match happened {
+            Happened::Disconnected => self.gone = true,
+            Happened::Frame(frame) => {
+                let now = Instant::now();
+                let still = self.last.map_or(Duration::ZERO, |last| now - last);
+                self.longest = self.longest.max(still);
+                self.last = Some(now);
+                self.pictures += 1;
+                self.torn += usize::from(!frame.contiguous);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A viewer who watches on a thread of his own and never connects again.
+struct Viewer {
+    seen: Arc<Mutex<Seen>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Viewer {
+    async fn at(replica: &Relay) -> Result<Self> {
+        let (seen, stop) = (Arc::<Mutex<Seen>>::default(), Arc::new(AtomicBool::new(false)));
+        let mut swarm = Swarm::new()?;
+        swarm.add(replica.viewer(CAMERA, Wants::Video).await?.0)?;
+        let (writes, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            swarm.run_until(Duration::from_mins(5), |_, happened| {
+                if let Some((_, happened)) = happened {
+                    writes.lock().unwrap_or_else(PoisonError::into_inner).take(&happened);
+                }
+                stopped.load(Ordering::Relaxed)
+            })
+        });
+        let viewer = Self { seen, stop, thread: Some(thread) };
+        viewer.sees(10, "a viewer sees the camera").await?;
+        Ok(viewer)
+    }
+
+    fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins to measure anew.
+    fn forget(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen { last: seen.last, gone: seen.gone, ..Seen::default() };
+    }
+
+    /// Waits for so many pictures more.
+    async fn sees(&self, more: usize, what: &str) -> Result<Duration> {
+        let from = self.seen().pictures;
+        let took = wait_until(what, 3 * GOAL, async || {
+            let seen = self.seen();
+            seen.pictures >= from + more || seen.gone
+        })
+        .await?;
+        if self.seen().gone {
+            bail!("{what}: the viewer has lost its connection");
+        }
+        Ok(took)
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// A figure of a replica.
+async fn metric(replica: &Relay, name: &str) -> Result<f64> {
+    let text = http::get(replica.ops, "/metrics", &[]).await?.body;
+    let line = text.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;
+    Ok(line.rsplit(' ').next().context("no value")?.parse()?)
+}
+
+#[tokio::test]
+async fn a_killed_owner_is_replaced_and_comes_back_as_a_subscriber() -> TestResult {
+    let mut pair = Pair::start().await?;
+    let here = Viewer::at(&pair.one).await?;
+    let begun = Instant::now();
+    let there = Viewer::at(&pair.two).await?;
+    report(&format!("ten pictures on the other replica after {:?}", begun.elapsed()));
+    let first = pair.one_capture(&pair.two, "one capture for both", |owner| !owner.is_empty()).await?;
+    assert_eq!(metric(&pair.one, "patchbay_camera_relay_captures").await? as u64, 1);
+    assert_eq!(metric(&pair.two, "patchbay_camera_relay_captures").await? as u64, 0);
+    assert!(metric(&pair.two, "patchbay_camera_relay_relayed_bytes_received_total").await? > 0.0);
+
+    there.forget();
+    pair.one.process.kill()?;
+    let killed = Instant::now();
+    drop(here);
+    let second = pair.one_capture(&pair.two, "the other captures", |owner| owner != first).await?;
+    there.sees(30, "the viewer sees pictures again").await?;
+    let seen = there.seen();
+    report(&format!(
+        "after kill -9 of the owner the viewer of the other replica, still connected, saw nothing for {:?} (goal {GOAL:?}), {} torn; all within {:?}",
+        seen.longest,
+        seen.torn,
+        killed.elapsed()
+    ));
+    assert!(seen.longest < 3 * GOAL, "{seen:?}");
+
+    pair.one.restart().await?;
+    let back = Viewer::at(&pair.one).await?;
+    let owner = pair.one_capture(&pair.one, "still one capture", |owner| !owner.is_empty()).await?;
+    assert_eq!(owner, second, "whoever has it keeps it");
+    there.sees(10, "the viewer who stayed sees on").await?;
+    drop((back, there));
+    Ok(())
+}
+
+#[tokio::test]
+async fn pictures_go_on_while_redis_is_away() -> TestResult {
+    let mut pair = Pair::start().await?;
+    let here = Viewer::at(&pair.one).await?;
+    let there = Viewer::at(&pair.two).await?;
+    let first = pair.one_capture(&pair.two, "one capture for both", |owner| !owner.is_empty()).await?;
+    here.forget();
+    there.forget();
+    pair.redis.kill()?;
+    let away = Instant::now();
+    // As long as the outage lasts; the longest time without a picture tells what happened in it.
+    wait_until("the outage is over", 2 * OUTAGE, async || away.elapsed() > OUTAGE).await?;
+    let during = [here.seen(), there.seen()];
+    pair.redis.restart().await?;
+    let back = Instant::now();
+    let owner =
+        pair.one_capture(&pair.two, "one capture after the outage", |owner| !owner.is_empty()).await?;
+    report(&format!("both replicas told of one capture {:?} after Redis was back", back.elapsed()));
+    assert_eq!(owner, first);
+    here.sees(60, "the viewer of the owner sees on").await?;
+    there.sees(60, "the viewer of the other sees on").await?;
+    for (name, during, seen) in [("owner", &during[0], here.seen()), ("other", &during[1], there.seen())] {
+        report(&format!(
+            "without Redis the viewer of the {name} saw {} pictures in {OUTAGE:?}; longest time without one {:?}, {} torn",
+            during.pictures, seen.longest, seen.torn
+        ));
+        assert!(seen.longest < Duration::from_secs(1), "{name}: {seen:?}");
+        assert!(during.pictures > 500, "{name}: {during:?}");
+    }
+    for replica in [&pair.one, &pair.two] {
+        assert_eq!(metric(replica, "patchbay_camera_relay_lost_captures_total").await? as u64, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_owner_that_was_paused_gives_way() -> TestResult {
+    let pair = Pair::start().await?;
+    let here = Viewer::at(&pair.one).await?;
+    let there = Viewer::at(&pair.two).await?;
+    let first = pair.one_capture(&pair.two, "one capture for both", |owner| !owner.is_empty()).await?;
+    there.forget();
+    pair.one.process.pause()?;
+    let second = pair.one_capture(&pair.two, "the other captures", |owner| owner != first).await?;
+    there.sees(30, "the viewer of the other sees pictures again").await?;
+    report(&format!("a paused owner: no picture for {:?} (goal {GOAL:?})", there.seen().longest));
+    drop(here);
+    pair.one.process.resume()?;
+    let resumed = Instant::now();
+    let lost = wait_until("it has given way", 3 * GOAL, async || {
+        metric(&pair.one, "patchbay_camera_relay_lost_captures_total").await.is_ok_and(|lost| lost > 0.5)
+    });
+    lost.await?;
+    report(&format!("it had stopped capturing {:?} after it went on", resumed.elapsed()));
+    let back = Viewer::at(&pair.one).await?;
+    let owner = pair.one_capture(&pair.one, "one capture for both again", |owner| !owner.is_empty()).await?;
+    assert_eq!(owner, second);
+    there.sees(10, "the viewer who stayed sees on").await?;
+    drop((back, there));
+    Ok(())
+}
