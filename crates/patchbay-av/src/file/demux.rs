@@ -8,7 +8,7 @@ use crate::worker::Stop;
 use bytes::Bytes;
 use ffmpeg_next::{self as av, Dictionary, Packet, Stream, ffi, format, media};
 use parking_lot::Mutex;
-use patchbay_media::{Codec, Kind, MediaTime, TrackId, track::TrackInfo};
+use patchbay_media::{Codec, Kind, MediaTime, TrackId, codec::nal::MAX_UNIT_BYTES, track::TrackInfo};
 use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
 /// Containers that hold their media themselves; playlists, which name other files, are not among them.
@@ -108,7 +108,7 @@ impl Demuxed {
     }
 
     fn take(&mut self, track: usize, packet: &Packet) -> Option<Raw> {
-        let data = packet.data().filter(|data| !data.is_empty())?;
+        let data = packet.data().filter(|data| (1..=MAX_UNIT_BYTES).contains(&data.len()))?;
         let dts = packet.dts().or(packet.pts()).map_or(self.next, |ticks| self.time(ticks));
         let pts = packet.pts().map_or(dts, |ticks| self.time(ticks));
         let duration = self.time(packet.duration().max(0));

@@ -54,6 +54,8 @@ struct Line {
     last: Option<MediaTime>,
     /// Where the last unit ends.
     end: MediaTime,
+    /// Where it begins, or else the round: the file's times are expected near it. Not `end`: how long a unit takes is told by the file, and may be wrong.
+    near: MediaTime,
     /// Nanoseconds that are added to its times in this round, because the file began to count anew.
     shift: i64,
 }
@@ -146,7 +148,7 @@ impl<'a> Rounds<'a> {
         self.shift = 0;
         for line in &mut self.lines {
             // However much shorter than the others it is, it begins with them.
-            (line.shift, line.end) = (0, self.begin);
+            (line.shift, line.end, line.near) = (0, self.begin, self.begin);
         }
         let other = Demuxer::open(self.path, &self.stop)?;
         let codec = |info: &TrackInfo| info.codec;
@@ -171,10 +173,11 @@ impl<'a> Rounds<'a> {
             Some(last) => dts.since(last),
             None => NOMINAL,
         };
-        let told = raw.duration.since(MediaTime::ZERO);
+        // Only what is gone through at the end of a round is felt; a file that is wrong there shall not stand still for hours.
+        let told = raw.duration.since(MediaTime::ZERO).min(FORWARD);
         // A hole before this unit says nothing about how long it takes.
         let duration = if told.is_zero() { step.min(Duration::from_secs(1)) } else { told };
-        (line.last, line.end) = (Some(dts), dts + duration);
+        (line.last, line.end, line.near) = (Some(dts), dts + duration, dts);
         let track = TrackId(u8::try_from(raw.track).unwrap_or(u8::MAX));
         Some((raw.track, AccessUnit { track, dts, pts, key: raw.key, data: raw.data }))
     }
@@ -192,9 +195,23 @@ impl Line {
         }
         self.shift = *newest;
     }
-
     fn fits(&self, nanos: i64, shift: i64) -> bool {
         let time = MediaTime::from_nanos(nanos.saturating_add(shift));
-        self.end.since(time) <= BACK && time.since(self.end) <= FORWARD
+        self.near.since(time) <= BACK && time.since(self.near) <= FORWARD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_duration_moves_nothing() {
+        let second = MediaTime::from_nanos(1_000_000_000);
+        let end = second + Duration::from_hours(1);
+        let mut line = Line { last: Some(second), end, near: second, shift: 0 };
+        let mut newest = 0;
+        line.follow(1_033_000_000, &mut newest);
+        assert_eq!((line.shift, newest), (0, 0), "the next picture stays where the file has it");
     }
 }

@@ -120,7 +120,7 @@ fn form(codec: Codec, extra: &Bytes) -> Result<(Form, Bytes), HeaderError> {
             (Form::NalUnits { length, sets }, configuration)
         }
         Codec::Av1 => {
-            let configuration = if extra.is_empty() { Bytes::new() } else { av1::parse_av1c(extra)? };
+            let configuration = av1_configuration(extra)?;
             let mut sequence = Sequence::default();
             sequence.learn(&configuration)?;
             (Form::Av1(sequence), configuration)
@@ -131,6 +131,11 @@ fn form(codec: Codec, extra: &Bytes) -> Result<(Form, Bytes), HeaderError> {
         Codec::Aac => (Form::Plain, extra.clone()),
         Codec::Opus | Codec::Pcma | Codec::Pcmu => (Form::Plain, Bytes::new()),
     })
+}
+
+/// MP4 and its kin have a record, whose first byte no OBU has (its forbidden bit is set); of IVF libav gives what it found in front of the first picture.
+fn av1_configuration(extra: &Bytes) -> Result<Bytes, HeaderError> {
+    if extra.first() == Some(&0x81) { av1::parse_av1c(extra) } else { Ok(extra.clone()) }
 }
 
 /// MP4 and its kin have a record, whose first byte is 1; transport streams and AVI have start codes, or nothing.
