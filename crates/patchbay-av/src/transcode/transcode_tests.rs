@@ -222,3 +222,61 @@ async fn another_size_makes_another_generation() {
     assert_eq!((second.info().codec, second.info().width), (Codec::Vp8, 640));
     assert!(units(&second, 1).await[0].key);
 }
+
+/// Gives the writer of its track away.
+struct ByHand {
+    info: patchbay_media::track::TrackInfo,
+    writer: tokio::sync::mpsc::Sender<patchbay_media::track::TrackWriter>,
+}
+
+impl Source for ByHand {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            let tracks = vec![(self.info.clone(), patchbay_media::track::KeyFrames::AsTheyCome)];
+            self.writer.try_send(publisher.publish(tracks)?.remove(0)).unwrap();
+            stop.cancelled().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// A track of six pictures a second has its key frames as often as one of thirty.
+#[tokio::test(flavor = "multi_thread")]
+async fn key_frames_come_in_time_however_few_pictures_there_are() {
+    let size = crate::PictureSize::new(320, 240).unwrap();
+    let input = VideoSettings::h264(patchbay_media::TrackId(0), size, 30);
+    let mut encoder = crate::VideoEncoder::open(VideoSettings { codec: Codec::Vp8, ..input }).unwrap();
+    let (sender, mut writers) = tokio::sync::mpsc::channel(1);
+    let (hub, name) = (hub(), StreamName::parse("camera/one").unwrap());
+    hub.add(name.clone(), Arc::new(ByHand { info: encoder.info(), writer: sender }), Mode::OnDemand).unwrap();
+    let settings =
+        TranscodeSettings { key_frame_interval: Duration::from_secs(1), ..TranscodeSettings::default() };
+    hub.transcode_with(Arc::new(AvTranscoders::new(settings).unwrap()));
+    let wanted = Wanted { video: vec![Codec::H264], ..Wanted::default() };
+    let mut subscription = hub.subscribe(&name, wanted).unwrap();
+    let mut writer = writers.recv().await.unwrap();
+    let picture = crate::Picture::black(size).unwrap();
+    let (mut reader, mut keys) = (None, Vec::new());
+    for number in 0..36 {
+        let pts = patchbay_media::MediaTime::from_ticks(number, 6);
+        let unit = encoder.encode(&picture, pts, crate::KeyFrame::AsDue).unwrap().unwrap();
+        writer.write(unit);
+        if reader.is_none() {
+            let made = subscription.tracks().await.unwrap().video.unwrap();
+            reader = Some(made.reader(Start::NewestKey));
+        }
+        let read = tokio::time::timeout(Duration::from_secs(10), reader.as_mut().unwrap().next());
+        let made = read.await.expect("a unit a picture").unwrap();
+        if made.entry.item.key {
+            keys.push(made.entry.item.pts);
+        }
+    }
+    println!("key frames at {keys:?}");
+    let gaps: Vec<_> = keys.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    assert!(gaps.len() >= 4 && gaps.iter().all(|gap| *gap <= Duration::from_millis(1_200)), "{gaps:?}");
+}

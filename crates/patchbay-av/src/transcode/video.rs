@@ -6,14 +6,16 @@ use patchbay_media::{
     AccessUnit, MediaTime, TrackId,
     hub::{Publisher, SourceError},
     ring::{Read, Start},
-    track::{KeyFrames, TrackWriter},
+    track::{KeyFrames, Track, TrackWriter},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 
 /// A picture so far behind the newest unit is not encoded: decoding alone catches up sooner.
 const LATE: Duration = Duration::from_millis(300);
-/// Nobody tells how many pictures a second will come; the encoder goes by their times.
+/// Pictures a second until they are counted.
 const FPS: u32 = 30;
+/// Pictures are counted once so much of the track was encoded.
+const COUNT_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until the track ends or the transcoder shall stop.
 pub(super) fn transcode(of: &Transcoder, publisher: &Publisher, input: &Input) -> Result<(), SourceError> {
@@ -67,42 +69,80 @@ struct Opened {
     writer: TrackWriter,
     gate: KeyGate,
     newest: MediaTime,
+    /// When to count the pictures a second, which happens once.
+    count_at: Option<MediaTime>,
 }
 
 impl Output<'_> {
     fn write(&mut self, decoded: &Decoded) -> Result<(), SourceError> {
         match &mut self.opened {
-            Some(opened) if opened.size == decoded.picture.size() => Ok(opened.write(decoded)?),
+            Some(opened) if opened.size == decoded.picture.size() => {
+                opened.count(self.of, decoded.pts)?;
+                Ok(opened.write(decoded)?)
+            }
             // The first picture, or one of another size: a new generation of the track.
             _ => self.open(decoded),
         }
     }
 
     fn open(&mut self, decoded: &Decoded) -> Result<(), SourceError> {
-        let (size, settings) = (decoded.picture.size(), &self.of.settings);
-        let video = VideoSettings::h264(TrackId(0), size, FPS);
-        let mut encoder = VideoEncoder::open(VideoSettings {
-            codec: self.of.to,
-            bitrate: settings.video_bitrate.unwrap_or(video.bitrate),
-            key_frame_interval: settings.key_frame_interval,
-            preset: settings.preset,
-            ..video
-        })?;
+        let size = decoded.picture.size();
+        let mut encoder = VideoEncoder::open(settings(self.of, size, FPS))?;
         let unit = encoder.encode(&decoded.picture, decoded.pts, crate::KeyFrame::Now)?;
         let mut writers = self.publisher.publish(vec![(encoder.info(), KeyFrames::OnRequest)])?;
         let none = || SourceError::temporary("the hub gave no place to write to");
         let mut writer = writers.pop().ok_or_else(none)?;
-        let mut gate = KeyGate::new(settings.key_frame_gap);
+        let mut gate = KeyGate::new(self.of.settings.key_frame_gap);
         gate.made(decoded.pts);
         if let Some(unit) = unit {
             writer.write(unit);
         }
-        self.opened = Some(Opened { size, encoder, writer, gate, newest: decoded.pts });
+        let (newest, count_at) = (decoded.pts, Some(decoded.pts + COUNT_AFTER));
+        self.opened = Some(Opened { size, encoder, writer, gate, newest, count_at });
         Ok(())
     }
 }
 
+/// What to encode, when so many pictures a second come.
+fn settings(of: &Transcoder, size: PictureSize, fps: u32) -> VideoSettings {
+    let (video, wanted) = (VideoSettings::h264(TrackId(0), size, fps), &of.settings);
+    VideoSettings {
+        codec: of.to,
+        bitrate: wanted.video_bitrate.unwrap_or(video.bitrate),
+        key_frame_interval: wanted.key_frame_interval,
+        preset: wanted.preset,
+        ..video
+    }
+}
+
+/// Pictures a second in what is kept of a track; nothing when that is too little to tell.
+fn pictures_a_second(track: &Track) -> Option<u32> {
+    let ring = track.ring();
+    let (first, last) = (ring.get(ring.oldest())?, ring.newest()?);
+    let millis = last.item.dts.since(first.item.dts).as_millis();
+    let pictures = u128::from(last.position.saturating_sub(first.position));
+    if millis < COUNT_AFTER.as_millis() / 2 {
+        return None;
+    }
+    u32::try_from((pictures * 1_000 + millis / 2) / millis).ok().map(|fps| fps.clamp(1, 240))
+}
+
 impl Opened {
+    /// Goes on with another encoder when it was opened for too many or too few pictures a second. Encoders without delay do not go by the times of
+    /// pictures: how many bits each gets, and when a key frame is due, follows from their number.
+    fn count(&mut self, of: &Transcoder, now: MediaTime) -> Result<(), AvError> {
+        if self.count_at.is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        self.count_at = None;
+        let before = self.encoder.settings().fps;
+        let fps = pictures_a_second(&of.from).unwrap_or(before);
+        if fps.abs_diff(before) * 5 > before {
+            self.encoder = VideoEncoder::open(settings(of, self.size, fps))?;
+        }
+        Ok(())
+    }
+
     fn write(&mut self, decoded: &Decoded) -> Result<(), AvError> {
         if decoded.pts <= self.newest {
             return Ok(());
