@@ -111,6 +111,11 @@ impl Sender {
         self.negotiated.ssrc
     }
 
+    /// Its own, and that of its retransmissions.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.negotiated.ssrc).chain(self.negotiated.rtx.map(|(ssrc, _)| ssrc))
+    }
+
     /// A live unit: sends it, and what stands between the last one and it.
     pub(crate) fn deliver(
         &mut self,

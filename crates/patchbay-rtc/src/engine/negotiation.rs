@@ -140,7 +140,7 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
         .choose(feed.codec(), feed.profile())
         .ok_or(AnswerError::Codec { codec: feed.codec().name() })?
         .with_feedback(&FEEDBACK);
-    let negotiated = numbers(section, &payload, feed.kind());
+    let negotiated = numbers(section, &payload, feed.kind(), senders);
     let extensions = negotiated.playout_delay.map(|id| Extension { id, uri: PLAYOUT_DELAY.to_owned() });
     let sends = Sends {
         stream: sending.stream.clone(),
@@ -160,14 +160,17 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
     })
 }
 
-fn numbers(section: &Media, payload: &Payload, kind: Kind) -> Negotiated {
+fn numbers(section: &Media, payload: &Payload, kind: Kind, others: &[Sender]) -> Negotiated {
     // One-byte headers have room for the numbers 1 to 14 (RFC 8285, section 4.2).
     let playout_delay =
         section.extension(PLAYOUT_DELAY).filter(|id| kind == Kind::Video && (1..=14).contains(id));
+    let mut used = others.iter().flat_map(Sender::sources).collect::<Vec<_>>();
+    let ssrc = random_ssrc(&used);
+    used.push(ssrc);
     Negotiated {
-        ssrc: random_ssrc(),
+        ssrc,
         payload_type: payload.number,
-        rtx: payload.rtx.map(|number| (random_ssrc(), number)),
+        rtx: payload.rtx.map(|number| (random_ssrc(&used), number)),
         playout_delay,
     }
 }
@@ -228,9 +231,15 @@ fn data_channels(section: &Media, limits: Limits) -> AnswerMedia {
     }
 }
 
-fn random_ssrc() -> u32 {
-    // Zero stands for none in several places.
-    rand::random::<u32>().max(1)
+/// One that is not used yet: two streams with the same would be encrypted with the same nonces (RFC 7714, section 8.1).
+fn random_ssrc(used: &[u32]) -> u32 {
+    loop {
+        // Zero stands for none in several places.
+        let ssrc = rand::random::<u32>().max(1);
+        if !used.contains(&ssrc) {
+            return ssrc;
+        }
+    }
 }
 
 fn refuse(section: &Media) -> AnswerMedia {

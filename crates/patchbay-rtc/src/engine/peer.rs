@@ -101,14 +101,27 @@ impl Peer {
         self.events.recv().await
     }
 
-    /// What the peer sends, if the session receives. Cancel safe.
+    /// What the peer sends, if the session receives; nothing after the end of the connection. Cancel safe.
     pub async fn received(&mut self) -> Option<Received> {
-        self.received.recv().await
+        let received = self.received.recv().await;
+        let mut connection = self.cell.connection.lock();
+        if received.is_none() {
+            // What found no room before the end.
+            return connection.incoming.poll();
+        }
+        self.cell.hand_over(&mut connection);
+        received
     }
 
     /// What the peer has sent, if anything waits.
     pub fn try_received(&mut self) -> Option<Received> {
-        self.received.try_recv().ok()
+        let mut connection = self.cell.connection.lock();
+        self.cell.hand_over(&mut connection);
+        match self.received.try_recv() {
+            Ok(received) => Some(received),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+            Err(mpsc::error::TryRecvError::Disconnected) => connection.incoming.poll(),
+        }
     }
 
     /// The next news of data channels, where the session has them; nothing after the end of the connection. Messages that are not asked for slow the

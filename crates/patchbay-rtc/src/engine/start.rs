@@ -46,8 +46,11 @@ const KEY_FRAME_ON_REQUEST: Duration = Duration::from_millis(60);
 /// Time that the slowest browsers need to decode a picture of up to so many pixels, in microseconds.
 const DECODING: [(u32, u64); 3] = [(640 * 480, 1200), (1280 * 720, 2000), (u32::MAX, 4000)];
 
-/// Most that is sent without a pause: a part of what the smallest usual socket buffer holds.
+/// Time between two steps of a burst.
 const PACE: Duration = Duration::from_millis(1);
+
+/// Most time of which a step may make up for: with what the bounds allow a second, a part of what the smallest usual socket buffer holds. A unit goes out
+/// whole, so that a great key frame goes beyond it, as it does for those who are live.
 const MOST_SAVED: Duration = Duration::from_millis(5);
 
 /// How long a burst may wait for its turn.

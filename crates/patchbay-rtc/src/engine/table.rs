@@ -37,7 +37,8 @@ pub(super) struct Cell {
     /// When the connection wants to hear of the time, in nanoseconds since the engine's start.
     pub(super) deadline: AtomicU64,
     events: Mutex<Option<mpsc::Sender<PeerEvent>>>,
-    received: mpsc::Sender<Received>,
+    /// Gone with the end of the connection.
+    received: Mutex<Option<mpsc::Sender<Received>>>,
     /// There may be news of data channels.
     pub(super) channels: Notify,
     /// Nothing once it has been removed: a name that is given to it after that would never go again.
@@ -78,7 +79,7 @@ impl Cell {
             connection: Mutex::new(connection),
             deadline: AtomicU64::new(u64::MAX),
             events: Mutex::new(Some(events)),
-            received,
+            received: Mutex::new(Some(received)),
             channels: Notify::new(),
             names: Mutex::new(Some(Names::default())),
         });
@@ -87,8 +88,11 @@ impl Cell {
 
     /// Hands on what the peer sends, as far as there is room; the rest stays with the connection, which bounds it.
     pub(super) fn hand_over(&self, connection: &mut Connection) {
-        while connection.incoming.has_received()
-            && let Ok(place) = self.received.try_reserve()
+        if !connection.incoming.has_received() {
+            return;
+        }
+        let received = self.received.lock();
+        while let Some(Ok(place)) = received.as_ref().map(mpsc::Sender::try_reserve)
             && let Some(received) = connection.incoming.poll()
         {
             place.send(received);
@@ -116,6 +120,7 @@ impl Cell {
         }
         if is_end {
             *events = None;
+            *self.received.lock() = None;
             self.channels.notify_one();
         }
     }

@@ -265,3 +265,25 @@ async fn offers_with_many_sections_are_answered_section_by_section() {
     assert!(offer(65, |index| index.to_string()).unwrap_err().to_string().contains("more than 64"));
     assert!(offer(2, |_| "same".to_owned()).unwrap_err().to_string().contains("same"));
 }
+
+#[tokio::test]
+async fn what_a_peer_has_sent_before_its_end_is_received_and_then_the_end() {
+    const UNITS: u8 = 200;
+    let (engine, _) = engine("");
+    let receive = Receive { codecs: vec![Codec::Vp8], bit_rate: 0 };
+    let session = Session { receive, ..Session::default() };
+    let (mut peer, _) = engine.answer(&offer(1, |index| index.to_string()).unwrap(), session).unwrap();
+    for sequence in 0..UNITS {
+        let mut packet = vec![0x80, 0x80 | 96, 0, sequence, 0, 0, sequence, 9, 0, 0, 0, 7];
+        // The start of a partition, and a frame that is a key frame where its first bit says so.
+        packet.extend_from_slice(&[0x10, u8::from(sequence > 0), 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        peer.cell.connection.lock().incoming.packet(&packet.into(), Instant::now());
+    }
+    peer.close();
+    let mut received = 0;
+    while let Some(what) = tokio::time::timeout(SOON, peer.received()).await.expect("there is an end") {
+        received += usize::from(matches!(what, crate::Received::Unit { .. }));
+    }
+    assert_eq!(received, usize::from(UNITS));
+    assert_eq!(peer.try_received(), None);
+}
