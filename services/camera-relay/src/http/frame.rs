@@ -1,12 +1,13 @@
 //! What happens around every request: who sends it, a span, a panic turned into an error, headers that every answer has, and one wide event at its end.
 
-use crate::core::Core;
+use crate::{core::Core, viewers::ViewerId};
 use axum::{extract::State, middleware::Next, response::IntoResponse};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use patchbay_http::{Connection, forwarded};
 use patchbay_transcode::Problem;
 use std::{
+    borrow::Cow,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -51,7 +52,7 @@ pub(super) async fn around(
     let span = tracing::info_span!(
         "request",
         http.request.method = %request.method(),
-        url.path = request.uri().path(),
+        url.path = %loggable(request.uri().path()),
         client.address = %address,
     );
     patchbay_chassis::adopt(&span, request.headers());
@@ -78,6 +79,15 @@ fn origin(core: &Core, request: &Request<axum::body::Body>) -> Origin {
     }
 }
 
+/// A path as it may be logged: the end of a WHEP session's path is the right to change and end the session, and stays its viewer's own.
+fn loggable(path: &str) -> Cow<'_, str> {
+    let session = path.strip_prefix("/whep/").and_then(|rest| rest.split_once('/'));
+    let Some((camera, session)) = session else { return path.into() };
+    let viewer = session.rsplit_once('.').and_then(|(viewer, _)| ViewerId::parse(viewer));
+    let viewer = viewer.as_ref().map_or("", ViewerId::as_str);
+    format!("/whep/{camera}/{viewer}.***").into()
+}
+
 fn panicked(core: &Core) -> Problem {
     let id = core.context.ids.random_hex(16);
     tracing::error!(error_id = id, "a request panicked");
@@ -99,5 +109,27 @@ impl Drop for Event {
         // 499 is what proxies log for a client that did not wait.
         let status = self.status.map_or(499, |status| status.as_u16());
         tracing::info!(http.response.status_code = status, duration_ms, "request ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_viewer_knows_of_a_session_is_not_logged() {
+        let (viewer, secret) = (format!("relay-1.{}", "a".repeat(32)), "b".repeat(32));
+        let path = format!("/whep/test/{viewer}.{secret}");
+        assert_eq!(loggable(&path), format!("/whep/test/{viewer}.***"));
+        for hidden in [
+            path.replace(&format!(".{secret}"), &format!("%2E{secret}")),
+            format!("/whep/test/{secret}"),
+            format!("{path}/x"),
+        ] {
+            assert!(!loggable(&hidden).contains(&secret), "{hidden}");
+        }
+        for plain in ["/", "/whep/test", "/snapshot/test.jpg", "/v1/viewers/a.b", "/whep"] {
+            assert_eq!(loggable(plain), plain);
+        }
     }
 }
