@@ -1,4 +1,4 @@
-//! At which addresses viewers are told to reach the media port.
+//! Addresses: at which of them viewers are told to reach the media port, and whose limits theirs count against.
 //!
 //! A viewer behind the same name as the page cannot be asked where it stands, so the answer goes by what is known: what the operator has
 //! configured; else the address that the viewer itself has dialled; else the addresses of this machine.
@@ -114,6 +114,14 @@ fn first(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     chosen.sort_by_key(IpAddr::is_ipv6);
     chosen.truncate(MOST);
     chosen
+}
+
+/// Against whose limits an address counts: one household has one IPv4 address, or one IPv6 network of 64 bits.
+pub(crate) fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 #[cfg(test)]

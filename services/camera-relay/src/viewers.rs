@@ -1,15 +1,18 @@
 //! The viewers of this replica: who looks at what, and how well that works. Doors register them; calls list them and send them away.
 
-use crate::{cameras::CameraName, config::Media};
+mod figures;
+
+pub use figures::{Figures, Measured, Sent};
+
+use crate::{addresses::household, cameras::CameraName, config::Media};
 use parking_lot::Mutex;
 use patchbay_auth::{Authenticator, Identity};
 use patchbay_chassis::{Clock, Context, Ids};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
-    net::{IpAddr, Ipv6Addr},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -80,45 +83,6 @@ pub enum SentAway {
     Revoked,
 }
 
-/// What a viewer's connection measures. Counts only rise.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Pictures go to it.
-    pub connected: bool,
-    /// How it is reached: `udp`, `tcp`, `http`; empty until known.
-    pub transport: String,
-    /// Packets sent.
-    pub packets_sent: u64,
-    /// Bytes sent, without the headers of UDP and IP.
-    pub bytes_sent: u64,
-    /// Packets sent again.
-    pub packets_resent: u64,
-    /// Part of the packets lost on the way, 0 to 1.
-    pub loss: f64,
-    /// Spread of the arrival times.
-    pub jitter: Duration,
-    /// Time to it and back.
-    pub round_trip: Option<Duration>,
-    /// Times it was moved to a newer key frame.
-    pub skips: u64,
-    /// Key frames that it asked for.
-    pub key_frame_requests: u64,
-    /// Time from the request to the connection.
-    pub connect_time: Option<Duration>,
-}
-
-/// Measures a viewer's connection; called when somebody looks, and once when the viewer has gone.
-pub trait Measured: Send + Sync {
-    /// The figures now.
-    fn figures(&self) -> Figures;
-}
-
-impl<F: Fn() -> Figures + Send + Sync> Measured for F {
-    fn figures(&self) -> Figures {
-        self()
-    }
-}
-
 /// Somebody who wants to look.
 #[derive(Clone, Debug)]
 pub struct Newcomer {
@@ -165,31 +129,6 @@ pub struct ViewerShown {
     pub figures: Figures,
 }
 
-/// What viewers have been sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// Packets that were sent again.
-    pub resent: u64,
-    /// Times that a viewer was moved to a newer key frame.
-    pub skips: u64,
-    /// Key frames that viewers asked for.
-    pub key_frame_requests: u64,
-}
-
-impl Sent {
-    fn add(&mut self, figures: &Figures) {
-        self.packets += figures.packets_sent;
-        self.bytes += figures.bytes_sent;
-        self.resent += figures.packets_resent;
-        self.skips += figures.skips;
-        self.key_frame_requests += figures.key_frame_requests;
-    }
-}
-
 /// The table. Cheap to clone.
 #[derive(Clone)]
 pub struct ViewerTable {
@@ -211,6 +150,8 @@ struct Shared {
 #[derive(Default)]
 struct Inner {
     viewers: BTreeMap<ViewerId, Arc<Entry>>,
+    /// The same, by what they look at.
+    by_camera: HashMap<CameraName, BTreeSet<ViewerId>>,
     by_address: HashMap<IpAddr, usize>,
     /// What viewers that have gone were sent, of cameras that are still there.
     gone: HashMap<CameraName, Sent>,
@@ -222,12 +163,23 @@ struct Entry {
     newcomer: Newcomer,
     since: u64,
     measured: OnceLock<Arc<dyn Measured>>,
+    /// What was measured at the end. Whoever adds up counts at that moment would find a connection that is gone, and the sums would go back.
+    last: OnceLock<Figures>,
     sent_away: watch::Sender<Option<SentAway>>,
 }
 
 impl Entry {
     fn figures(&self) -> Figures {
+        self.last.get().cloned().unwrap_or_else(|| self.measure())
+    }
+
+    fn measure(&self) -> Figures {
         self.measured.get().map(|measured| measured.figures()).unwrap_or_default()
+    }
+
+    /// Measures for the last time.
+    fn leave(&self) -> Figures {
+        self.last.get_or_init(|| self.measure()).clone()
     }
 
     fn send_away(&self, why: SentAway) {
@@ -259,17 +211,19 @@ impl ViewerTable {
     pub fn register(&self, newcomer: Newcomer) -> Result<Registration, NoRoom> {
         let shared = &self.shared;
         let id = ViewerId::new(&shared.node, &shared.ids);
-        let network = network(newcomer.address);
+        let household = household(newcomer.address);
         let entry = Arc::new(Entry {
             newcomer,
             since: shared.clock.now_millis(),
             measured: OnceLock::new(),
+            last: OnceLock::new(),
             sent_away: watch::Sender::new(None),
         });
         {
             let mut inner = shared.inner.lock();
-            shared.check(&inner, &entry.newcomer, network)?;
-            *inner.by_address.entry(network).or_default() += 1;
+            shared.check(&inner, &entry.newcomer, household)?;
+            *inner.by_address.entry(household).or_default() += 1;
+            inner.by_camera.entry(entry.newcomer.camera.clone()).or_default().insert(id.clone());
             inner.viewers.insert(id.clone(), Arc::clone(&entry));
         }
         shared.tell();
@@ -337,25 +291,27 @@ impl ViewerTable {
         self.shared.inner.lock().count_of(kind)
     }
 
-    /// How many look at each camera, and what was sent for each since this replica began.
-    pub fn by_camera(&self) -> BTreeMap<CameraName, (usize, Sent)> {
-        let (entries, gone) = self.entries();
-        let mut cameras: BTreeMap<_, _> =
-            gone.into_iter().map(|(camera, sent)| (camera, (0, sent))).collect();
-        for entry in entries {
-            let (viewers, sent) = cameras.entry(entry.newcomer.camera.clone()).or_default();
-            *viewers += 1;
-            sent.add(&entry.figures());
-        }
-        cameras
+    /// How many look at a camera, and what was sent for it since this replica began. Measures nobody else.
+    pub fn of_camera(&self, camera: &CameraName) -> (usize, Sent) {
+        let (entries, mut sent): (Vec<_>, _) = {
+            let inner = self.shared.inner.lock();
+            let ids = inner.by_camera.get(camera).into_iter().flatten();
+            let entries = ids.filter_map(|id| inner.viewers.get(id).cloned()).collect();
+            (entries, inner.gone.get(camera).copied().unwrap_or_default())
+        };
+        entries.iter().for_each(|entry| sent.add(&entry.figures()));
+        (entries.len(), sent)
     }
 
     /// What was sent since this replica began.
     pub fn sent(&self) -> Sent {
-        let mut all = self.shared.inner.lock().gone_with_cameras;
-        for (_, sent) in self.by_camera().into_values() {
-            all.merge(sent);
-        }
+        let (entries, mut all): (Vec<_>, _) = {
+            let inner = self.shared.inner.lock();
+            let mut all = inner.gone_with_cameras;
+            inner.gone.values().for_each(|sent| all.merge(*sent));
+            (inner.viewers.values().cloned().collect(), all)
+        };
+        entries.iter().for_each(|entry| all.add(&entry.figures()));
         all
     }
 
@@ -364,34 +320,37 @@ impl ViewerTable {
         self.shared.changed.subscribe()
     }
 
-    fn entries(&self) -> (Vec<Arc<Entry>>, HashMap<CameraName, Sent>) {
-        let inner = self.shared.inner.lock();
-        (inner.viewers.values().cloned().collect(), inner.gone.clone())
-    }
-}
-
-impl Sent {
-    fn merge(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
-        self.resent += other.resent;
-        self.skips += other.skips;
-        self.key_frame_requests += other.key_frame_requests;
-    }
 }
 
 impl Inner {
+    fn remove(&mut self, id: &ViewerId, Newcomer { camera, address, .. }: &Newcomer) {
+        self.viewers.remove(id);
+        if let Some(ids) = self.by_camera.get_mut(camera) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_camera.remove(camera);
+            }
+        }
+        let household = household(*address);
+        if let Some(count) = self.by_address.get_mut(&household) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&household);
+            }
+        }
+    }
+
     fn count_of(&self, kind: ViewerKind) -> usize {
         self.viewers.values().filter(|entry| entry.newcomer.kind == kind).count()
     }
 }
 
 impl Shared {
-    fn check(&self, inner: &Inner, newcomer: &Newcomer, network: IpAddr) -> Result<(), NoRoom> {
+    fn check(&self, inner: &Inner, newcomer: &Newcomer, household: IpAddr) -> Result<(), NoRoom> {
         if inner.viewers.len() >= self.max {
             return Err(NoRoom::Replica(self.max));
         }
-        let from_there = inner.by_address.get(&network).copied().unwrap_or_default();
+        let from_there = inner.by_address.get(&household).copied().unwrap_or_default();
         if from_there >= self.max_per_address {
             return Err(NoRoom::Address(from_there));
         }
@@ -446,18 +405,11 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let figures = self.entry.figures();
+        let figures = self.entry.leave();
         let newcomer = &self.entry.newcomer;
         {
             let mut inner = self.table.shared.inner.lock();
-            inner.viewers.remove(&self.id);
-            let network = network(newcomer.address);
-            if let Some(count) = inner.by_address.get_mut(&network) {
-                *count -= 1;
-                if *count == 0 {
-                    inner.by_address.remove(&network);
-                }
-            }
+            inner.remove(&self.id, newcomer);
             if *self.entry.sent_away.borrow() == Some(SentAway::CameraRemoved) {
                 inner.gone_with_cameras.add(&figures);
             } else {
@@ -479,14 +431,6 @@ fn shown(id: ViewerId, entry: &Entry) -> ViewerShown {
         address: *address,
         since: entry.since,
         figures: entry.figures(),
-    }
-}
-
-/// Whose limit an address counts against: somebody with IPv6 has a whole network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
     }
 }
 

@@ -47,12 +47,43 @@ fn what_was_sent_stays_counted() {
     assert_eq!((table.sent().packets, table.sent().bytes), (12, 120));
     drop(one);
     assert_eq!(table.sent().packets, 12);
-    let (viewers, sent) = table.by_camera()[&"a".parse::<CameraName>().unwrap()];
+    let a = "a".parse().unwrap();
+    let (viewers, sent) = table.of_camera(&a);
     assert_eq!((viewers, sent.packets), (1, 12));
     table.camera_removed(two.camera());
     drop(two);
     assert_eq!(table.sent().packets, 12);
-    assert!(table.by_camera().is_empty());
+    assert_eq!(table.of_camera(&a), (0, Sent::default()));
+    assert!(table.shared.inner.lock().by_camera.is_empty());
+}
+
+#[test]
+fn one_camera_is_looked_at_without_measuring_the_viewers_of_others() {
+    let table = table(10, 10, 10);
+    let one = table.register(newcomer("a", ViewerKind::Whep, "192.0.2.1")).unwrap();
+    let other = table.register(newcomer("b", ViewerKind::Whep, "192.0.2.1")).unwrap();
+    one.measure(Arc::new(|| Figures { packets_sent: 3, ..Figures::default() }));
+    other.measure(Arc::new(|| -> Figures { panic!("nobody has asked for this one") }));
+    let (viewers, sent) = table.of_camera(one.camera());
+    assert_eq!((viewers, sent.packets), (1, 3));
+    std::mem::forget(other);
+}
+
+/// A sum that is made while a viewer leaves has taken it from the table, and measures it when its connection is gone.
+#[test]
+fn counts_never_go_back_when_a_viewer_leaves() {
+    let table = table(10, 10, 10);
+    let one = table.register(newcomer("a", ViewerKind::Whep, "192.0.2.1")).unwrap();
+    let connection = Arc::new(5);
+    let gone = Arc::downgrade(&connection);
+    one.measure(Arc::new(move || Figures {
+        packets_sent: gone.upgrade().map_or(0, |packets| *packets),
+        ..Figures::default()
+    }));
+    let taken = Arc::clone(&one.entry);
+    drop((one, connection));
+    assert_eq!(taken.figures().packets_sent, 5);
+    assert_eq!(table.sent().packets, 5);
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! How many offers an address may make: an answer costs more than the request that asks for it.
 
+use crate::addresses::household;
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 use tokio::time::Instant;
 
 /// Addresses that are remembered; when there are more, those that have rested are forgotten, and if none has, the newcomer is not counted: whoever
@@ -32,7 +29,7 @@ impl Offers {
 
     /// Counts one; an error says after how long to come back.
     pub(crate) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let who = network(address);
+        let who = household(address);
         let mut buckets = self.full_at.lock();
         let full_at = buckets.get(&who).copied().unwrap_or(now).max(now) + self.step;
         if full_at > now + self.ahead {
@@ -45,14 +42,6 @@ impl Offers {
             buckets.insert(who, full_at);
         }
         Ok(())
-    }
-}
-
-/// One household has one IPv4 address, or one IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

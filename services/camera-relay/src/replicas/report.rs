@@ -95,11 +95,8 @@ pub struct TrackReport {
 impl Core {
     /// How a camera is on this replica.
     pub fn own_report(&self, camera: &Camera) -> CameraReport {
-        let stream = camera.stream();
-        let by_camera = self.viewers.by_camera();
-        let looked_at = by_camera.get(&camera.name).copied().unwrap_or_default();
-        let Some(state) = self.hub.state(&stream) else { return CameraReport::default() };
-        self.own(camera, &state, looked_at)
+        let Some(state) = self.hub.state(&camera.stream()) else { return CameraReport::default() };
+        self.own(camera, &state, self.viewers.of_camera(&camera.name))
     }
 
     /// How a camera is on all replicas together, and the replica that captures it.
@@ -113,13 +110,12 @@ impl Core {
 
     /// All cameras of this replica that do something, or have done.
     pub(super) fn reported(&self) -> BTreeMap<CameraName, CameraReport> {
-        let by_camera = self.viewers.by_camera();
         let states: BTreeMap<_, _> =
             self.hub.states().into_iter().map(|state| (state.name.clone(), state)).collect();
         let cameras = self.cameras.all().into_iter();
         let reports = cameras.filter_map(|camera| {
             let state = states.get(&camera.stream())?;
-            let looked_at = by_camera.get(&camera.name).copied().unwrap_or_default();
+            let looked_at = self.viewers.of_camera(&camera.name);
             let has_news = state.state != State::Idle || looked_at != Default::default() || state.starts > 0;
             has_news.then(|| (camera.name.clone(), self.own(&camera, state, looked_at)))
         });
