@@ -32,20 +32,26 @@ use tokio_util::sync::CancellationToken;
 /// Widths that can be asked for.
 const WIDTHS: RangeInclusive<u32> = 16..=3840;
 
+/// Widths that are made. Anything between is rounded down: were each width made that somebody asks for, strangers could have as many pictures
+/// encoded as they like, and of these, all who want one share it.
+const MADE: [u32; 20] =
+    [16, 32, 48, 64, 96, 128, 160, 192, 240, 320, 400, 480, 640, 800, 960, 1280, 1600, 1920, 2560, 3840];
+
 /// How long decoders are kept of a camera of which nobody takes pictures.
 const KEPT: Duration = Duration::from_secs(15);
 
-/// Greatest width of a picture in pixels; that of the camera when there is none.
+/// Greatest width of a picture in pixels, one of a few; that of the camera when there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Width(Option<NonZeroU32>);
 
 impl Width {
-    /// Reads a width; 0 is that of the camera.
+    /// Reads a width, and rounds it down to one that is made; 0 is that of the camera.
     pub fn parse(pixels: u32) -> Result<Self, Error> {
-        match NonZeroU32::new(pixels) {
-            None => Ok(Self(None)),
+        let made = MADE.into_iter().rev().find(|made| *made <= pixels);
+        match made.and_then(NonZeroU32::new) {
+            _ if pixels == 0 => Ok(Self(None)),
             Some(width) if WIDTHS.contains(&pixels) => Ok(Self(Some(width))),
-            Some(_) => Err(Error::bad("width", format!("must be from {} to {}", WIDTHS.start(), WIDTHS.end()))),
+            _ => Err(Error::bad("width", format!("must be from {} to {}", WIDTHS.start(), WIDTHS.end()))),
         }
     }
 
@@ -200,8 +206,16 @@ mod tests {
         assert_eq!(Width::parse(0).unwrap().pixels(), None);
         assert_eq!(Width::parse(16).unwrap().pixels(), Some(16));
         assert_eq!(Width::parse(3840).unwrap().pixels(), Some(3840));
+        assert_eq!(Width::parse(3839).unwrap().pixels(), Some(2560));
         for pixels in [1, 15, 3841, u32::MAX] {
             assert!(matches!(Width::parse(pixels), Err(Error::BadRequest(_))), "{pixels}");
         }
+    }
+
+    #[test]
+    fn however_many_widths_are_asked_for_only_a_few_are_made() {
+        let all: std::collections::HashSet<_> =
+            WIDTHS.chain([0]).map(|pixels| Width::parse(pixels).unwrap()).collect();
+        assert_eq!(all.len(), MADE.len() + 1);
     }
 }

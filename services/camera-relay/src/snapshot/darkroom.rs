@@ -12,9 +12,6 @@ use std::{
 /// Time for decoding; where it is over, the picture is the last one that was reached.
 const BUDGET: Duration = Duration::from_millis(250);
 
-/// Sizes of which the last picture is kept.
-const SIZES: usize = 4;
-
 /// A track's decoder, and what came of it.
 pub(crate) struct Darkroom {
     track: Arc<Track>,
@@ -24,7 +21,7 @@ pub(crate) struct Darkroom {
     /// Position of the next unit to decode.
     next: u64,
     newest: Option<(Picture, MediaTime)>,
-    /// Newest last.
+    /// The last picture of each [`Width`], of which there are a few.
     made: Vec<Made>,
 }
 
@@ -50,7 +47,7 @@ impl Darkroom {
 
     /// A picture that was made not longer ago.
     pub(crate) fn made_lately(&self, width: Width, age: Duration) -> Option<Jpeg> {
-        let made = self.made.iter().rev().find(|made| made.width == width)?;
+        let made = self.made.iter().find(|made| made.width == width)?;
         (made.at.elapsed() < age && !self.track.ring().has_ended()).then(|| made.jpeg.clone())
     }
 
@@ -69,9 +66,6 @@ impl Darkroom {
         let time = now.saturating_sub(self.lag(shown));
         let jpeg = self.encode(&picture, width, time).map_err(|error| no_picture(&error))?;
         self.made.retain(|made| made.width != width);
-        if self.made.len() >= SIZES {
-            self.made.remove(0);
-        }
         self.made.push(Made { width, at: Instant::now(), shown, jpeg: jpeg.clone() });
         Ok(jpeg)
     }

@@ -31,7 +31,7 @@ pub(super) struct Reels {
 
 /// One camera. Its task ends when the last watcher drops it.
 struct Reel {
-    /// By width; those that nobody watches are cleared before each picture.
+    /// By width, of which there are a few; those that nobody watches are cleared before each picture.
     sizes: Mutex<HashMap<Width, watch::Sender<Option<Jpeg>>>>,
     ended: CancellationToken,
     _stop: DropGuard,
@@ -95,7 +95,7 @@ impl Reels {
     }
 }
 
-/// Makes pictures until the camera is removed, or cannot be decoded.
+/// Makes pictures until the camera is removed; as long as it cannot be decoded, none come.
 async fn shoot(core: Arc<Core>, camera: CameraName, reel: Weak<Reel>) {
     let wanted = Wanted { audio: Vec::new(), ..Wanted::anything() };
     let Ok(mut subscription) = core.hub.subscribe(&stream_of(&camera), wanted) else { return };
