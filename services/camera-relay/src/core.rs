@@ -116,7 +116,8 @@ fn hub_config(config: &RelayConfig) -> HubConfig {
         linger: cameras.linger.duration(),
         start_timeout: cameras.start_timeout.duration(),
         caps,
-        max_streams: cameras.max,
+        // The list has the bound. Where replicas add at the same time, it may be passed by one, and no camera of the list may be without its stream.
+        max_streams: usize::MAX,
         max_consumers: config.media.max_viewers + config.mjpeg.max_viewers + config.snapshot.concurrent,
         ..HubConfig::default()
     }

@@ -30,6 +30,7 @@ struct Doors {
     viewings: Arc<Viewings>,
     sessions: Sessions,
     offers: Offers,
+    places: websocket::Places,
     /// `Link` headers with servers that help viewers to reach us.
     links: Vec<HeaderValue>,
     pictures: pictures::Pictures,
@@ -57,6 +58,7 @@ pub(crate) fn router(core: &Arc<Core>, viewings: &Arc<Viewings>, rest: Router) -
         viewings: Arc::clone(viewings),
         sessions: Sessions::new(viewings),
         offers: Offers::new(limits.offers_per_second, limits.offers_burst),
+        places: websocket::Places::new(media),
         links,
         pictures: pictures::Pictures::new(core),
     });

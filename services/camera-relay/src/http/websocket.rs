@@ -2,6 +2,7 @@
 //!
 //! The camera is `?camera=`, or else `test`, or else the first one that the visitor may see.
 
+mod places;
 mod protocol;
 mod session;
 mod socket;
@@ -10,7 +11,7 @@ use super::{
     Doors,
     visitor::{self, Visitor},
 };
-use crate::caller::Action;
+use crate::{caller::Action, viewing::ViewError};
 use axum::{
     Router,
     body::Body,
@@ -23,6 +24,7 @@ use hyper::upgrade::OnUpgrade;
 use patchbay_http::Connection;
 use patchbay_transcode::Problem;
 use patchbay_websocket::handshake;
+pub(super) use places::Places;
 use session::Session;
 use std::sync::Arc;
 
@@ -45,16 +47,20 @@ async fn open(State(doors): State<Arc<Doors>>, request: Request) -> Result<Respo
     core.cameras.get(&camera).map_err(visitor::problem)?;
     judge_origin(&doors, &visitor, &parts)?;
     if doors.viewings.is_stopping() {
-        return Err(Problem::from(crate::viewing::ViewError::Stopping));
+        return Err(Problem::from(ViewError::Stopping));
     }
-    let place = parts.extensions.remove::<Connection>();
+    let place = doors.places.take(visitor.address).map_err(|error| {
+        core.metrics.refused_viewers.inc();
+        Problem::from(ViewError::from(error))
+    })?;
+    let connection = parts.extensions.remove::<Connection>();
     let session = Session::new(&doors, visitor, camera);
     drop(core.context.tasks.spawn("websocket-viewer", async move {
         match upgrade.await {
             Ok(upgraded) => session.run(upgraded).await,
             Err(error) => tracing::debug!(%error, "a connection did not become a WebSocket"),
         }
-        drop(place);
+        drop((place, connection));
     }));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -24,7 +24,7 @@ use feeds::{Feeds, Held};
 use patchbay_chassis::{Context, StartError};
 use patchbay_media::{
     Kind, Spawn, Task,
-    hub::{NotStarted, Reordering, Selected, SubscribeError, Subscription, Wanted},
+    hub::{Ended, NotStarted, Reordering, Selected, SubscribeError, Subscription, Wanted},
     ring::Caps,
 };
 use patchbay_rtc::{
@@ -180,14 +180,14 @@ impl Viewings {
         }
         let name = camera.stream();
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
-        let mut subscription =
-            self.core.hub.subscribe(&name, wanted.clone()).map_err(|error| not_subscribed(&error))?;
+        let subscribed = self.core.hub.subscribe(&name, wanted.clone());
+        let mut subscription = subscribed.map_err(|error| not_subscribed(&error, &camera.name))?;
         let patience = self.core.config.cameras.start_timeout.duration() * 3;
-        let selected = started(&mut subscription, patience).await?;
+        let selected = started(&mut subscription, patience, &camera.name).await?;
         self.check(&wanted, &selected, registration.camera())?;
         let tracks = [&selected.video, &selected.audio];
         let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
-        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error))?;
+        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error, &camera.name))?;
         let session = Session {
             addresses: self.addresses(asked.host),
             send: feeds.iter().map(sending).collect(),
@@ -281,21 +281,26 @@ fn sending(held: &Held) -> Sending {
 }
 
 /// The first tracks. The hub limits the time for a source to start, and again for a transcoder; `patience` is only for what nobody has thought of.
-async fn started(subscription: &mut Subscription, patience: Duration) -> Result<Selected, ViewError> {
+async fn started(
+    subscription: &mut Subscription,
+    patience: Duration,
+    camera: &CameraName,
+) -> Result<Selected, ViewError> {
     let late = |_| ViewError::NotStarted("it takes too long".to_owned());
     let started = tokio::time::timeout(patience, subscription.tracks_or_failure()).await.map_err(late)?;
     started.map_err(|error| match error {
         NotStarted::Failed(error) => ViewError::NotStarted(error.to_string()),
-        NotStarted::Ended(_) => ViewError::Stopping,
+        NotStarted::Ended(Ended::Closed) => ViewError::Stopping,
+        NotStarted::Ended(Ended::Removed) => Error::NoCamera(camera.clone()).into(),
     })
 }
 
-fn not_subscribed(error: &SubscribeError) -> ViewError {
+/// A camera that was there a moment ago and has no stream was removed in between.
+fn not_subscribed(error: &SubscribeError, camera: &CameraName) -> ViewError {
     match error {
         SubscribeError::Closed => ViewError::Stopping,
-        SubscribeError::NotFound(_) | SubscribeError::TooManyConsumers(_) => {
-            ViewError::NotStarted(error.to_string())
-        }
+        SubscribeError::NotFound(_) => Error::NoCamera(camera.clone()).into(),
+        SubscribeError::TooManyConsumers(_) => ViewError::NotStarted(error.to_string()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The doors for viewers, on a service in process: what they answer, to whom, and how they end.
 
+mod leaving;
 mod pages;
 mod pictures;
 mod websocket;

@@ -219,3 +219,19 @@ async fn what_breaks_the_protocol_is_closed_with_its_code() -> Result<()> {
     world.process.stop().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn pages_that_only_stand_there_are_bounded_too() -> Result<()> {
+    let few = |flags| with_guests(flags).set("camera-relay.media.max_viewers_per_address", 2);
+    let world = World::start_with(few).await?;
+    let (one, _two) = (open(&world, "/ws").await?, open(&world, "/ws").await?);
+    let Err(Error::Http(refusal)) = connect_async(format!("ws://{}/ws", world.http)).await else {
+        bail!("a third one came in");
+    };
+    assert_eq!(refusal.status(), 503);
+    drop(one);
+    let took = wait_until("its place is free", SOON, async || open(&world, "/ws").await.is_ok()).await?;
+    println!("the place of a page that has gone was free after {took:?}");
+    world.process.stop().await;
+    Ok(())
+}

@@ -125,7 +125,13 @@ impl Session {
         if let Err(problem) = self.doors.take_offer(self.visitor.address) {
             return tell(socket, &problem.message).await;
         }
-        match self.answer(sdp).await {
+        // A camera may take its time to start, and who has gone gives the place back meanwhile. Cancel-safe: an answer is there whole or not at all.
+        let answer = tokio::select! {
+            biased;
+            () = socket.gone() => return Ok(()),
+            answer = self.answer(sdp) => answer,
+        };
+        match answer {
             Ok(answer) => {
                 socket.send(&protocol::write(&Outgoing::Answer { sdp: &answer })).await?;
                 for candidate in protocol::candidates(&answer) {

@@ -3,7 +3,7 @@
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use patchbay_websocket::{CloseCode, Decoder, Event, OpCode, encode};
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, future::pending, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout},
@@ -14,6 +14,9 @@ const MAX_MESSAGE: u32 = 160 * 1024;
 
 /// Bytes read at a time.
 const READ: usize = 16 * 1024;
+
+/// Bytes that are read ahead while the client waits for an answer; more stay with the system until it has come.
+const AHEAD: usize = 64 * 1024;
 
 /// Time for a client to take what it is sent: a few kilobytes.
 const WRITE: Duration = Duration::from_secs(10);
@@ -39,8 +42,10 @@ pub(super) struct Socket {
     io: TokioIo<Upgraded>,
     decoder: Decoder,
     buffer: Vec<u8>,
-    /// What came with the last read; nothing is read before it is taken, so that it is bounded by that.
+    /// What came with the last read, or was read ahead; bounded by [`READ`] and [`AHEAD`], because otherwise nothing is read before it is taken.
     waiting: VecDeque<Came>,
+    /// Bytes that were read ahead.
+    ahead: usize,
     heard: Instant,
 }
 
@@ -51,6 +56,7 @@ impl Socket {
             decoder: Decoder::new(MAX_MESSAGE),
             buffer: vec![0; READ],
             waiting: VecDeque::new(),
+            ahead: 0,
             heard: Instant::now(),
         }
     }
@@ -66,11 +72,30 @@ impl Socket {
             if let Some(came) = self.waiting.pop_front() {
                 return came;
             }
-            match self.io.read(&mut self.buffer).await {
-                Ok(count) if count > 0 => self.decode(count),
-                Ok(_) | Err(_) => return Came::Gone,
-            }
+            self.ahead = 0;
+            self.read().await;
         }
+    }
+
+    /// Waits until the client closes or has gone. What it says before is kept for [`Self::next`], and so is this. Cancel-safe.
+    pub(super) async fn gone(&mut self) {
+        while !self.waiting.iter().any(|came| matches!(came, Came::Close(..) | Came::Gone)) {
+            if self.ahead >= AHEAD {
+                pending::<()>().await;
+            }
+            self.ahead += self.read().await;
+        }
+    }
+
+    /// Cancel-safe: what was read is decoded at once.
+    async fn read(&mut self) -> usize {
+        let count = self.io.read(&mut self.buffer).await.unwrap_or(0);
+        if count == 0 {
+            self.waiting.push_back(Came::Gone);
+        } else {
+            self.decode(count);
+        }
+        count
     }
 
     fn decode(&mut self, count: usize) {
