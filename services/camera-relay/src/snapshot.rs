@@ -5,14 +5,18 @@
 
 mod darkroom;
 
-use crate::{cameras::CameraName, core::Core, error::Error};
+use crate::{
+    cameras::{CameraName, stream_of},
+    core::Core,
+    error::Error,
+};
 use bytes::Bytes;
 pub(crate) use darkroom::Darkroom;
 use parking_lot::Mutex;
 use patchbay_chassis::Span;
 use patchbay_media::{
     Kind,
-    hub::{StreamName, SubscribeError, Subscription, Wanted},
+    hub::{Ended, NotStarted, SubscribeError, Subscription, Wanted},
     ring::Start,
     track::Track,
 };
@@ -114,7 +118,7 @@ impl Snapshots {
 /// Takes the newest picture of a camera, starting it if need be. Whoever may look is asked before.
 pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result<Jpeg, Error> {
     let begun = Instant::now();
-    let stream = core.cameras.get(camera)?.stream();
+    core.cameras.get(camera)?;
     let config = &core.config.snapshot;
     let in_time = InTime { deadline: begun + config.timeout.duration(), patience: config.timeout };
     let room = core.snapshots.room(camera);
@@ -124,7 +128,7 @@ pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result
         return Ok(jpeg);
     }
     // While the subscription is held, the camera runs.
-    let (_subscription, track) = started(core, &stream, in_time).await?;
+    let (_subscription, track) = started(core, camera, in_time).await?;
     let jpeg = develop(core, darkroom, track, width).await?;
     crate::metrics::observe(&core.metrics.snapshot_seconds, begun.elapsed());
     Ok(jpeg)
@@ -147,19 +151,28 @@ impl InTime {
 /// A camera's pictures, once there are some.
 async fn started(
     core: &Core,
-    stream: &StreamName,
+    camera: &CameraName,
     in_time: InTime,
 ) -> Result<(Subscription, Arc<Track>), Error> {
     let wanted = Wanted { audio: Vec::new(), ..Wanted::anything() };
-    let mut subscription = core.hub.subscribe(stream, wanted).map_err(|error| match error {
+    let mut subscription = core.hub.subscribe(&stream_of(camera), wanted).map_err(|error| match error {
         SubscribeError::TooManyConsumers(_) => Error::Busy,
-        SubscribeError::NotFound(_) | SubscribeError::Closed => Error::Unavailable,
+        SubscribeError::NotFound(_) => Error::NoCamera(camera.clone()),
+        SubscribeError::Closed => stopping(),
     })?;
     let selected = in_time.limit(subscription.tracks_or_failure()).await?;
-    let selected = selected.map_err(|error| Error::NoPicture(error.to_string()))?;
+    let selected = selected.map_err(|error| match error {
+        NotStarted::Failed(error) => Error::NoPicture(error.to_string()),
+        NotStarted::Ended(Ended::Removed) => Error::NoCamera(camera.clone()),
+        NotStarted::Ended(Ended::Closed) => stopping(),
+    })?;
     let track = selected.video.clone().ok_or_else(|| Error::NoPicture(selected.missing()))?;
     in_time.limit(first_picture(&track)).await?;
     Ok((subscription, track))
+}
+
+fn stopping() -> Error {
+    Error::SourceFailed("the service is stopping: come back in a moment".to_owned())
 }
 
 /// Makes the picture on a thread of its own, which keeps its place and the darkroom to its end, whether or not somebody still waits.

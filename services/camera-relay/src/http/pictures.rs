@@ -100,8 +100,10 @@ async fn many(
 }
 
 fn no_picture(doors: &Doors, camera: &CameraName) -> Error {
-    let state = doors.viewings.core.hub.state(&crate::cameras::stream_of(camera));
-    let detail = state.map(|state| state.detail).filter(|detail| !detail.is_empty());
+    let Some(state) = doors.viewings.core.hub.state(&crate::cameras::stream_of(camera)) else {
+        return Error::NoCamera(camera.clone());
+    };
+    let detail = Some(state.detail).filter(|detail| !detail.is_empty());
     Error::NoPicture(detail.unwrap_or_else(|| "it has brought none in time".to_owned()))
 }
 

@@ -6,7 +6,7 @@ use futures_util::{
     SinkExt,
     future::{BoxFuture, FutureExt},
 };
-use patchbay_media::hub::{Mode, Publisher, Source, SourceError, StreamName};
+use patchbay_media::hub::{Mode, Publisher, Source, SourceError, State, StreamName};
 use patchbay_testkit::wait::wait_until;
 use std::{sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -98,5 +98,25 @@ async fn who_waits_for_a_camera_that_is_removed_is_told_so() -> Result<()> {
     let answer = answer?;
     assert_eq!((answer.status, reason(&answer).as_str()), (404, "NOT_FOUND"), "{}", answer.body);
     world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_waits_for_pictures_of_a_camera_that_is_removed_is_told_so() -> Result<()> {
+    for path in ["/snapshot/test.jpg", "/mjpeg/test"] {
+        let (world, stream) = with_slow_camera().await?;
+        let removing = async {
+            let has_begun =
+                async || world.core.hub.state(&stream).is_some_and(|stream| stream.state == State::Starting);
+            wait_until("the camera starts", SOON, has_begun).await?;
+            world.core.hub.remove(&stream);
+            anyhow::Ok(())
+        };
+        let (answer, removed) = tokio::join!(world.get(path), removing);
+        removed?;
+        let answer = answer?;
+        assert_eq!((answer.status, reason(&answer).as_str()), (404, "NOT_FOUND"), "{path}: {}", answer.body);
+        world.process.stop().await;
+    }
     Ok(())
 }
