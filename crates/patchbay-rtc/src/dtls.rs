@@ -53,7 +53,7 @@ impl Identity {
     }
 }
 
-fn fingerprint(certificate: &[u8]) -> Fingerprint {
+pub(crate) fn fingerprint(certificate: &[u8]) -> Fingerprint {
     let digest = digest::digest(&digest::SHA256, certificate);
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.as_ref());

@@ -462,3 +462,6 @@ fn wall_clock() -> SystemTime {
     #[expect(clippy::disallowed_methods, reason = "reports carry the time of day; nothing is decided by it")]
     SystemTime::now()
 }
+
+#[cfg(test)]
+mod hostile_tests;

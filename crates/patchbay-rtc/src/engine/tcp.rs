@@ -39,6 +39,9 @@ const FIRST_FRAME: Duration = Duration::from_secs(5);
 /// Time without a frame; checks come every few seconds.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// Bytes that the system takes before it has sent them: half a second at 2 Mbit/s.
+const UNSENT: u32 = 128 * 1024;
+
 /// Time for the system to take a write: a viewer that reads nothing is let go.
 const WRITE: Duration = Duration::from_secs(10);
 
@@ -154,6 +157,15 @@ pub(super) async fn accept(inner: Arc<Inner>, listener: TcpListener) {
     }
 }
 
+/// The system takes megabytes for a connection that is slow: at 1 Mbit/s the viewer would see what was half a minute ago. What it may not take waits
+/// in the queue, and the viewer goes on at a newer key frame when that is full.
+fn bound_unsent(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "a media connection over TCP may lag behind");
+    }
+}
+
 async fn serve(
     inner: Arc<Inner>,
     stream: TcpStream,
@@ -164,6 +176,7 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a media connection over TCP waits with small packets");
     }
+    bound_unsent(&stream);
     let (reader, writer) = stream.into_split();
     let ended = tokio::select! {
         ended = read(&inner, reader, remote) => ended,

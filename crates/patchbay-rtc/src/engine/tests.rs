@@ -274,8 +274,8 @@ async fn what_a_peer_has_sent_before_its_end_is_received_and_then_the_end() {
     let session = Session { receive, ..Session::default() };
     let (mut peer, _) = engine.answer(&offer(1, |index| index.to_string()).unwrap(), session).unwrap();
     for sequence in 0..UNITS {
-        let mut packet = vec![0x80, 0x80 | 96, 0, sequence, 0, 0, sequence, 9, 0, 0, 0, 7];
-        // The start of a partition, and a frame that is a key frame where its first bit says so.
+        let mut packet = vec![0x80, 224, 0, sequence, 0, 0, sequence, 9, 0, 0, 0, 7];
+        // Payload type 96 with the marker; the start of a partition, and a frame that is a key frame where its first bit says so.
         packet.extend_from_slice(&[0x10, u8::from(sequence > 0), 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         peer.cell.connection.lock().incoming.packet(&packet.into(), Instant::now());
     }
