@@ -71,6 +71,10 @@ mod tests {
         assert_eq!(said("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.7"), "203.0.113.9");
         assert_eq!(said("10.0.0.1", "203.0.113.9, unknown"), "10.0.0.1");
         assert_eq!(said("10.0.0.1", "[2001:db8::1]:4711"), "2001:db8::1");
+        assert_eq!(said("::ffff:10.0.0.1", "203.0.113.9"), "203.0.113.9");
+        let mut twice = headers(&[(&X_FORWARDED_FOR, "198.51.100.1")]);
+        twice.append(X_FORWARDED_FOR, "203.0.113.9".parse().unwrap());
+        assert_eq!(client(&trusted(), "10.0.0.1".parse().unwrap(), &twice).to_string(), "203.0.113.9");
         assert_eq!(
             client(&trusted(), "10.0.0.1".parse().unwrap(), &HeaderMap::new()).to_string(),
             "10.0.0.1"

@@ -1,7 +1,7 @@
 //! From where a call comes: for limits on guessing.
 
 use patchbay_chassis::config::Network;
-use std::net::{IpAddr, SocketAddr};
+use patchbay_http::forwarded;
 use tonic::Request;
 
 /// Address of the client: the peer's, or what a trusted proxy says. REST puts its own client's address on the calls that it makes.
@@ -9,26 +9,7 @@ pub(super) fn address<T>(request: &Request<T>, trusted: &[Network]) -> String {
     let Some(peer) = request.remote_addr().map(|peer| peer.ip().to_canonical()) else {
         return "unknown".to_owned();
     };
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
-    if !is_trusted(&peer) {
-        return peer.to_string();
-    }
-    // The nearest hop stands last; the first one that is no proxy of ours is the client.
-    let values: Vec<&str> = request
-        .metadata()
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
-    // What stands before something that is no address may be the client's own invention.
-    let mut named = hops.map_while(|hop| host(hop.trim()));
-    named.find(|address| !is_trusted(address)).unwrap_or(peer).to_string()
-}
-
-/// An address, with a port or without.
-pub(crate) fn host(hop: &str) -> Option<IpAddr> {
-    hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
+    forwarded::client(trusted, peer, request.metadata().as_ref()).to_string()
 }
 
 #[cfg(test)]

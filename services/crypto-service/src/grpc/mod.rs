@@ -14,7 +14,6 @@ mod refusal;
 mod tokens;
 
 use crate::{core::Core, error::Error};
-pub(crate) use client::host;
 pub use methods::{Door, METHODS, Method};
 
 use axum::{body::Body, response::Response};
