@@ -4,6 +4,7 @@ mod obu;
 mod sequence;
 
 pub use obu::{MAX_OBUS, Obu, ObuType, obus};
+pub(crate) use obu::{ObuRef, put_leb128, take_leb128};
 pub use sequence::{ColorFormat, SequenceHeader};
 
 use super::{HeaderError, Normalised, bits::BitReader, nal::MAX_UNIT_BYTES};
@@ -21,6 +22,12 @@ pub fn is_key(unit: &Bytes) -> Result<bool, HeaderError> {
         }
     }
     Ok(false)
+}
+
+/// Of a frame or its header, whether a moving picture can start there; nothing for everything else.
+pub(crate) fn frame_is_key(obu: &ObuRef<'_>) -> Option<bool> {
+    let is_frame = matches!(obu.kind(), ObuType::FrameHeader | ObuType::Frame);
+    is_frame.then(|| starts_key_frame(None, obu.body).unwrap_or(false))
 }
 
 /// 5.9.2. Without a sequence header (it came before, in another unit) the frame is taken for one of a moving picture.
@@ -67,7 +74,7 @@ impl Sequence {
             let obu = obu?;
             as_it_is &= obu.has_size;
             match obu.kind {
-                ObuType::TemporalDelimiter | ObuType::TileList | ObuType::Padding => {
+                kind if kind.is_left_out() => {
                     as_it_is = false;
                     continue;
                 }

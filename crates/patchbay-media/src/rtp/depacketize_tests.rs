@@ -39,7 +39,7 @@ fn nal_unit(
 
 fn obu(header: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = header.to_vec();
-    crate::rtp::obu::put_length(body.len(), &mut out);
+    crate::codec::av1::put_leb128(body.len(), &mut out);
     out.extend_from_slice(body);
     out
 }

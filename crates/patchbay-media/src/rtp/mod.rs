@@ -2,7 +2,6 @@
 
 pub mod depacketize;
 pub mod header;
-mod obu;
 pub mod packetize;
 pub mod reorder;
 

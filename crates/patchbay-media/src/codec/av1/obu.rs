@@ -61,6 +61,66 @@ impl ObuType {
             Self::Reserved(code) => code,
         }
     }
+
+    /// Neither the hub nor RTP carries it.
+    pub(crate) const fn is_left_out(self) -> bool {
+        matches!(self, Self::TemporalDelimiter | Self::TileList | Self::Padding)
+    }
+}
+
+/// The bits of a header.
+const FORBIDDEN: u8 = 0x80;
+const EXTENSION: u8 = 0x04;
+const HAS_SIZE: u8 = 0x02;
+
+/// One unit, in bytes that it borrows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObuRef<'a> {
+    first: u8,
+    extension: Option<u8>,
+    /// What is behind the header.
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> ObuRef<'a> {
+    /// The first unit of these bytes, and what is behind it. One without a size field reaches to the end.
+    pub(crate) fn split(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), HeaderError> {
+        let (&first, rest) = bytes.split_first().ok_or(HeaderError::Truncated)?;
+        if first & FORBIDDEN != 0 {
+            return Err(HeaderError::Invalid("the forbidden bit of an OBU"));
+        }
+        let (extension, rest) = if first & EXTENSION == 0 {
+            (None, rest)
+        } else {
+            let (&extension, rest) = rest.split_first().ok_or(HeaderError::Truncated)?;
+            (Some(extension), rest)
+        };
+        let (length, rest) = if first & HAS_SIZE == 0 { (rest.len(), rest) } else { take_leb128(rest)? };
+        let (body, rest) = rest.split_at_checked(length).ok_or(HeaderError::Truncated)?;
+        Ok((Self { first, extension, body }, rest))
+    }
+
+    pub(crate) fn kind(&self) -> ObuType {
+        ObuType::from_code(self.first >> 3 & 0x0f)
+    }
+
+    pub(crate) fn has_size(&self) -> bool {
+        self.first & HAS_SIZE != 0
+    }
+
+    /// Header bytes without a size field, and how many of them there are.
+    pub(crate) fn header(&self) -> ([u8; 2], usize) {
+        let first = self.first & !HAS_SIZE;
+        self.extension.map_or(([first, 0], 1), |extension| ([first, extension], 2))
+    }
+
+    /// Appends it with a size field.
+    pub(crate) fn write(&self, data: &mut impl BufMut) {
+        data.put_u8(self.first | HAS_SIZE);
+        self.extension.into_iter().for_each(|extension| data.put_u8(extension));
+        put_leb128(self.body.len(), data);
+        data.put_slice(self.body);
+    }
 }
 
 /// One unit.
@@ -79,11 +139,9 @@ pub struct Obu {
 impl Obu {
     /// Appends it with a size field.
     pub(super) fn write(&self, data: &mut BytesMut) {
-        let extended = if self.extension.is_some() { 0x04 } else { 0 };
-        data.put_u8(self.kind.code() << 3 | extended | 0x02);
-        data.extend(self.extension);
-        put_leb128(data, self.body.len());
-        data.put_slice(&self.body);
+        let extended = if self.extension.is_some() { EXTENSION } else { 0 };
+        let first = self.kind.code() << 3 | extended;
+        ObuRef { first, extension: self.extension, body: &self.body }.write(data);
     }
 }
 
@@ -105,38 +163,12 @@ impl Obus {
             return Err(HeaderError::TooLarge { what: "the number of OBUs", limit: MAX_OBUS });
         }
         self.left -= 1;
-        let header = self.byte()?;
-        if header & 0x80 != 0 {
-            return Err(HeaderError::Invalid("the forbidden bit of an OBU"));
-        }
-        let extension = if header & 0x04 == 0 { None } else { Some(self.byte()?) };
-        let has_size = header & 0x02 != 0;
-        let size = if has_size { self.leb128()? } else { self.rest.len() };
-        if size > self.rest.len() {
-            return Err(HeaderError::Truncated);
-        }
-        let kind = ObuType::from_code(header >> 3 & 0x0f);
-        Ok(Obu { kind, extension, has_size, body: self.rest.split_to(size) })
-    }
-
-    fn byte(&mut self) -> Result<u8, HeaderError> {
-        let byte = *self.rest.first().ok_or(HeaderError::Truncated)?;
-        drop(self.rest.split_to(1));
-        Ok(byte)
-    }
-
-    /// 4.10.5: at most eight bytes, and 32 bits.
-    fn leb128(&mut self) -> Result<usize, HeaderError> {
-        let mut value = 0_u64;
-        for shift in (0..56).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let value = u32::try_from(value).ok().and_then(|value| usize::try_from(value).ok());
-                return value.ok_or(HeaderError::Invalid("the size of an OBU"));
-            }
-        }
-        Err(HeaderError::Invalid("the size of an OBU"))
+        let (obu, rest) = ObuRef::split(&self.rest)?;
+        let rest = self.rest.slice_ref(rest);
+        let (kind, extension, has_size) = (obu.kind(), obu.extension, obu.has_size());
+        let body = self.rest.slice_ref(obu.body);
+        self.rest = rest;
+        Ok(Obu { kind, extension, has_size, body })
     }
 }
 
@@ -155,7 +187,23 @@ impl Iterator for Obus {
     }
 }
 
-fn put_leb128(data: &mut BytesMut, value: usize) {
+/// A length (4.10.5: at most eight bytes, and 32 bits), and what is behind it.
+pub(crate) fn take_leb128(bytes: &[u8]) -> Result<(usize, &[u8]), HeaderError> {
+    let (mut value, mut rest) = (0_u64, bytes);
+    for shift in (0..56).step_by(7) {
+        let (&byte, behind) = rest.split_first().ok_or(HeaderError::Truncated)?;
+        rest = behind;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            let value = u32::try_from(value).ok().and_then(|value| usize::try_from(value).ok());
+            return Ok((value.ok_or(HeaderError::Invalid("the size of an OBU"))?, rest));
+        }
+    }
+    Err(HeaderError::Invalid("the size of an OBU"))
+}
+
+/// Writes a length in as few bytes as it needs.
+pub(crate) fn put_leb128(value: usize, data: &mut impl BufMut) {
     let mut rest = value;
     while rest > 0x7f {
         let [low, ..] = rest.to_le_bytes();

@@ -4,7 +4,10 @@ use super::{
     DepacketizeError, append,
     video::{Assemble, Finish},
 };
-use crate::{Codec, rtp::obu};
+use crate::{
+    Codec,
+    codec::av1::{ObuRef, ObuType, frame_is_key, take_leb128},
+};
 
 /// The temporal unit that is being put together.
 #[derive(Debug, Default)]
@@ -79,14 +82,15 @@ impl Av1 {
 
     fn end_obu(&mut self, unit: &mut Vec<u8>) -> Result<(), DepacketizeError> {
         let partial = std::mem::take(&mut self.partial);
-        let obu = obu::whole(&partial).ok_or(malformed("an OBU whose header or size is wrong"))?;
-        if !obu.is_left_out() {
-            self.sequence_header |= obu.kind() == obu::SEQUENCE_HEADER;
-            self.key = self.key.or(obu.frame_is_key());
+        let wrong = malformed("an OBU whose header or size is wrong");
+        let (obu, []) = ObuRef::split(&partial).map_err(|_| wrong)? else { return Err(wrong) };
+        if !obu.kind().is_left_out() {
+            self.sequence_header |= obu.kind() == ObuType::SequenceHeader;
+            self.key = self.key.or(frame_is_key(&obu));
             if unit.len() + obu.body.len() + 10 > super::MAX_UNIT {
                 return Err(DepacketizeError::TooLong);
             }
-            obu.put(unit);
+            obu.write(unit);
         }
         self.partial = partial;
         self.partial.clear();
@@ -117,7 +121,7 @@ impl Left {
                 return Some((bytes, &[]));
             }
         }
-        let (length, rest) = obu::take_length(bytes)?;
+        let (length, rest) = take_leb128(bytes).ok()?;
         rest.split_at_checked(length)
     }
 

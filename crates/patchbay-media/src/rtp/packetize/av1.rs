@@ -1,7 +1,10 @@
 //! AV1 (RTP Payload Format For AV1, version 1.0 of the Alliance for Open Media).
 
 use super::{Builder, PacketizeError};
-use crate::{Codec, rtp::obu};
+use crate::{
+    Codec,
+    codec::av1::{ObuRef, ObuType, frame_is_key, put_leb128},
+};
 
 /// Z: the first element continues one of the packet before.
 const CONTINUES: u8 = 0x80;
@@ -15,16 +18,19 @@ pub(super) fn cut(unit: &[u8], out: &mut Builder) -> Result<(), PacketizeError> 
     let (mut rest, mut described, mut key) = (unit, false, None);
     while !rest.is_empty() {
         let malformed = PacketizeError::Malformed { codec: Codec::Av1, at: unit.len() - rest.len() };
-        let (obu, behind) = obu::split(rest).ok_or(malformed)?;
+        let (obu, behind) = ObuRef::split(rest).map_err(|_| malformed)?;
+        if !obu.has_size() {
+            return Err(malformed);
+        }
         rest = behind;
-        if obu.is_left_out() {
+        if obu.kind().is_left_out() {
             continue;
         }
         if out.buffer.is_empty() {
             out.put(&[0]);
         }
-        described |= obu.kind() == obu::SEQUENCE_HEADER;
-        key = key.or(obu.frame_is_key());
+        described |= obu.kind() == ObuType::SequenceHeader;
+        key = key.or(frame_is_key(&obu));
         let (header, length) = obu.header();
         put(header.get(..length).unwrap_or(&header), obu.body, out);
     }
@@ -49,7 +55,7 @@ fn put(mut header: &[u8], mut body: &[u8], out: &mut Builder) {
         let left = header.len() + body.len();
         let now = left.min(fitting(out.room()));
         let (chunk, behind) = body.split_at((now - header.len()).min(body.len()));
-        obu::put_length(now, &mut out.buffer);
+        put_leb128(now, &mut out.buffer);
         out.put(header);
         out.put(chunk);
         (header, body) = (&[], behind);
