@@ -24,6 +24,9 @@ const PAUSE_SLACK: i64 = 1_000_000_000;
 /// Steps up to this are taken as the track's frame interval.
 const LONGEST_FRAME: i64 = 1_000_000_000;
 
+/// The group of the tracks whose clocks begin together.
+const SHARED: usize = 0;
+
 /// After how many bits a clock starts again at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrap {
@@ -153,7 +156,7 @@ impl TimeLine {
         }
         let id = self.lines.len();
         let group = match clock.origin {
-            Origin::Shared => 0,
+            Origin::Shared => SHARED,
             Origin::Own => id + 1,
         };
         self.lines.push(Line { clock, group, last: None, interval: nanos(clock.nominal).max(1) });
@@ -215,8 +218,13 @@ impl TimeLine {
                 return (epoch.number, place);
             }
         }
-        let place = nanos(arrival).saturating_sub(self.drift.correction());
+        let place = self.arrived(arrival);
         (self.begin(group, place.saturating_sub(time)), place)
+    }
+
+    /// Where a unit is placed by its arrival.
+    fn arrived(&self, arrival: Duration) -> i64 {
+        nanos(arrival).saturating_sub(self.drift.correction())
     }
 
     /// Any other unit: where its epoch has it, unless that is a jump.
@@ -229,7 +237,11 @@ impl TimeLine {
         if is_steady(step) || is_pause {
             return (last.epoch, place);
         }
-        let wanted = last.place.saturating_add(interval);
+        let mut wanted = last.place.saturating_add(interval);
+        if group != SHARED {
+            // Nothing but its arrival tells where it belongs among the other tracks.
+            wanted = wanted.max(self.arrived(arrival));
+        }
         if let Some(joined) = self.follow(group, last, time, wanted) {
             return joined;
         }

@@ -185,6 +185,22 @@ fn tracks_with_clocks_of_their_own_are_placed_by_their_arrival() {
     assert!(!placed.jumped);
 }
 
+/// The sender starts again: sound after a second, pictures half a second later, each with another clock.
+#[test]
+fn tracks_with_clocks_of_their_own_stay_together_when_the_sender_starts_again() {
+    let mut line = TimeLine::new();
+    let own = |clock| Clock { origin: Origin::Own, ..clock };
+    let (pictures, sound) = (line.track(own(video())).unwrap(), line.track(own(audio())).unwrap());
+    for (track, clock, again) in [(pictures, 3_000_000_000_i64, 3_500), (sound, 70_000_000, 3_000)] {
+        for millis in (0..2_000).step_by(20) {
+            line.place(track, 500_000_000 + millis * MILLI, 0, at(millis));
+        }
+        let placed = line.place(track, clock, clock, at(again));
+        assert!(placed.jumped);
+        assert_eq!(placed.dts.nanos() / 1_000_000, again);
+    }
+}
+
 #[test]
 fn the_order_of_showing_is_kept_within_reason() {
     let mut line = TimeLine::new();
