@@ -214,7 +214,8 @@ async fn launch(folder: &Path, name: &str, settings: &Settings, ops: SocketAddr)
     settings.apply(launch).start_ready(ops).await
 }
 
-async fn exchange(
+/// A request to any HTTP port; the connection is closed after it.
+pub async fn exchange(
     address: SocketAddr,
     method: &str,
     path: &str,
