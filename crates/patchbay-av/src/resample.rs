@@ -10,6 +10,8 @@ use ffmpeg_next::{
 use patchbay_media::MediaTime;
 
 const PACKED: Sample = Sample::I16(sample::Type::Packed);
+/// Longest sound in one unit. Streams have 2.5 to 128 ms; a low rate in a header makes hours out of little.
+const LONGEST: u64 = 10;
 
 /// Resamples and mixes; takes on whatever form the sound changes to.
 pub struct Resampler {
@@ -37,6 +39,7 @@ impl Resampler {
         }
         let layout = ChannelLayout::default(i32::from(self.channels));
         let (format, from, rate) = (frame.format(), frame.channel_layout(), frame.rate());
+        check(rate, frame.samples())?;
         let fits = |context: &resampling::Context| {
             let input = context.input();
             input.format == format && input.channel_layout == from && input.rate == rate
@@ -57,4 +60,16 @@ impl Resampler {
         let data = packed.chunks_exact(2).map(|pair| i16::from_ne_bytes([pair[0], pair[1]])).collect();
         Ok(Samples { rate: self.rate, channels: self.channels, pts, data })
     }
+}
+
+/// What comes out is many times as much as what came in when the rate is low: it must be one of sound, and the unit short.
+fn check(rate: u32, moments: usize) -> Result<(), AvError> {
+    let refused = |reason| Err(AvError::Unsuitable { codec: "the coded sound", reason });
+    if !(1_000..=768_000).contains(&rate) {
+        return refused("its rate is not between 1 and 768 kHz");
+    }
+    if u64::try_from(moments).is_ok_and(|moments| moments <= LONGEST * u64::from(rate)) {
+        return Ok(());
+    }
+    refused("a unit lasts longer than 10 s")
 }

@@ -78,3 +78,24 @@ fn what_is_no_unit_is_refused() {
     assert!(VideoDecoder::open(&sound).is_err());
     assert!(AudioDecoder::open(&info, 48_000, 2).is_err());
 }
+
+/// A few bytes of G.711 are hours of sound when the header says so: they are not made into gigabytes.
+#[test]
+fn sound_that_lasts_too_long_is_refused() {
+    let opus = AudioEncoder::open(AudioSettings::opus(TrackId(0))).unwrap().info();
+    let time = MediaTime::ZERO;
+    for (rate, length, fits) in
+        [(8_000, 80_000, true), (8_000, 80_001, false), (10, 90, false), (1_000, 10_000, true)]
+    {
+        let info = TrackInfo { codec: Codec::Pcma, clock_rate: rate, channels: 1, ..opus.clone() };
+        let unit = AccessUnit {
+            track: TrackId(0),
+            dts: time,
+            pts: time,
+            key: true,
+            data: vec![0x55; length].into(),
+        };
+        let decoded = AudioDecoder::open(&info, 48_000, 2).and_then(|mut decoder| decoder.decode(&unit));
+        assert_eq!(decoded.is_ok(), fits, "{length} samples at {rate} Hz");
+    }
+}
