@@ -278,3 +278,66 @@ async fn an_owner_that_was_paused_gives_way() -> TestResult {
     drop((back, there));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_owner_that_stops_hands_its_camera_over() -> TestResult {
+    let mut pair = Pair::start().await?;
+    let here = Viewer::at(&pair.one).await?;
+    let there = Viewer::at(&pair.two).await?;
+    let first = pair.one_capture(&pair.two, "one capture for both", |owner| !owner.is_empty()).await?;
+    there.forget();
+    pair.one.process.terminate()?;
+    pair.one_capture(&pair.two, "the other captures", |owner| owner != first).await?;
+    there.sees(30, "the viewer of the other sees on").await?;
+    assert_eq!(pair.one.process.wait_exit(GOAL).await?, Some(0));
+    let still = there.seen().longest;
+    report(&format!("the viewer of the other saw nothing for {still:?} when the owner was told to stop"));
+    assert!(still < Duration::from_secs(3), "{still:?}");
+    drop((here, there));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_comes_while_redis_is_away_sees_pictures_and_it_heals() -> TestResult {
+    let mut pair = Pair::start().await?;
+    pair.redis.kill()?;
+    let begun = Instant::now();
+    let here = Viewer::at(&pair.one).await?;
+    let there = Viewer::at(&pair.two).await?;
+    for replica in [&pair.one, &pair.two] {
+        assert!(metric(replica, "patchbay_camera_relay_captures").await? > 0.5, "each captures by itself");
+    }
+    report(&format!("both had ten pictures {:?} after Redis was gone", begun.elapsed()));
+    here.forget();
+    there.forget();
+    pair.redis.restart().await?;
+    let took = wait_until("one of two captures is left", 3 * GOAL, async || {
+        let one = metric(&pair.one, "patchbay_camera_relay_captures").await;
+        let two = metric(&pair.two, "patchbay_camera_relay_captures").await;
+        one.is_ok_and(|one| two.is_ok_and(|two| (one + two - 1.0).abs() < 0.5))
+    })
+    .await?;
+    report(&format!("one of two captures was left {took:?} after Redis was back"));
+    pair.one_capture(&pair.two, "both know", |owner| !owner.is_empty()).await?;
+    here.sees(30, "the one sees on").await?;
+    there.sees(30, "the other sees on").await?;
+    let longest = here.seen().longest.max(there.seen().longest);
+    report(&format!("longest time without a picture while it healed: {longest:?}"));
+    assert!(longest < Duration::from_secs(3), "{longest:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replica_that_is_started_again_need_not_wait_for_its_own_lease() -> TestResult {
+    let mut pair = Pair::start().await?;
+    let before = Viewer::at(&pair.one).await?;
+    pair.one_capture(&pair.one, "one capture", |owner| !owner.is_empty()).await?;
+    pair.one.process.kill()?;
+    drop(before);
+    pair.one.restart().await?;
+    let begun = Instant::now();
+    let _after = Viewer::at(&pair.one).await?;
+    report(&format!("ten pictures {:?} after a start that followed kill -9", begun.elapsed()));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    Ok(())
+}

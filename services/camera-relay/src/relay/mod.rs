@@ -37,6 +37,7 @@ const RENEW: Duration = Duration::from_secs(3);
 
 /// How long the backplane is waited for; what it does later is seen at the next renewal.
 const CALL: Duration = Duration::from_secs(2);
+const CALL_WHEN_AWAY: Duration = Duration::from_millis(200);
 
 /// Time for an owner to answer; no more, because its lease is not looked at meanwhile.
 const ANSWER: Duration = Duration::from_secs(1);

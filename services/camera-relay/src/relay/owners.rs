@@ -116,13 +116,11 @@ impl Owners {
 
     /// Takes a camera, or tells who has it.
     pub(super) async fn claim(&self, camera: &CameraName) -> Claim {
-        match self.try_claim(camera).await {
-            Ok(claim) => claim,
-            Err(Away) => match self.shared.known.lock().get(camera).cloned() {
-                Some(owner) => Claim::Theirs(owner),
-                None => Claim::Ours(self.hold(camera, None)),
-            },
+        if let Ok(claim) = self.try_claim(camera).await {
+            return claim;
         }
+        let known = self.shared.known.lock().get(camera).cloned();
+        known.map_or_else(|| Claim::Ours(self.hold(camera, None)), Claim::Theirs)
     }
 
     /// An owner was asked, and is none, or does not answer.

@@ -3,9 +3,9 @@
 //! The record follows the lease: it is written only by the lease's holder, never over one with a newer epoch, and expires with the lease. One that is
 //! stale for a moment does no harm, because whoever is asked for a stream that it does not own says so.
 
-use super::{CALL, LEASE};
+use super::{CALL, CALL_WHEN_AWAY, LEASE};
 use crate::cameras::CameraName;
-use patchbay_backplane::{Answer, BackplaneError, FencingToken, Name, SharedBackplane, Version};
+use patchbay_backplane::{Answer, BackplaneError, FencingToken, Health, Name, SharedBackplane, Version};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -68,24 +68,24 @@ impl Records {
 
     /// Takes the lease, or extends it; none when somebody else has it.
     pub(super) async fn acquire(&self, camera: &CameraName) -> Result<Option<FencingToken>, Away> {
-        in_time(self.backplane.acquire(&lease(camera), &self.node, LEASE)).await
+        self.in_time(self.backplane.acquire(&lease(camera), &self.node, LEASE)).await
     }
 
     /// Extends the lease; false when it is no longer ours.
     pub(super) async fn renew(&self, camera: &CameraName, token: FencingToken) -> Result<bool, Away> {
-        in_time(self.backplane.renew(&lease(camera), &self.node, token, LEASE)).await
+        self.in_time(self.backplane.renew(&lease(camera), &self.node, token, LEASE)).await
     }
 
     /// The owner, as far as its record tells.
     pub(super) async fn owner(&self, camera: &CameraName) -> Result<Option<Owner>, Away> {
-        let found = in_time(self.backplane.get(&record(camera))).await?;
+        let found = self.in_time(self.backplane.get(&record(camera))).await?;
         Ok(found.and_then(|found| parse(&found.value)))
     }
 
     /// Writes the record of a lease that is ours.
     pub(super) async fn write(&self, camera: &CameraName, owner: &Owner) -> Result<Written, Away> {
         let key = record(camera);
-        let found = in_time(self.backplane.get(&key)).await?;
+        let found = self.in_time(self.backplane.get(&key)).await?;
         let stands = found.as_ref().and_then(|found| parse(&found.value));
         if stands.is_some_and(|stands| stands.epoch > owner.epoch) {
             return Ok(Written::Newer);
@@ -93,7 +93,7 @@ impl Records {
         let value = serde_json::to_vec(owner).expect("strings and numbers always encode");
         let expected = found.map(|found| found.version);
         let written = self.backplane.compare_and_set(&key, expected, value.into(), Some(LEASE));
-        Ok(in_time(written).await?.map_or(Written::Disturbed, Written::Done))
+        Ok(self.in_time(written).await?.map_or(Written::Disturbed, Written::Done))
     }
 
     /// Tells all that a camera has a new owner. Nobody waits for it: whoever misses it learns it at the next renewal.
@@ -115,7 +115,19 @@ impl Records {
 
     /// Gives up the lease of a replica that is known to be dead.
     pub(super) async fn bury(&self, camera: &CameraName, dead: &Owner) -> Result<bool, Away> {
-        in_time(self.backplane.release(&lease(camera), &dead.node, FencingToken(dead.epoch))).await
+        self.in_time(self.backplane.release(&lease(camera), &dead.node, FencingToken(dead.epoch))).await
+    }
+}
+
+impl Records {
+    /// Waits for the backplane, but not long where it is known to be away: somebody waits for a picture.
+    async fn in_time<T>(&self, answer: Answer<T>) -> Result<T, Away> {
+        let is_up = *self.backplane.health().borrow() == Health::Up;
+        match timeout(if is_up { CALL } else { CALL_WHEN_AWAY }, answer).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(away(&error)),
+            Err(_) => Err(Away),
+        }
     }
 }
 
@@ -130,14 +142,6 @@ fn lease(camera: &CameraName) -> Name {
 
 fn record(camera: &CameraName) -> Name {
     Name::new("camera", "owner-record", camera.as_str())
-}
-
-async fn in_time<T>(answer: Answer<T>) -> Result<T, Away> {
-    match timeout(CALL, answer).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(away(&error)),
-        Err(_) => Err(Away),
-    }
 }
 
 fn away(error: &BackplaneError) -> Away {
