@@ -72,9 +72,9 @@ pub struct Media {
     pub public_addresses: Vec<IpAddr>,
     /// Servers that viewers are told of for reaching us from behind strict firewalls, each with `urls` and, for TURN, `username` and `credential_file`.
     pub ice_servers: Vec<IceServer>,
-    /// Viewers of this replica; more get 503. As many WebSockets may be open.
+    /// Viewers of this replica; more get 503. As many pages may stand at `/ws`.
     pub max_viewers: usize,
-    /// Viewers from one address, or from one IPv6 network of 64 bits; more get 503. As many WebSockets may be open from there.
+    /// Viewers from one address, or from one IPv6 network of 64 bits; more get 503. As many pages from there may stand at `/ws`.
     pub max_viewers_per_address: usize,
     /// Time from the answer until the viewer must be connected.
     pub connect_timeout: Span,

@@ -299,7 +299,9 @@ impl ViewerTable {
             let entries = ids.filter_map(|id| inner.viewers.get(id).cloned()).collect();
             (entries, inner.gone.get(camera).copied().unwrap_or_default())
         };
-        entries.iter().for_each(|entry| sent.add(&entry.figures()));
+        for entry in &entries {
+            sent.add(&entry.figures());
+        }
         (entries.len(), sent)
     }
 
@@ -308,10 +310,14 @@ impl ViewerTable {
         let (entries, mut all): (Vec<_>, _) = {
             let inner = self.shared.inner.lock();
             let mut all = inner.gone_with_cameras;
-            inner.gone.values().for_each(|sent| all.merge(*sent));
+            for sent in inner.gone.values() {
+                all.merge(*sent);
+            }
             (inner.viewers.values().cloned().collect(), all)
         };
-        entries.iter().for_each(|entry| all.add(&entry.figures()));
+        for entry in entries {
+            all.add(&entry.figures());
+        }
         all
     }
 

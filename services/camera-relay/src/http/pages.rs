@@ -30,7 +30,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Where the page's files are, seen from the page: it may stand behind a prefix that we do not know.
 const ROOT: &str = "{root}";
 
-/// Nothing from elsewhere and nothing inline; `data:` is the page's empty icon. Other pages may frame it: it has no buttons that anybody could be made to press.
+/// Nothing from elsewhere and nothing inline; `data:` is the page's empty icon. Other pages may frame it: nothing goes by cookies, and its buttons change
+/// nothing outside of the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     media-src 'self' blob:; base-uri 'none'; form-action 'none'";
 

@@ -134,6 +134,26 @@ async fn there_are_only_so_many() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_camera_of_the_list_can_be_seen_though_there_are_more_than_may_be() -> Result<()> {
+    let folder = tempdir()?;
+    let mut world = World::start(folder.path()).await?;
+    let token = world.token(&["media:write:*"])?;
+    add(&mut world.one, &token, test_camera("yard")).await?;
+    world.stop().await?;
+    // The test camera of the configuration is the one.
+    let one =
+        |name: &str, flags: patchbay_chassis::config::Layer| flags.set(&format!("{name}.cameras.max"), 1);
+    let mut world = World::start_with(folder.path(), &one).await?;
+    let token = world.token(&["media:view:*", "media:read:*", "media:write:*"])?;
+    assert_eq!(names(&mut world.one, &token).await?, ["test", "yard"]);
+    let request = pb::GetSnapshotRequest { name: "yard".into(), width: 160 };
+    let seen = world.one.client.get_snapshot(with(&token, request)).await?.into_inner();
+    assert_eq!((seen.width, seen.height), (160, 120));
+    assert_eq!(reason(add(&mut world.one, &token, test_camera("c")).await), "LIMIT");
+    world.stop().await
+}
+
+#[tokio::test]
 async fn lists_come_in_pages() -> Result<()> {
     let folder = tempdir()?;
     let mut world = World::start(folder.path()).await?;

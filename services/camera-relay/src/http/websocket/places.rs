@@ -1,4 +1,4 @@
-//! How many WebSockets are open, in all and from one address. One that has made no offer is no viewer, and still holds a connection and the memory
+//! How many pages stand at this door, in all and from one address. One that has made no offer is no viewer, and still holds a connection and the memory
 //! of a message that arrives; the bounds are those of viewers.
 
 use crate::{addresses::household, config::Media, viewers::NoRoom};
