@@ -189,8 +189,8 @@ async fn a_killed_owner_is_replaced_and_comes_back_as_a_subscriber() -> TestResu
     let there = Viewer::at(&pair.two).await?;
     report(&format!("ten pictures on the other replica after {:?}", begun.elapsed()));
     let first = pair.one_capture(&pair.two, "one capture for both", |owner| !owner.is_empty()).await?;
-    assert_eq!(metric(&pair.one, "patchbay_camera_relay_captures").await? as u64, 1);
-    assert_eq!(metric(&pair.two, "patchbay_camera_relay_captures").await? as u64, 0);
+    assert!(metric(&pair.one, "patchbay_camera_relay_captures").await? > 0.5);
+    assert!(metric(&pair.two, "patchbay_camera_relay_captures").await? < 0.5);
     assert!(metric(&pair.two, "patchbay_camera_relay_relayed_bytes_received_total").await? > 0.0);
 
     there.forget();
@@ -247,7 +247,7 @@ async fn pictures_go_on_while_redis_is_away() -> TestResult {
         assert!(during.pictures > 500, "{name}: {during:?}");
     }
     for replica in [&pair.one, &pair.two] {
-        assert_eq!(metric(replica, "patchbay_camera_relay_lost_captures_total").await? as u64, 0);
+        assert!(metric(replica, "patchbay_camera_relay_lost_captures_total").await? < 0.5);
     }
     Ok(())
 }
