@@ -6,8 +6,16 @@ use crate::rtp::{
 use proptest::{prelude::*, sample::Index};
 use std::time::Instant;
 
+/// Any bytes: from a seed, because a strategy for each byte takes most of the time of these tests.
 fn bytes(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(any::<u8>(), size)
+    (size, any::<u64>()).prop_map(|(size, seed)| {
+        let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        std::iter::successors(Some(seed), next)
+            .skip(1)
+            .map(|state| state.to_be_bytes()[0])
+            .take(size)
+            .collect()
+    })
 }
 
 fn length_prefixed(nals: &[Vec<u8>]) -> Vec<u8> {
