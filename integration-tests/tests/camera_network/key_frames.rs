@@ -24,11 +24,16 @@ async fn a_viewer_who_asks_gets_a_key_frame_at_once_and_twenty_who_ask_share_one
             slowest = slowest.max(took.context("no key frame came")?);
         }
         let (took, key_frames) = ask(&mut swarm, ASKERS)?;
+        calm_down(&mut swarm)?;
+        let in_turn = ask_in_turn(&mut swarm)?;
         report(&format!(
-            "a key frame came {slowest:?} at most after one had asked; {ASKERS} who asked at once got {key_frames}, the first after {took:?}"
+            "a key frame came {slowest:?} at most after one had asked; {ASKERS} who asked at once got {key_frames}, the first after {took:?}; \
+             {ASKERS} who asked in turn, at every picture, got {in_turn}"
         ));
         ensure!(slowest < Duration::from_millis(500), "a key frame came only after {slowest:?}");
         ensure!((1..=2).contains(&key_frames), "{ASKERS} requests made {key_frames} key frames");
+        // Twenty pictures are 670 ms, in which there is time for a key frame each 200 ms.
+        ensure!((2..=6).contains(&in_turn), "requests at each picture made {in_turn} key frames");
         Ok(())
     })
     .await??;
@@ -78,6 +83,25 @@ fn ask(swarm: &mut Swarm, askers: usize) -> Result<(Option<Duration>, usize)> {
         pictures >= 45
     })?;
     Ok((took, key_frames))
+}
+
+/// Lets one after the other ask, one at each picture. The number of key frames meanwhile and soon after.
+fn ask_in_turn(swarm: &mut Swarm) -> Result<usize> {
+    let (mut pictures, mut key_frames) = (0, 0);
+    let mut asked = Ok(());
+    let askers = swarm.peers.len();
+    swarm.run_until(SOON, |peers, happened| {
+        if let Some((0, Happened::Frame(frame))) = happened {
+            key_frames += usize::from(is_key(&frame.data));
+            if let Some(peer) = peers.get_mut(pictures) {
+                asked = peer.ask_key_frame();
+            }
+            pictures += 1;
+        }
+        asked.is_err() || pictures >= askers + 15
+    })?;
+    asked?;
+    Ok(key_frames)
 }
 
 /// NAL units after start codes: one of them is an IDR picture.

@@ -2,6 +2,7 @@
 //! for key frames, and viewers that come and go for a while. What needs a browser is in `browser/media.test.mjs`.
 
 mod key_frames;
+mod limits;
 mod loss;
 mod soak;
 mod stopped;
