@@ -314,16 +314,24 @@ async fn what_is_made_for_two_subscribers_is_made_once_by_the_owner() -> Result<
     let world = World::start(folder.path()).await?;
     let token = world.token(&["media:relay:*"])?;
     let _here = Looker::at(&world.one).await?;
-    let wish = || open(Open { video_codecs: vec!["VP8".into()], ..stream("camera/test") });
-    let mut first = subscribe(&world.one, Some(&token), wish()).await?;
-    let mut second = subscribe(&world.one, Some(&token), wish()).await?;
+    let (video_codecs, audio_codecs) = (vec!["VP8".to_owned()], vec!["AAC".to_owned()]);
+    let wish = open(Open { video_codecs, audio_codecs, ..stream("camera/test") });
+    let mut first = subscribe(&world.one, Some(&token), wish.clone()).await?;
+    let mut second = subscribe(&world.one, Some(&token), wish).await?;
     for subscribed in [&mut first, &mut second] {
-        assert_eq!(subscribed.codecs().await?, ["VP8"]);
-        let Some(Step::Unit(unit)) = subscribed.next().await?.step else { anyhow::bail!("no unit") };
-        assert!(unit.key && !unit.after_break && unit.track == 0);
+        assert_eq!(subscribed.codecs().await?, ["VP8", "AAC"]);
+        // Each is number 0 of what its transcoder makes, and known here by its place.
+        let mut first_of = [None, None];
+        while let [None, _] | [_, None] = first_of {
+            let Some(Step::Unit(unit)) = subscribed.next().await?.step else { continue };
+            assert!(!unit.after_break && unit.track < 2, "{}", unit.track);
+            let place = usize::try_from(unit.track)?;
+            first_of[place].get_or_insert(unit.key);
+        }
+        assert_eq!(first_of, [Some(true), Some(true)], "decoding can start at the first unit of each");
     }
     let state = world.one.core.hub.state(&stream_of(&CAMERA.parse()?)).context("it is there")?;
-    assert_eq!(state.encoders, 1);
+    assert_eq!(state.encoders, 2, "one for pictures, one for sound");
     drop((first, second));
     world.stop().await
 }
