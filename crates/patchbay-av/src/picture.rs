@@ -217,6 +217,17 @@ impl Pool {
     }
 }
 
+/// A frame with memory of its own, whatever was in that.
+pub(crate) fn allocate(format: Pixel, size: PictureSize) -> Result<frame::Video, AvError> {
+    let frame = frame::Video::new(format, u32::from(size.width), u32::from(size.height));
+    // SAFETY: the frame lives here; this only looks whether it got its memory.
+    #[expect(unsafe_code, reason = "ffmpeg-next does not check the allocation")]
+    if unsafe { frame.is_empty() } {
+        return Err(failed("allocating a picture")(av::Error::Other { errno: av::error::ENOMEM }));
+    }
+    Ok(frame)
+}
+
 /// A picture in the making.
 pub struct Canvas {
     frame: frame::Video,
@@ -226,13 +237,7 @@ pub struct Canvas {
 
 impl Canvas {
     fn new(size: PictureSize, pool: Weak<Pool>) -> Result<Self, AvError> {
-        let frame = frame::Video::new(Pixel::YUV420P, u32::from(size.width), u32::from(size.height));
-        // SAFETY: the frame lives here; this only looks whether it got its memory.
-        #[expect(unsafe_code, reason = "ffmpeg-next does not check the allocation")]
-        if unsafe { frame.is_empty() } {
-            return Err(failed("allocating a picture")(av::Error::Other { errno: av::error::ENOMEM }));
-        }
-        Ok(Self { frame, size, pool })
+        Ok(Self { frame: allocate(Pixel::YUV420P, size)?, size, pool })
     }
 
     /// Its size.

@@ -1,6 +1,6 @@
 //! Scales pictures and brings them from other pixel formats to I420.
 
-use crate::{AvError, Picture, PictureSize, error::failed};
+use crate::{AvError, Picture, PictureSize, error::failed, picture::allocate};
 use ffmpeg_next::{
     format::Pixel,
     frame,
@@ -64,7 +64,7 @@ impl Scaler {
             )
             .map_err(failed("scaling a picture"))?,
         };
-        let mut scaled = frame::Video::empty();
+        let mut scaled = allocate(format, size)?;
         self.context.insert(context).run(frame, &mut scaled).map_err(failed("scaling a picture"))?;
         Ok(scaled)
     }
