@@ -6,7 +6,7 @@ use patchbay_media::{
     AccessUnit, MediaTime, TrackId,
     hub::{Publisher, SourceError},
     ring::{Read, Start},
-    track::{KeyFrames, Track, TrackWriter},
+    track::{KeyFrames, TrackWriter},
 };
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -71,6 +71,8 @@ struct Opened {
     newest: MediaTime,
     /// When to count the pictures a second, which happens once.
     count_at: Option<MediaTime>,
+    /// Times between pictures until then, of which the first few hundred are enough.
+    gaps: Vec<Duration>,
 }
 
 impl Output<'_> {
@@ -98,7 +100,7 @@ impl Output<'_> {
             writer.write(unit);
         }
         let (newest, count_at) = (decoded.pts, Some(decoded.pts + COUNT_AFTER));
-        self.opened = Some(Opened { size, encoder, writer, gate, newest, count_at });
+        self.opened = Some(Opened { size, encoder, writer, gate, newest, count_at, gaps: Vec::new() });
         Ok(())
     }
 }
@@ -115,28 +117,27 @@ fn settings(of: &Transcoder, size: PictureSize, fps: u32) -> VideoSettings {
     }
 }
 
-/// Pictures a second in what is kept of a track; nothing when that is too little to tell.
-fn pictures_a_second(track: &Track) -> Option<u32> {
-    let ring = track.ring();
-    let (first, last) = (ring.get(ring.oldest())?, ring.newest()?);
-    let millis = last.item.dts.since(first.item.dts).as_millis();
-    let pictures = u128::from(last.position.saturating_sub(first.position));
-    if millis < COUNT_AFTER.as_millis() / 2 {
-        return None;
-    }
-    u32::try_from((pictures * 1_000 + millis / 2) / millis).ok().map(|fps| fps.clamp(1, 240))
+/// Pictures a second by the middle one of the times between them, which a pause or a picture left out does not move.
+fn pictures_a_second(gaps: &mut [Duration]) -> Option<u32> {
+    gaps.sort_unstable();
+    let gap = gaps.get(gaps.len() / 2)?.as_micros().max(1);
+    u32::try_from((1_000_000 + gap / 2) / gap).ok().map(|fps| fps.clamp(1, 240))
 }
 
 impl Opened {
     /// Goes on with another encoder when it was opened for too many or too few pictures a second. Encoders without delay do not go by the times of
     /// pictures: how many bits each gets, and when a key frame is due, follows from their number.
     fn count(&mut self, of: &Transcoder, now: MediaTime) -> Result<(), AvError> {
-        if self.count_at.is_none_or(|at| now < at) {
+        let Some(at) = self.count_at else { return Ok(()) };
+        if now > self.newest && self.gaps.len() < 300 {
+            self.gaps.push(now.since(self.newest));
+        }
+        if now < at {
             return Ok(());
         }
         self.count_at = None;
         let before = self.encoder.settings().fps;
-        let fps = pictures_a_second(&of.from).unwrap_or(before);
+        let fps = pictures_a_second(&mut std::mem::take(&mut self.gaps)).unwrap_or(before);
         if fps.abs_diff(before) * 5 > before {
             self.encoder = VideoEncoder::open(settings(of, self.size, fps))?;
         }
@@ -159,5 +160,20 @@ impl Opened {
         }
         self.writer.write(unit);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_does_not_change_the_count() {
+        let of = |millis: &[u64]| {
+            pictures_a_second(&mut millis.iter().copied().map(Duration::from_millis).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[16, 17, 17, 9_000, 16, 17, 33]), Some(59));
+        assert_eq!(of(&[5_000]), Some(1), "the least that an encoder takes");
+        assert_eq!((of(&[0, 0]), of(&[])), (Some(240), None));
     }
 }
