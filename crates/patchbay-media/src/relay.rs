@@ -107,8 +107,10 @@ impl Outgoing {
         let from = newest_picture(&tracks);
         // A hub has 16 tracks of a stream at most.
         let places = (0..=u8::MAX).map(TrackId);
-        self.lanes =
-            places.zip(tracks.iter()).map(|(place, track)| Lane::new(place, track, from, self.patience)).collect();
+        self.lanes = places
+            .zip(tracks.iter())
+            .map(|(place, track)| Lane::new(place, track, from, self.patience))
+            .collect();
         Step::Tracks(tracks)
     }
 

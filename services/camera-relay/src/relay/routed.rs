@@ -3,6 +3,7 @@
 use super::{
     arriving::{self, End},
     owners::{Claim, Holding, Over, Owners},
+    record::Owner,
 };
 use crate::cameras::{CameraName, stream_of};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -75,19 +76,11 @@ impl Routed {
                     patience = Patience::new();
                 }
                 Claim::Theirs(owner) => {
-                    let arriving = incoming.get_or_insert_with(|| Incoming::new(publisher.clone()));
-                    let following = arriving::follow(&self.owners, stream_of(&self.camera), &owner, arriving);
+                    let incoming = incoming.get_or_insert_with(|| Incoming::new(publisher.clone()));
+                    let following = self.follow(&owner, incoming, &mut patience);
                     match stop.run_until_cancelled(following).await {
                         None => return Ok(()),
-                        Some(End::Failed(words)) => return Err(SourceError::temporary(words)),
-                        Some(End::Broken { why, has_begun }) => {
-                            self.owners.disbelieve(&self.camera, &owner);
-                            if has_begun {
-                                patience = Patience::new();
-                            }
-                            tracing::debug!(camera = %self.camera, owner = owner.node, why, "the stream of another replica ended");
-                            patience.lose(&self.camera, &owner.node, &why);
-                        }
+                        Some(result) => result?,
                     }
                 }
                 Claim::Unsaid => {}
@@ -95,6 +88,27 @@ impl Routed {
             patience.pause(stop).await;
         }
         Ok(())
+    }
+
+    /// Publishes an owner's stream until that ends; fails when the camera cannot be captured there.
+    async fn follow(
+        &self,
+        owner: &Owner,
+        incoming: &mut Incoming,
+        patience: &mut Patience,
+    ) -> Result<(), SourceError> {
+        match arriving::follow(&self.owners, stream_of(&self.camera), owner, incoming).await {
+            End::Failed(words) => Err(SourceError::temporary(words)),
+            End::Broken { why, has_begun } => {
+                self.owners.disbelieve(&self.camera, owner);
+                if has_begun {
+                    *patience = Patience::new();
+                }
+                tracing::debug!(camera = %self.camera, owner = owner.node, why, "the stream of another replica ended");
+                patience.lose(&self.camera, &owner.node, &why);
+                Ok(())
+            }
+        }
     }
 
     async fn capture(
