@@ -222,7 +222,8 @@ impl Process {
 
     async fn start_service(&mut self, service: Prepared, tokens: ServiceTokens) -> Result<(), StartError> {
         let listener = listen::bind("grpc", service.grpc.listen).await?;
-        let grpc = listener.local_addr().map_err(|error| StartError::failed("read a bound address", error))?;
+        let grpc =
+            listener.local_addr().map_err(|error| StartError::failed("read a bound address", error))?;
         let context = self.context(service.name, tokens, grpc);
         let component = context.readiness.component("service");
         let node = Arc::new(node(&context));

@@ -136,7 +136,10 @@ pub fn ring<T: Item>(caps: Caps) -> (Writer<T>, Handle<T>) {
 impl<T> Shared<T> {
     fn slot(&self, position: u64) -> &ArcSwapOption<Entry<T>> {
         let mask = self.slots.len() as u64 - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots, which is a usize")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "masked to the number of slots, which is a usize"
+        )]
         let index = (position & mask) as usize;
         &self.slots[index]
     }

@@ -239,7 +239,8 @@ mod tests {
         let mut clear = record(22, 100);
         clear[4] = 0;
         let finished = record(22, 40);
-        let all = [clear.clone(), record(20, 1), record(23, 9), clear.clone(), finished.clone(), vec![22; 5]].concat();
+        let all = [clear.clone(), record(20, 1), record(23, 9), clear.clone(), finished.clone(), vec![22; 5]]
+            .concat();
         assert_eq!(encrypted(&all), [record(23, 9), finished].concat());
         assert!(encrypted(&clear).is_empty() && encrypted(&[]).is_empty());
     }

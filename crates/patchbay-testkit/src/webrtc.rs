@@ -135,13 +135,15 @@ impl ForeignPeer {
         let (offer, pending) = api.apply().context("the offer is empty")?;
         let socket = UdpSocket::from_std(socket);
         let now = Instant::now();
-        let peer = Self { rtc, socket, address, pending: Some(pending), video, wake: now, read: now, gone: false };
+        let peer =
+            Self { rtc, socket, address, pending: Some(pending), video, wake: now, read: now, gone: false };
         Ok((peer, offer.to_sdp_string()))
     }
 
     /// Takes the answer.
     pub fn accept(&mut self, answer: &str) -> Result<()> {
-        let answer = SdpAnswer::from_sdp_string(answer).map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+        let answer = SdpAnswer::from_sdp_string(answer)
+            .map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
         let pending = self.pending.take().context("there is an answer already")?;
         self.rtc.sdp_api().accept_answer(pending, answer)?;
         Ok(())
@@ -241,7 +243,13 @@ impl ForeignPeer {
         }
     }
 
-    fn handle(&mut self, at: Instant, source: SocketAddr, contents: &[u8], happened: &mut impl FnMut(Happened)) -> Result<()> {
+    fn handle(
+        &mut self,
+        at: Instant,
+        source: SocketAddr,
+        contents: &[u8],
+        happened: &mut impl FnMut(Happened),
+    ) -> Result<()> {
         let Ok(contents) = contents.try_into() else { return Ok(()) };
         self.read = at;
         let receive = Receive { proto: Protocol::Udp, source, destination: self.address, contents };
@@ -275,7 +283,11 @@ impl Swarm {
     }
 
     /// Drives all peers until the closure, which is told what happens to whom, says so; an error after `limit`.
-    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut [ForeignPeer], Option<(usize, Happened)>) -> bool) -> Result<()> {
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut [ForeignPeer], Option<(usize, Happened)>) -> bool,
+    ) -> Result<()> {
         let end = Instant::now() + limit;
         let mut buffer = vec![0; 2048];
         let mut happened = Vec::new();
@@ -298,14 +310,26 @@ impl Swarm {
             if now > end {
                 return Err(anyhow!("what was waited for did not happen within {limit:?}"));
             }
-            let next = self.peers.iter().filter(|peer| !peer.gone).map(|peer| peer.wake).min().unwrap_or(now + self.nap);
-            let sleep = if self.waiting.is_empty() { next.saturating_duration_since(now).min(self.nap) } else { Duration::ZERO };
+            let next = self
+                .peers
+                .iter()
+                .filter(|peer| !peer.gone)
+                .map(|peer| peer.wake)
+                .min()
+                .unwrap_or(now + self.nap);
+            let sleep = if self.waiting.is_empty() {
+                next.saturating_duration_since(now).min(self.nap)
+            } else {
+                Duration::ZERO
+            };
             self.poll.poll(&mut self.events, Some(sleep))?;
             for event in &self.events {
                 let number = event.token().0;
                 let Some(peer) = self.peers.get_mut(number).filter(|peer| !peer.gone) else { continue };
                 match self.reading {
-                    Reading::AtOnce => peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?,
+                    Reading::AtOnce => {
+                        peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?
+                    }
                     Reading::Stamped => read_all(peer, number, &mut buffer, &mut self.waiting)?,
                 }
             }
@@ -315,7 +339,9 @@ impl Swarm {
 
     /// Handles the datagram that has waited longest.
     fn handle_one(&mut self, happened: &mut impl FnMut((usize, Happened))) -> Result<()> {
-        let Some(Datagram { peer: number, at, source, contents }) = self.waiting.pop_front() else { return Ok(()) };
+        let Some(Datagram { peer: number, at, source, contents }) = self.waiting.pop_front() else {
+            return Ok(());
+        };
         match self.peers.get_mut(number).filter(|peer| !peer.gone) {
             Some(peer) => peer.handle(at, source, &contents, &mut |what| happened((number, what))),
             None => Ok(()),
@@ -324,7 +350,12 @@ impl Swarm {
 }
 
 /// Reads what has come for a peer, with the times, and leaves the handling for later.
-fn read_all(peer: &mut ForeignPeer, number: usize, buffer: &mut [u8], waiting: &mut VecDeque<Datagram>) -> Result<()> {
+fn read_all(
+    peer: &mut ForeignPeer,
+    number: usize,
+    buffer: &mut [u8],
+    waiting: &mut VecDeque<Datagram>,
+) -> Result<()> {
     while let Some((size, source)) = peer.read(buffer)? {
         if waiting.len() < WAITING {
             let contents = buffer.get(..size).unwrap_or(&[]).to_vec();

@@ -82,7 +82,10 @@ impl Relay {
     /// A figure of its metrics.
     pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
         let answer = patchbay_testkit::http::get(self.ops, "/metrics", &[]).await?;
-        let line = answer.body.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let line = answer
+            .body
+            .lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
         let line = line.with_context(|| format!("there is no metric {name}"))?;
         Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
     }
@@ -114,7 +117,9 @@ pub(crate) fn cpu(process: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // Behind the name, which may hold anything, come the fields from the third on.
     let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>();
-    let ticks = |field: usize| fields.get(field - 3).context("a field is missing")?.parse::<f64>().context("a field is no number");
+    let ticks = |field: usize| {
+        fields.get(field - 3).context("a field is missing")?.parse::<f64>().context("a field is no number")
+    };
     Ok((ticks(14)? + ticks(15)?) / TICKS)
 }
 

@@ -61,8 +61,18 @@ impl Core {
         let replicas = Replicas::new(&context);
         let metrics = RelayMetrics::register(&context.metrics);
         let snapshots = Snapshots::new(config.snapshot.concurrent);
-        let core =
-            Arc::new(Self { config, context, hub, cameras, viewers, owners, replicas, snapshots, metrics, began });
+        let core = Arc::new(Self {
+            config,
+            context,
+            hub,
+            cameras,
+            viewers,
+            owners,
+            replicas,
+            snapshots,
+            metrics,
+            began,
+        });
         metrics::watch(&core);
         Ok(core)
     }

@@ -97,7 +97,9 @@ impl ServiceError for Error {
             Self::SlowConsumer => (Code::ResourceExhausted, "SLOW_CONSUMER"),
             Self::Busy => (Code::ResourceExhausted, "BUSY"),
             Self::NotOwner(_) => (Code::FailedPrecondition, "NOT_OWNER"),
-            Self::Unavailable | Self::ReplicaSilent(_) | Self::SourceFailed(_) => (Code::Unavailable, "UNAVAILABLE"),
+            Self::Unavailable | Self::ReplicaSilent(_) | Self::SourceFailed(_) => {
+                (Code::Unavailable, "UNAVAILABLE")
+            }
             Self::Internal(_) => (Code::Internal, "INTERNAL"),
         };
         ErrorCode::new(code, reason)

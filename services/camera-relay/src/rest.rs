@@ -20,7 +20,8 @@ const CALL: Duration = Duration::from_secs(30);
 pub(crate) fn router(core: &Core, grpc: &Routes) -> Result<Router, DoorError> {
     let auth = GrpcAuthLayer::new(Arc::clone(&core.context.auth), grpc::methods());
     let limits = &core.config.limits;
-    let limits = Limits { body: limits.body.as_usize(), arrival: limits.request_timeout.duration(), call: CALL };
+    let limits =
+        Limits { body: limits.body.as_usize(), arrival: limits.request_timeout.duration(), call: CALL };
     doors(&patchbay_transcode::calls(auth.layer(grpc.clone().prepare())), limits)
 }
 

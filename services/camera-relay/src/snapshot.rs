@@ -20,13 +20,7 @@ use patchbay_media::{
     ring::Start,
     track::Track,
 };
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    ops::RangeInclusive,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, num::NonZeroU32, ops::RangeInclusive, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedMutexGuard, Semaphore, oneshot},
     time::{Instant, MissedTickBehavior, interval},

@@ -325,7 +325,6 @@ impl ViewerTable {
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
     }
-
 }
 
 impl Inner {

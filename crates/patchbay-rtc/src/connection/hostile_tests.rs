@@ -2,15 +2,16 @@
 
 use super::*;
 use crate::sdp::{Credentials, Fingerprint, Transport};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rtc_crypto::{RTCCryptoProvider, providers::AwsLcRsProvider};
 use rtc_dtls::{
     config::ConfigBuilder, crypto::Certificate, endpoint::Endpoint,
     extension::extension_use_srtp::SrtpProtectionProfile,
 };
 use rtc_shared::TransportProtocol;
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4000);
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4000);
 
 struct Noise(u64);
 

@@ -213,4 +213,3 @@ impl Cameras {
         self.shared.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
-

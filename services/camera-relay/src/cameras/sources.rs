@@ -63,7 +63,11 @@ impl Sources {
             noise: u8::try_from(test.noise).unwrap_or(0),
             key_frame_interval: test.key_frame_interval.duration(),
             key_frame_gap: self.key_frame_gap.duration(),
-            key_frames: if test.ignore_key_frame_requests { KeyFrames::AsTheyCome } else { KeyFrames::OnRequest },
+            key_frames: if test.ignore_key_frame_requests {
+                KeyFrames::AsTheyCome
+            } else {
+                KeyFrames::OnRequest
+            },
             sound: if test.silent { Sound::None } else { Sound::Tone },
             ..TestSettings::new(camera.name.as_str(), PictureSize::new(test.width, test.height)?)
         };

@@ -26,7 +26,9 @@ pub(super) fn all(config: &RelayConfig, problems: &mut Problems) {
 
 fn is_host_and_port(address: &str) -> bool {
     let authority = address.parse::<http::uri::Authority>();
-    authority.is_ok_and(|authority| !authority.host().is_empty() && authority.port_u16().is_some_and(|port| port > 0))
+    authority.is_ok_and(|authority| {
+        !authority.host().is_empty() && authority.port_u16().is_some_and(|port| port > 0)
+    })
 }
 
 fn listen(listen: &Listen, problems: &mut Problems) {

@@ -11,9 +11,7 @@ use crate::{core::Core, relay};
 pub use methods::{Door, Guests, METHODS, Method};
 
 use patchbay_auth::MethodScopes;
-use patchbay_proto::{
-    camera::v1::cameras_server::CamerasServer, media::v1::relay_server::RelayServer,
-};
+use patchbay_proto::{camera::v1::cameras_server::CamerasServer, media::v1::relay_server::RelayServer};
 use std::sync::Arc;
 use tonic::service::Routes;
 

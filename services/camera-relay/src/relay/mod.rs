@@ -21,7 +21,7 @@ mod routed;
 mod wire;
 
 pub use giving::METHOD;
-pub(crate) use giving::{Relays, REQUIREMENT};
+pub(crate) use giving::{REQUIREMENT, Relays};
 pub(crate) use metrics::RelayFigures;
 pub use owners::Owners;
 pub(crate) use routed::route;

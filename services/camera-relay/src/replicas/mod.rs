@@ -225,7 +225,8 @@ impl Core {
     }
 
     async fn report(&self, last: &mut Option<(Instant, Report)>) {
-        let report = Report { node: self.context.node.to_string(), cameras: self.reported(), farewell: false };
+        let report =
+            Report { node: self.context.node.to_string(), cameras: self.reported(), farewell: false };
         let is_due = last.as_ref().is_none_or(|(at, before)| {
             let age = at.elapsed();
             age >= REPEAT_AFTER || before.differs(&report) || (age >= COUNTS_AFTER && *before != report)
@@ -239,7 +240,9 @@ impl Core {
     async fn heard(&self, message: &Message) {
         let understood = match message.channel.kind() {
             "reports" => serde_json::from_slice(&message.payload).map(|report| self.replicas.hear(report)),
-            "answers" => serde_json::from_slice(&message.payload).map(|answer| self.replicas.answered(answer)),
+            "answers" => {
+                serde_json::from_slice(&message.payload).map(|answer| self.replicas.answered(answer))
+            }
             _ => match serde_json::from_slice::<Asked>(&message.payload) {
                 Ok(asked) => {
                     self.answer(asked).await;

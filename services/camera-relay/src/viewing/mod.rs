@@ -187,7 +187,8 @@ impl Viewings {
         self.check(&wanted, &selected, registration.camera())?;
         let tracks = [&selected.video, &selected.audio];
         let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
-        let feeds = joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error, &camera.name))?;
+        let feeds =
+            joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error, &camera.name))?;
         let session = Session {
             addresses: self.addresses(asked.host),
             send: feeds.iter().map(sending).collect(),
