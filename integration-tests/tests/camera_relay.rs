@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use integration_tests::{
-    camera::{OPERATOR, Relay, open_settings},
+    camera::{OPERATOR, Relay, header, open_settings},
     report::report,
     verdict::TestResult,
 };
@@ -339,5 +339,39 @@ async fn a_replica_that_is_started_again_need_not_wait_for_its_own_lease() -> Te
     let _after = Viewer::at(&pair.one).await?;
     report(&format!("ten pictures {:?} after a start that followed kill -9", begun.elapsed()));
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    Ok(())
+}
+
+/// What a page sends that restarts ICE.
+const RESTART: &str =
+    "a=ice-ufrag:again\r\na=ice-pwd:0123456789012345678901\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n";
+
+#[tokio::test]
+async fn a_session_is_changed_and_ended_at_whichever_replica_its_viewer_asks() -> TestResult {
+    let pair = Pair::start().await?;
+    let (_peer, session) = pair.one.viewer(CAMERA, Wants::Video).await?;
+    pair.one_capture(&pair.two, "the other knows of it", |owner| !owner.is_empty()).await?;
+    let fragment = ("content-type", "application/trickle-ice-sdpfrag");
+    let change =
+        async |tag: &str| pair.two.ask("PATCH", &session, &[fragment, ("if-match", tag)], RESTART).await;
+
+    let stale = change("\"another\"").await?;
+    assert_eq!(stale.status, 412, "{}", stale.body);
+    let restarted = change("*").await?;
+    assert_eq!(restarted.status, 200, "{}", restarted.body);
+    assert!(
+        restarted.body.contains("a=ice-ufrag:") && header(&restarted, "etag").is_some(),
+        "{}",
+        restarted.body
+    );
+
+    let (name, _) = session.rsplit_once('.').context("a secret")?;
+    let guessed = pair.two.ask("DELETE", &format!("{name}.{}", "0".repeat(32)), &[], "").await?;
+    assert_eq!(guessed.status, 404, "{}", guessed.body);
+    for _ in 0..2 {
+        let ended = pair.two.ask("DELETE", &session, &[], "").await?;
+        assert_eq!(ended.status, 200, "{}", ended.body);
+    }
+    assert_eq!(pair.status(&pair.one).await?.viewers, 0, "it has gone before the answer");
     Ok(())
 }

@@ -328,7 +328,7 @@ impl Swarm {
                 let Some(peer) = self.peers.get_mut(number).filter(|peer| !peer.gone) else { continue };
                 match self.reading {
                     Reading::AtOnce => {
-                        peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?
+                        peer.receive(&mut buffer, &mut |what| happened.push((number, what)))?;
                     }
                     Reading::Stamped => read_all(peer, number, &mut buffer, &mut self.waiting)?,
                 }

@@ -5,7 +5,7 @@ use crate::{
     config::RelayConfig,
     metrics::{self, RelayMetrics},
     relay::{Owners, RelayFigures},
-    replicas::Replicas,
+    replicas::{Replicas, SessionKeeper},
     snapshot::Snapshots,
     viewers::ViewerTable,
 };
@@ -16,7 +16,7 @@ use patchbay_media::{
     hub::{Hub, HubConfig},
     ring::Caps,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 /// A running replica.
@@ -35,6 +35,8 @@ pub struct Core {
     pub owners: Owners,
     /// The other replicas.
     pub replicas: Replicas,
+    /// Who has the sessions of WHEP; nobody until the doors are open.
+    pub(crate) sessions: OnceLock<Box<dyn SessionKeeper>>,
     /// What takes single pictures.
     pub snapshots: Snapshots,
     /// Its figures.
@@ -69,6 +71,7 @@ impl Core {
             viewers,
             owners,
             replicas,
+            sessions: OnceLock::new(),
             snapshots,
             metrics,
             began,

@@ -54,9 +54,12 @@ pub(crate) fn router(core: &Arc<Core>, viewings: &Arc<Viewings>, rest: Router) -
     let (media, limits) = (&core.config.media, &core.config.limits);
     let links = links::of(&media.ice_servers)
         .map_err(|error| StartError::failed("read a credential file of media.ice_servers", error))?;
+    let sessions = Sessions::new(viewings);
+    // Doors are opened once.
+    drop(core.sessions.set(Box::new(sessions.keeper())));
     let doors = Arc::new(Doors {
         viewings: Arc::clone(viewings),
-        sessions: Sessions::new(viewings),
+        sessions,
         offers: Offers::new(limits.offers_per_second, limits.offers_burst),
         places: websocket::Places::new(media),
         links,

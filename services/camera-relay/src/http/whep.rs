@@ -5,11 +5,13 @@
 
 mod conditions;
 mod cors;
+mod distant;
 mod session;
 
 use super::visitor::Visitor;
 use crate::{
     http::{Doors, body, frame::Way},
+    replicas::{SessionAct, SessionRequest},
     viewers::{Newcomer, ViewerKind},
     viewing::{Asked, ViewError},
 };
@@ -24,7 +26,7 @@ use conditions::Unmet;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use patchbay_rtc::sdp::Offer;
 use patchbay_transcode::Problem;
-use session::{Found, Restart, SessionId};
+use session::{Found, Handle, Restart, SessionId};
 use std::sync::Arc;
 
 pub(super) use session::Sessions;
@@ -95,15 +97,24 @@ async fn change(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let Found::Open(session) = find(&doors, &camera, &id)? else {
-        return Err(not_found("the session has ended"));
-    };
+    let place = find(&doors, &camera, &id)?;
     require_type(&parts.headers, FRAGMENT)?;
     let tags = parts.headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok());
-    conditions::check(tags, &session.tag()).map_err(unmet)?;
-    let text = body::read_text(body, &doors.viewings.core).await?;
-    let fragment = Offer::parse_fragment(&text).map_err(ViewError::from)?;
-    match session.change(fragment).await? {
+    let tags = tags.map(str::to_owned).collect::<Vec<_>>();
+    let restart = match place {
+        Place::Here(session) => {
+            conditions::check(&tags, &session.tag()).map_err(unmet)?;
+            let text = body::read_text(body, &doors.viewings.core).await?;
+            change_here(&session, &tags, &text).await?
+        }
+        Place::Ended => return Err(not_found("the session has ended")),
+        Place::At(replica) => {
+            let fragment = body::read_text(body, &doors.viewings.core).await?;
+            let act = SessionAct::Change { tags, fragment };
+            distant::ask(&doors, &replica, SessionRequest { camera, session: id, act }).await?
+        }
+    };
+    match restart {
         Restart::No => Ok(StatusCode::NO_CONTENT.into_response()),
         Restart::Done { answer, tag } => {
             let mut response = answer.into_response();
@@ -118,10 +129,22 @@ async fn end(
     State(doors): State<Arc<Doors>>,
     Path((camera, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    if let Found::Open(session) = find(&doors, &camera, &id)? {
-        session.end().await;
+    match find(&doors, &camera, &id)? {
+        Place::Here(session) => session.end().await,
+        Place::Ended => {}
+        Place::At(replica) => {
+            let request = SessionRequest { camera, session: id, act: SessionAct::End };
+            distant::ask(&doors, &replica, request).await?;
+        }
     }
     Ok(StatusCode::OK)
+}
+
+/// Has a session take a fragment, if the tags are right.
+async fn change_here(session: &Handle, tags: &[String], text: &str) -> Result<Restart, Problem> {
+    conditions::check(tags, &session.tag()).map_err(unmet)?;
+    let fragment = Offer::parse_fragment(text).map_err(ViewError::from)?;
+    session.change(fragment).await
 }
 
 async fn offers_options() -> impl IntoResponse {
@@ -132,24 +155,30 @@ async fn session_options() -> impl IntoResponse {
     std::future::ready((StatusCode::NO_CONTENT, [(ACCEPT_PATCH, FRAGMENT)])).await
 }
 
-/// A session by its path, which is there or has ended lately. Its id is the right to change it: nobody is told it but the viewer.
-fn find(doors: &Doors, camera: &str, id: &str) -> Result<Found, Problem> {
+/// Where a session is.
+enum Place {
+    /// Here.
+    Here(Handle),
+    /// It was here, and has ended lately.
+    Ended,
+    /// On another replica, if anywhere.
+    At(String),
+}
+
+/// A session by its path. Its id is the right to change it: nobody is told it but the viewer.
+fn find(doors: &Doors, camera: &str, id: &str) -> Result<Place, Problem> {
     let parsed = SessionId::parse(id).ok_or_else(|| not_found("there is no such session"))?;
     match doors.sessions.find(&parsed) {
         Found::Open(session) if session.camera() != camera => {
-            return Err(not_found("the session is of another camera"));
+            Err(not_found("the session is of another camera"))
         }
-        Found::Unknown => {}
-        found => return Ok(found),
+        Found::Open(session) => Ok(Place::Here(session)),
+        Found::Ended => Ok(Place::Ended),
+        Found::Unknown if *parsed.replica() == *doors.viewings.core.context.node.0 => {
+            Err(not_found("the session has ended, or never was"))
+        }
+        Found::Unknown => Ok(Place::At(parsed.replica().to_owned())),
     }
-    let own = doors.viewings.core.context.node.0.as_ref();
-    let other = parsed.replica();
-    if own == other {
-        return Err(not_found("the session has ended, or never was"));
-    }
-    Err(not_found(&format!(
-        "the session is on the replica `{other}`, and this is `{own}`: it ends by itself when its connection is closed"
-    )))
 }
 
 fn not_found(message: &str) -> Problem {

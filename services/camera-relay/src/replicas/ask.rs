@@ -7,7 +7,9 @@ use crate::{
     error::Error,
     viewers::{ViewerId, ViewerShown},
 };
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tokio::{sync::mpsc, time::Instant};
 
 /// What can be asked.
@@ -33,6 +35,64 @@ pub enum Question {
         /// Its id.
         id: ViewerId,
     },
+    /// A viewer's own request for its session, which came to another replica than the session's.
+    Session(SessionRequest),
+}
+
+/// A request for a session of WHEP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRequest {
+    /// Camera in the request's path.
+    pub camera: String,
+    /// The session, with what only its viewer knows.
+    pub session: String,
+    /// What it asks.
+    pub act: SessionAct,
+}
+
+/// What is asked of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionAct {
+    /// To take a fragment.
+    Change {
+        /// Values of `If-Match`.
+        tags: Vec<String>,
+        /// The fragment.
+        fragment: String,
+    },
+    /// To end.
+    End,
+}
+
+/// What came of a request for a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionAnswer {
+    /// It is done, and there is nothing to say.
+    Done,
+    /// ICE was restarted.
+    Restarted {
+        /// Our new credentials, as a fragment.
+        fragment: String,
+        /// The new entity tag.
+        tag: String,
+    },
+    /// It is not done.
+    Refused {
+        /// Status of HTTP.
+        status: u16,
+        /// Stable word.
+        reason: String,
+        /// Text for people.
+        message: String,
+    },
+}
+
+/// Who has the sessions of this replica.
+pub trait SessionKeeper: Send + Sync {
+    /// Does what a session is asked for.
+    fn obey(&self, request: SessionRequest) -> BoxFuture<'static, SessionAnswer>;
 }
 
 /// A question on its way.
@@ -49,7 +109,10 @@ pub(super) struct Asked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Answer {
     number: u64,
+    #[serde(default)]
     viewers: Vec<ViewerShown>,
+    #[serde(default)]
+    session: Option<SessionAnswer>,
 }
 
 /// Waits for answers, and no longer when it is dropped.
@@ -92,24 +155,55 @@ impl Core {
         if *replica == *self.context.node.0 {
             return Ok(self.own_answer(&question).pop());
         }
+        let answer = self.ask_other(replica, question).await?;
+        Ok(answer.and_then(|answer| answer.viewers.into_iter().next()))
+    }
+
+    /// Hands a request to the replica that has the session; `None` when there is no such replica.
+    pub async fn ask_session(
+        &self,
+        replica: &str,
+        request: SessionRequest,
+    ) -> Result<Option<SessionAnswer>, Error> {
+        let answer = self.ask_other(replica, Question::Session(request)).await?;
+        Ok(answer.and_then(|answer| answer.session))
+    }
+
+    async fn ask_other(&self, replica: &str, question: Question) -> Result<Option<Answer>, Error> {
         if !self.replicas.others().iter().any(|other| other == replica) {
             return Ok(None);
         }
         let mut waiting = self.replicas.ask(Some(replica), question, 1).await?;
         match tokio::time::timeout(PATIENCE, waiting.answers.recv()).await {
-            Ok(Some(answer)) => Ok(answer.viewers.into_iter().next()),
+            Ok(Some(answer)) => Ok(Some(answer)),
             _ => Err(Error::ReplicaSilent(replica.to_owned())),
         }
     }
 
     /// Answers another replica.
-    pub(super) async fn answer(&self, asked: Asked) {
+    pub(super) async fn answer(self: &Arc<Self>, asked: Asked) {
         let node = &*self.context.node.0;
         if asked.from == node || asked.to.as_ref().is_some_and(|to| to != node) {
             return;
         }
-        let answer = Answer { number: asked.number, viewers: self.own_answer(&asked.question) };
-        self.replicas.publish(&answers_channel(&asked.from), &answer).await;
+        let Asked { number, from, question, .. } = asked;
+        if let Question::Session(request) = question {
+            self.answer_session(number, from, request);
+            return;
+        }
+        let answer = Answer { number, viewers: self.own_answer(&question), session: None };
+        self.replicas.publish(&answers_channel(&from), &answer).await;
+    }
+
+    /// A session may take a while, and other questions do not wait for it.
+    fn answer_session(self: &Arc<Self>, number: u64, from: String, request: SessionRequest) {
+        let Some(obeyed) = self.sessions.get().map(|keeper| keeper.obey(request)) else { return };
+        let core = Arc::clone(self);
+        let answering = async move {
+            let answer = Answer { number, viewers: Vec::new(), session: Some(obeyed.await) };
+            core.replicas.publish(&answers_channel(&from), &answer).await;
+        };
+        drop(self.context.tasks.spawn("answer-session", answering));
     }
 
     fn own_answer(&self, question: &Question) -> Vec<ViewerShown> {
@@ -117,6 +211,8 @@ impl Core {
         match question {
             Question::List { camera, after, limit } => viewers.list(camera.as_ref(), after.as_ref(), *limit),
             Question::Find { id } => viewers.find(id).into_iter().collect(),
+            // Answered by whoever keeps the sessions.
+            Question::Session(_) => Vec::new(),
             Question::Kick { id } => viewers.find(id).filter(|_| viewers.kick(id)).into_iter().collect(),
         }
     }

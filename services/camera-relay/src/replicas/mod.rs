@@ -8,7 +8,7 @@
 mod ask;
 mod report;
 
-pub use ask::Question;
+pub use ask::{Question, SessionAct, SessionAnswer, SessionKeeper, SessionRequest};
 pub use report::{CameraReport, Condition, TrackReport, merged};
 
 use crate::{cameras::CameraName, core::Core};
@@ -237,7 +237,7 @@ impl Core {
         }
     }
 
-    async fn heard(&self, message: &Message) {
+    async fn heard(self: &Arc<Self>, message: &Message) {
         let understood = match message.channel.kind() {
             "reports" => serde_json::from_slice(&message.payload).map(|report| self.replicas.hear(report)),
             "answers" => {

@@ -234,7 +234,7 @@ async fn a_session_is_ended_once_and_may_be_ended_twice() -> Result<()> {
     for (path, words) in [
         (format!("/whep/other/{id}"), "of another camera"),
         (format!("/whep/test/{replica}.{NOBODY}"), "never was"),
-        (format!("/whep/test/elsewhere-1.{NOBODY}"), "replica `elsewhere-1`"),
+        (format!("/whep/test/elsewhere-1.{NOBODY}"), "replica `elsewhere-1`, which is gone"),
         // The id of the viewer, which operators see, is not enough.
         (session.rsplit_once('.').context("a secret")?.0.to_owned(), "no such session"),
         ("/whep/test/x".to_owned(), "no such session"),

@@ -8,7 +8,7 @@ use patchbay_transcode::Problem;
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -121,12 +121,33 @@ impl Sessions {
     }
 
     pub(super) fn find(&self, id: &SessionId) -> Found {
-        let open = self.open.lock();
-        match open.sessions.get(id) {
+        self.open.lock().find(id)
+    }
+
+    /// What obeys requests that came to other replicas.
+    pub(in crate::http) fn keeper(&self) -> Keeper {
+        Keeper { open: Arc::downgrade(&self.open) }
+    }
+}
+
+impl Open {
+    fn find(&self, id: &SessionId) -> Found {
+        match self.sessions.get(id) {
             Some(handle) => Found::Open(handle.clone()),
-            None if open.ended.contains(id) => Found::Ended,
+            None if self.ended.contains(id) => Found::Ended,
             None => Found::Unknown,
         }
+    }
+}
+
+/// Finds sessions for requests that came to other replicas.
+pub(in crate::http) struct Keeper {
+    open: Weak<Mutex<Open>>,
+}
+
+impl Keeper {
+    pub(super) fn find(&self, id: &SessionId) -> Found {
+        self.open.upgrade().map_or(Found::Unknown, |open| open.lock().find(id))
     }
 }
 
