@@ -309,7 +309,7 @@ describe('accounts', () => {
     await fillSignIn(bob, 'bob', PASSWORD)
     await bob.getByTitle('You are Bob the Operator', { exact: false }).waitFor()
     const links = await bob.getByRole('navigation').first().getByRole('link').allInnerTexts()
-    assert.deepEqual(links, ['Overview', 'Chat', 'Keys', 'Settings'])
+    assert.deepEqual(links, ['Overview', 'Chat', 'Cameras', 'Keys', 'Settings'])
     await bob.goto(`${origin}/accounts`)
     await bob.getByText('Your account does not allow that', { exact: false }).first().waitFor()
     await bob.goto(`${origin}/rooms/lobby`)
