@@ -129,7 +129,7 @@ describe('a session', () => {
     await tab.goto(`${origin}/playground/hash#token=${await suite.token('chat:subscribe:room/*')}`)
     await tab.getByTitle('You are me', { exact: false }).waitFor()
     const links = await tab.getByRole('navigation').first().getByRole('link').allInnerTexts()
-    assert.deepEqual(links, ['Overview', 'Chat', 'Tools', 'Settings'])
+    assert.deepEqual(links, ['Overview', 'Chat', 'Cameras', 'Tools', 'Settings'])
     await tab.getByLabel('Message', { exact: true }).fill('abc')
     await tab.getByRole('button', { name: 'Hash the message' }).click()
     await tab.locator('[data-test=result]').waitFor()
