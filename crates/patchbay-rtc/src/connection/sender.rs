@@ -171,15 +171,7 @@ impl Sender {
         let count = unit.payloads.len();
         self.remember(entry.position, count);
         for (index, payload) in unit.payloads.iter().enumerate() {
-            let header = Header {
-                payload_type: self.negotiated.payload_type,
-                marker: unit.payloads.marker(index),
-                sequence: self.sequence,
-                timestamp: unit.timestamp.wrapping_add(unit.payloads.timestamp_offset(index)),
-                ssrc: self.negotiated.ssrc,
-                playout_delay: self.negotiated.playout_delay,
-            };
-            header.write(&[payload], srtp, batch)?;
+            self.header(self.sequence, unit, index).write(&[payload], srtp, batch)?;
             self.sequence += 1;
             self.counters.packets += 1;
             self.counters.bytes += payload.len() as u64;
@@ -195,17 +187,20 @@ impl Sender {
         srtp: &mut Srtp,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        let header = Header {
-            payload_type: self.negotiated.payload_type,
-            marker: false,
-            sequence: self.sequence,
-            timestamp,
-            ssrc: self.negotiated.ssrc,
-            playout_delay: self.negotiated.playout_delay,
-        };
-        header.write_padding(srtp, batch)?;
+        self.bare_header(self.sequence, timestamp).write_padding(srtp, batch)?;
         self.sequence += 1;
         Ok(())
+    }
+
+    fn bare_header(&self, sequence: u64, timestamp: u32) -> Header {
+        let Negotiated { ssrc, payload_type, playout_delay, .. } = self.negotiated;
+        Header { payload_type, marker: false, sequence, timestamp, ssrc, playout_delay }
+    }
+
+    /// Of the packet at `index` of a unit.
+    fn header(&self, sequence: u64, unit: &Packets, index: usize) -> Header {
+        let timestamp = unit.timestamp.wrapping_add(unit.payloads.timestamp_offset(index));
+        Header { marker: unit.payloads.marker(index), ..self.bare_header(sequence, timestamp) }
     }
 
     fn remember(&mut self, position: u64, count: usize) {
@@ -246,14 +241,7 @@ impl Sender {
         if !self.resend.take(payload.len() as u64, now) {
             return Ok(None);
         }
-        let original = Header {
-            payload_type: self.negotiated.payload_type,
-            marker: unit.payloads.marker(index),
-            sequence,
-            timestamp: unit.timestamp.wrapping_add(unit.payloads.timestamp_offset(index)),
-            ssrc: self.negotiated.ssrc,
-            playout_delay: self.negotiated.playout_delay,
-        };
+        let original = self.header(sequence, unit, index);
         match self.negotiated.rtx {
             Some((ssrc, payload_type)) => {
                 // RFC 4588, section 4: the original number in front of the payload, in a stream of its own.

@@ -200,9 +200,9 @@ impl Catching<'_> {
                 Step::More => tokio::time::sleep(PACE).await,
             }
             let earned = at.elapsed().min(MOST_SAVED).as_nanos() * u128::from(rate) / 1_000_000_000;
-            allowed = allowed
-                .saturating_add(i64::try_from(earned).unwrap_or(i64::MAX))
-                .min(i64::try_from(earned).unwrap_or(i64::MAX));
+            let earned = i64::try_from(earned).unwrap_or(i64::MAX);
+            // What a step has left over is not saved for the next one.
+            allowed = allowed.saturating_add(earned).min(earned);
             at = Instant::now();
         }
     }
