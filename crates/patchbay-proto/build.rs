@@ -9,17 +9,21 @@ use std::{
 /// Package whose messages hold passwords, tokens and keys.
 const SECRETIVE: &str = "patchbay.crypto.v1";
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 16] = [
     "patchbay/camera/v1/cameras.proto",
     "patchbay/chat/v1/chat_admin.proto",
     "patchbay/console/v1/console.proto",
     "patchbay/crypto/v1/accounts.proto",
     "patchbay/crypto/v1/admin.proto",
+    "patchbay/crypto/v1/agreement.proto",
     "patchbay/crypto/v1/data.proto",
     "patchbay/crypto/v1/encoding.proto",
     "patchbay/crypto/v1/hash.proto",
     "patchbay/crypto/v1/keys.proto",
     "patchbay/crypto/v1/passwords.proto",
+    "patchbay/crypto/v1/seal.proto",
+    "patchbay/crypto/v1/streams.proto",
+    "patchbay/crypto/v1/tls.proto",
     "patchbay/crypto/v1/tokens.proto",
     "patchbay/media/v1/relay.proto",
 ];

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tonic::Request;
 
 /// Operations on keys that `keys:use:<name>` stands for.
-const USES: [&str; 7] = ["encrypt", "decrypt", "rewrap", "datakey", "sign", "verify", "hmac"];
+const USES: [&str; 8] = ["encrypt", "decrypt", "rewrap", "datakey", "sign", "verify", "hmac", "agree"];
 
 /// Operations on keys that `keys:manage:<name>` stands for.
-const MANAGES: [&str; 6] = ["create", "import", "read", "list", "rotate", "trim"];
+const MANAGES: [&str; 7] = ["create", "import", "read", "list", "rotate", "trim", "csr"];
 
 /// The caller of an rpc.
 #[derive(Clone, Debug)]

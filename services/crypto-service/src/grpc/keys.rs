@@ -292,6 +292,27 @@ impl keys_server::Keys for Keys {
         Ok(Response::new(BackupKeyResponse { backup: backup.expose().to_vec().into() }))
     }
 
+    async fn get_wrapping_key(
+        &self,
+        _: Request<patchbay_proto::crypto::v1::GetWrappingKeyRequest>,
+    ) -> Result<Response<patchbay_proto::crypto::v1::GetWrappingKeyResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn create_certificate_request(
+        &self,
+        _: Request<patchbay_proto::crypto::v1::CreateCertificateRequestRequest>,
+    ) -> Result<Response<patchbay_proto::crypto::v1::CreateCertificateRequestResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn set_certificate(
+        &self,
+        _: Request<patchbay_proto::crypto::v1::SetCertificateRequest>,
+    ) -> Result<Response<patchbay_proto::crypto::v1::SetCertificateResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
     async fn restore_key(
         &self,
         request: Request<RestoreKeyRequest>,

@@ -91,6 +91,9 @@ methods! {
     "Keys/ExportKey": scope ["keys"."export", "keys"."read", "keys"."manage"], POST "/v1/keys/{name}/export";
     "Keys/BackupKey": scope ["keys"."backup"], POST "/v1/keys/{name}/backup";
     "Keys/RestoreKey": scope ["keys"."restore"], POST "/v1/keys/{name}/restore";
+    "Keys/GetWrappingKey": any, GET "/v1/wrapping-key";
+    "Keys/CreateCertificateRequest": scope ["keys"."csr", "keys"."manage"], POST "/v1/keys/{name}/csr";
+    "Keys/SetCertificate": scope ["keys"."config"], PUT "/v1/keys/{name}/certificate";
 
     "Data/Encrypt": scope ["keys"."encrypt", "keys"."use"], POST "/v1/keys/{key}/encrypt";
     "Data/EncryptBatch": scope ["keys"."encrypt", "keys"."use"], POST "/v1/batch/encrypt";
@@ -114,6 +117,29 @@ methods! {
     "Data/OpenEnvelopeBatch": scope ["keys"."decrypt", "keys"."use"], POST "/v1/batch/open-envelope";
     "Data/Random": any, POST "/v1/random";
     "Data/RandomBatch": any, POST "/v1/random/batch";
+
+    "Streams/EncryptStream": scope ["keys"."encrypt", "keys"."use"],;
+    "Streams/DecryptStream": scope ["keys"."decrypt", "keys"."use"],;
+    "Streams/GenerateStreamKey": scope ["keys"."datakey", "keys"."use"], POST "/v1/keys/{key}/stream-key";
+    "Streams/OpenStreamKey": scope ["keys"."decrypt", "keys"."use"], POST "/v1/keys/{key}/open-stream-key";
+
+    "Agreement/Agree": scope ["keys"."agree", "keys"."use"], POST "/v1/keys/{key}/agree";
+    "Agreement/SealHpke": any, POST "/v1/hpke/seal";
+    "Agreement/OpenHpke": scope ["keys"."decrypt", "keys"."use"], POST "/v1/keys/{key}/hpke/open";
+    "Agreement/Encapsulate": any, POST "/v1/kem/encapsulate";
+    "Agreement/Decapsulate": scope ["keys"."decrypt", "keys"."use"], POST "/v1/keys/{key}/decapsulate";
+
+    "Seal/GetSealStatus": open, GET "/v1/seal";
+    "Seal/InitializeSeal": scope ["crypto"."seal"], POST "/v1/seal/initialize";
+    "Seal/Unseal": open, POST "/v1/seal/unseal";
+    "Seal/CloseSeal": scope ["crypto"."seal"], POST "/v1/seal/close";
+    "Seal/RotateRootKey": scope ["crypto"."rotate"], POST "/v1/seal/rotate-root";
+    "Seal/BeginRekey": scope ["crypto"."seal"], POST "/v1/seal/rekey";
+    "Seal/ConfirmRekey": scope ["crypto"."seal"], POST "/v1/seal/rekey/confirm";
+
+    "Tls/Probe": scope ["tls"."probe"], POST "/v1/tls/probe";
+    "Tls/InspectCertificates": any, POST "/v1/tls/inspect";
+    "Tls/ListCertificates": scope ["tls"."read"], GET "/v1/certificates";
 
     "Hash/Digest": any, POST "/v1/digest";
     "Hash/DigestBatch": any, POST "/v1/digest/batch";

@@ -38,11 +38,25 @@ pub enum KeyType {
     Rsa3072,
     #[serde(rename = "rsa-4096")]
     Rsa4096,
+    #[serde(rename = "x25519")]
+    X25519,
+    #[serde(rename = "ecdh-p256")]
+    EcdhP256,
+    #[serde(rename = "ml-kem-768")]
+    MlKem768,
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
+    #[serde(rename = "aes256-gcm-siv-convergent")]
+    Aes256GcmSivConvergent,
+    #[serde(rename = "aes128-gcm-chunked")]
+    Aes128GcmChunked,
+    #[serde(rename = "aes256-gcm-chunked")]
+    Aes256GcmChunked,
 }
 
 impl KeyType {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Xaes256Gcm,
         Self::Aes128Gcm96,
         Self::Aes192Gcm96,
@@ -58,6 +72,13 @@ impl KeyType {
         Self::Rsa2048,
         Self::Rsa3072,
         Self::Rsa4096,
+        Self::X25519,
+        Self::EcdhP256,
+        Self::MlKem768,
+        Self::MlDsa65,
+        Self::Aes256GcmSivConvergent,
+        Self::Aes128GcmChunked,
+        Self::Aes256GcmChunked,
     ];
 
     /// Its word, as in rows, in errors and in Vault's protocol.
@@ -78,6 +99,13 @@ impl KeyType {
             Self::Rsa2048 => "rsa-2048",
             Self::Rsa3072 => "rsa-3072",
             Self::Rsa4096 => "rsa-4096",
+            Self::X25519 => "x25519",
+            Self::EcdhP256 => "ecdh-p256",
+            Self::MlKem768 => "ml-kem-768",
+            Self::MlDsa65 => "ml-dsa-65",
+            Self::Aes256GcmSivConvergent => "aes256-gcm-siv-convergent",
+            Self::Aes128GcmChunked => "aes128-gcm-chunked",
+            Self::Aes256GcmChunked => "aes256-gcm-chunked",
         }
     }
 
@@ -88,7 +116,18 @@ impl KeyType {
 
     /// Whether it has a public half.
     pub fn is_asymmetric(self) -> bool {
-        self.is_rsa() || matches!(self, Self::Ed25519 | Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521)
+        self.is_rsa()
+            || matches!(
+                self,
+                Self::Ed25519
+                    | Self::EcdsaP256
+                    | Self::EcdsaP384
+                    | Self::EcdsaP521
+                    | Self::X25519
+                    | Self::EcdhP256
+                    | Self::MlKem768
+                    | Self::MlDsa65
+            )
     }
 
     /// Whether making, checking and using it takes long.
@@ -128,6 +167,13 @@ impl From<proto::KeyType> for KeyType {
             proto::KeyType::Rsa2048 => Self::Rsa2048,
             proto::KeyType::Rsa3072 => Self::Rsa3072,
             proto::KeyType::Rsa4096 => Self::Rsa4096,
+            proto::KeyType::X25519 => Self::X25519,
+            proto::KeyType::EcdhP256 => Self::EcdhP256,
+            proto::KeyType::MlKem768 => Self::MlKem768,
+            proto::KeyType::MlDsa65 => Self::MlDsa65,
+            proto::KeyType::Aes256GcmSivConvergent => Self::Aes256GcmSivConvergent,
+            proto::KeyType::Aes128GcmChunked => Self::Aes128GcmChunked,
+            proto::KeyType::Aes256GcmChunked => Self::Aes256GcmChunked,
         }
     }
 }
@@ -150,6 +196,13 @@ impl From<KeyType> for proto::KeyType {
             KeyType::Rsa2048 => Self::Rsa2048,
             KeyType::Rsa3072 => Self::Rsa3072,
             KeyType::Rsa4096 => Self::Rsa4096,
+            KeyType::X25519 => Self::X25519,
+            KeyType::EcdhP256 => Self::EcdhP256,
+            KeyType::MlKem768 => Self::MlKem768,
+            KeyType::MlDsa65 => Self::MlDsa65,
+            KeyType::Aes256GcmSivConvergent => Self::Aes256GcmSivConvergent,
+            KeyType::Aes128GcmChunked => Self::Aes128GcmChunked,
+            KeyType::Aes256GcmChunked => Self::Aes256GcmChunked,
         }
     }
 }

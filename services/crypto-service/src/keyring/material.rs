@@ -97,7 +97,8 @@ impl Material {
             (KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096, _) => {
                 rsa::PrivateKey::from_pkcs8(raw).map(Self::Rsa)
             }
-            _ => mac::Key::new(raw).map(Self::Hmac),
+            (KeyType::Hmac, _) => mac::Key::new(raw).map(Self::Hmac),
+            _ => Err(CryptoError::Key("of a type that cannot be used yet".to_owned())),
         }
     }
 

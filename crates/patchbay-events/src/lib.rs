@@ -1,0 +1,1 @@
+//! Domain events: CloudEvents 1.0, appended to one stream of the backplane that webhooks and other services read.

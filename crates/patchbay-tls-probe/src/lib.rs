@@ -1,0 +1,1 @@
+//! What a TLS server speaks and shows: versions, suites, groups, certificates, and a grade with its reasons.
