@@ -6,6 +6,7 @@
 
 pub mod aead;
 pub mod cbc;
+pub mod chunked;
 pub mod digest;
 pub mod ecdsa;
 pub mod ed25519;
