@@ -18,6 +18,7 @@ mod nonce;
 pub mod password;
 pub mod pem;
 pub mod rsa;
+pub mod shamir;
 
 pub use message::Message;
 
