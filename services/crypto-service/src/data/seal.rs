@@ -3,7 +3,7 @@
 use super::{
     Operation, cannot,
     format::{CIPHERTEXT, ENVELOPE, HEADER, Sealed, begin},
-    newest,
+    newest, told,
 };
 use crate::{
     error::Error,
@@ -141,7 +141,7 @@ impl Operation for pb::SealEnvelopeRequest {
 
     fn run(self, key: &LoadedKey) -> Result<pb::SealEnvelopeResponse, Error> {
         let version = key.encrypting(self.key_version)?;
-        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, "seal envelopes")) };
+        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, told::SEAL_ENVELOPES)) };
         let mut sealed = begin(ENVELOPE, version.number, self.plaintext.len() + 1024);
         let bound = bound_to(&sealed, &self.associated_data);
         let body = envelope::seal(rsa.public(), &bound, &self.plaintext).map_err(Error::internal)?;
@@ -169,7 +169,7 @@ impl Operation for pb::OpenEnvelopeRequest {
     fn run(self, key: &LoadedKey) -> Result<pb::OpenEnvelopeResponse, Error> {
         let sealed = Sealed::parse_binary(&self.envelope, ENVELOPE).ok_or(Error::DecryptionFailed)?;
         let version = opening(key, sealed.version)?;
-        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, "open envelopes")) };
+        let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, told::OPEN_ENVELOPES)) };
         let header = self.envelope.get(..HEADER).unwrap_or_default();
         let bound = bound_to(header, &self.associated_data);
         let plaintext = envelope::open(rsa, &bound, &sealed.body).map_err(|_| Error::DecryptionFailed)?;
@@ -208,15 +208,15 @@ fn encrypt(
             }
             sealed.extend_from_slice(&rsa.public().encrypt_oaep(plaintext).map_err(Error::internal)?);
         }
-        Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_) => return Err(cannot(key, "encrypt")),
+        _ => return Err(cannot(key, told::ENCRYPT)),
     }
     Ok(sealed.into())
 }
 
 fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Result<(Secret, u32), Error> {
     // Before anything is said of the ciphertext: what the key cannot do is no matter of the message.
-    if matches!(newest(key), Some(Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_))) {
-        return Err(cannot(key, "decrypt"));
+    if !matches!(newest(key), Some(Material::Aead(_) | Material::CbcLegacy(_) | Material::Rsa(_)) | None) {
+        return Err(cannot(key, told::DECRYPT));
     }
     let sealed = Sealed::parse(ciphertext).ok_or(Error::DecryptionFailed)?;
     let version = opening(key, sealed.version)?;
@@ -230,7 +230,7 @@ fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Resul
             refuse_associated(associated_data)?;
             rsa.decrypt_oaep(&sealed.body)
         }
-        Material::Hmac(_) | Material::Ed25519(_) | Material::Ecdsa(_) => return Err(cannot(key, "decrypt")),
+        _ => return Err(cannot(key, told::DECRYPT)),
     };
     let plaintext = opened.map_err(|_| Error::DecryptionFailed)?;
     Ok((plaintext, version.number))

@@ -1,6 +1,6 @@
 //! Signatures and HMACs.
 
-use super::{Operation, cannot, newest};
+use super::{Operation, cannot, newest, told};
 use crate::{
     error::Error,
     keyring::{LoadedKey, LoadedVersion, Material},
@@ -42,8 +42,15 @@ impl Operation for pb::SignRequest {
 
     fn run(self, key: &LoadedKey) -> Result<pb::SignResponse, Error> {
         let version = key.encrypting(self.key_version)?;
-        let how =
-            Scheme::new(key, version, self.digest, self.scheme, self.salt_length, self.salt_bytes, "sign")?;
+        let how = Scheme::new(
+            key,
+            version,
+            self.digest,
+            self.scheme,
+            self.salt_length,
+            self.salt_bytes,
+            told::SIGN,
+        )?;
         let message = how.message(&self.message, self.prehashed)?;
         let signature = how.sign(&version.material, message)?;
         Ok(pb::SignResponse { signature: signature.into(), key_version: version.number })
@@ -76,7 +83,7 @@ impl Operation for pb::VerifyRequest {
                 self.scheme,
                 self.salt_length,
                 self.salt_bytes,
-                "verify signatures",
+                told::VERIFY,
             )?;
             let message = match (how.message(&self.message, self.prehashed)?, how.digest()) {
                 // Hashed once, however many versions are tried.
@@ -107,7 +114,7 @@ impl Operation for pb::HmacRequest {
 
     fn run(self, key: &LoadedKey) -> Result<pb::HmacResponse, Error> {
         let version = key.encrypting(self.key_version)?;
-        let Material::Hmac(mac) = &version.material else { return Err(cannot(key, "compute HMACs")) };
+        let Material::Hmac(mac) = &version.material else { return Err(cannot(key, told::HMAC)) };
         let digest = sha2(self.digest, Algorithm::Sha256)?;
         let hmac = mac.compute(digest, &self.message).map_err(Error::internal)?;
         Ok(pb::HmacResponse { hmac: hmac.into(), key_version: version.number })
@@ -133,7 +140,7 @@ impl Operation for pb::VerifyHmacRequest {
     fn run(self, key: &LoadedKey) -> Result<pb::VerifyHmacResponse, Error> {
         let digest = sha2(self.digest, Algorithm::Sha256)?;
         for version in candidates(key, self.key_version)? {
-            let Material::Hmac(mac) = &version.material else { return Err(cannot(key, "verify HMACs")) };
+            let Material::Hmac(mac) = &version.material else { return Err(cannot(key, told::VERIFY_HMAC)) };
             if mac.verify(digest, &self.message, &self.hmac).map_err(Error::internal)? {
                 return Ok(pb::VerifyHmacResponse { is_valid: true, key_version: version.number });
             }

@@ -1,6 +1,6 @@
 //! What a key is for, and how: the word for it, what its material looks like and what it can do.
 
-use patchbay_crypto::aead;
+use patchbay_crypto::{aead, chunked};
 use patchbay_proto::crypto::v1 as proto;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,15 @@ impl KeyType {
             Self::Aes256Gcm96 => Some(aead::Algorithm::Aes256Gcm),
             Self::ChaCha20Poly1305 => Some(aead::Algorithm::ChaCha20Poly1305),
             Self::Aes256CbcHmacSha512 => Some(aead::Algorithm::Aes256CbcHmacSha512),
+            _ => None,
+        }
+    }
+
+    /// How it encrypts streams, where it does.
+    pub fn chunked(self) -> Option<chunked::Algorithm> {
+        match self {
+            Self::Aes128GcmChunked => Some(chunked::Algorithm::Cobblestone128),
+            Self::Aes256GcmChunked => Some(chunked::Algorithm::Cobblestone256),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@
 
 use super::KeyType;
 use crate::error::Error;
-use patchbay_crypto::{Error as CryptoError, Secret, aead, cbc, ecdsa, ed25519, mac, pem, rsa};
+use patchbay_crypto::{Error as CryptoError, Secret, aead, cbc, chunked, ecdsa, ed25519, mac, pem, rsa};
 use std::fmt;
 
 /// Bytes of an HMAC key where none are asked for.
@@ -22,6 +22,7 @@ const CBC_SIZE: usize = 32;
 pub enum Material {
     Aead(aead::Key),
     CbcLegacy(cbc::Key),
+    Chunked(chunked::Key),
     Hmac(mac::Key),
     Ed25519(ed25519::PrivateKey),
     Ecdsa(ecdsa::PrivateKey),
@@ -87,6 +88,9 @@ impl Material {
     /// Parses bytes.
     fn load(key_type: KeyType, bytes: &Secret) -> Result<Self, CryptoError> {
         let raw = bytes.expose();
+        if let Some(algorithm) = key_type.chunked() {
+            return chunked::Key::new(algorithm, raw).map(Self::Chunked);
+        }
         match (key_type, key_type.aead()) {
             (_, Some(algorithm)) => aead::Key::new(algorithm, raw).map(Self::Aead),
             (KeyType::Aes256CbcLegacy, _) => cbc::Key::new(raw).map(Self::CbcLegacy),
@@ -123,7 +127,7 @@ impl Material {
             Self::Ed25519(key) => key.to_pkcs8().map_err(Error::internal),
             Self::Ecdsa(key) => key.to_pkcs8().map_err(Error::internal),
             Self::Rsa(key) => Ok(key.to_pkcs8()),
-            Self::Aead(_) | Self::CbcLegacy(_) | Self::Hmac(_) => {
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Hmac(_) => {
                 Err(Error::internal("a symmetric key has no PKCS#8"))
             }
         }
@@ -135,7 +139,7 @@ impl Material {
             Self::Ed25519(key) => Some(key.public().to_spki_der()),
             Self::Ecdsa(key) => Some(key.public().to_spki_der()),
             Self::Rsa(key) => Some(key.public().to_spki_der()),
-            Self::Aead(_) | Self::CbcLegacy(_) | Self::Hmac(_) => None,
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Hmac(_) => None,
         }
     }
 }
@@ -148,10 +152,11 @@ impl fmt::Debug for Material {
 
 /// Bytes of a symmetric key; of an HMAC key as asked.
 fn size(key_type: KeyType, hmac_size: u32) -> usize {
-    match key_type.aead() {
-        Some(algorithm) => algorithm.key_length(),
-        None if key_type == KeyType::Hmac => usize::try_from(hmac_size).unwrap_or(usize::MAX),
-        None => CBC_SIZE,
+    match (key_type.aead(), key_type.chunked()) {
+        (Some(algorithm), _) => algorithm.key_length(),
+        (_, Some(algorithm)) => algorithm.key_length(),
+        _ if key_type == KeyType::Hmac => usize::try_from(hmac_size).unwrap_or(usize::MAX),
+        _ => CBC_SIZE,
     }
 }
 
