@@ -21,6 +21,7 @@ mod rest;
 pub mod root_key;
 mod secrecy;
 pub mod store;
+mod streams;
 pub mod tokens;
 mod vault;
 

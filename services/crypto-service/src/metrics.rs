@@ -27,6 +27,7 @@ const WATCHED: [&str; 4] = ["BUSY", "INTERNAL", "KEY_EXHAUSTED", "UNAVAILABLE"];
 #[expect(missing_docs, reason = "each is described where it is registered")]
 pub struct CryptoMetrics {
     pub operations: Counter,
+    pub streamed_bytes: Counter,
     pub sign_ins: Counter,
     pub failed_sign_ins: Counter,
     refusals: Family<Refusal, Counter>,
@@ -50,6 +51,10 @@ impl CryptoMetrics {
             operations: counter(
                 "operations",
                 "Messages encrypted, decrypted, signed, verified or hashed with keys",
+            ),
+            streamed_bytes: counter(
+                "streamed_bytes",
+                "Bytes given back by streams that encrypt and decrypt",
             ),
             sign_ins: counter("sign_ins", "Sessions begun with a password"),
             failed_sign_ins: counter("failed_sign_ins", "Wrong passwords, API keys and refresh tokens"),

@@ -9,8 +9,9 @@ mod hash;
 mod keys;
 mod methods;
 mod passwords;
-mod pieces;
+pub(crate) mod pieces;
 mod refusal;
+mod streams;
 mod tokens;
 
 use crate::{core::Core, error::Error};
@@ -41,6 +42,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Routes {
         .add_service(encoding::server(Arc::clone(core)))
         .add_service(hash::server(Arc::clone(core)))
         .add_service(keys::server(core))
+        .add_service(streams::server(Arc::clone(core)))
         .add_service(passwords::server(core));
     routes.into_axum_router().layer(counted).into()
 }

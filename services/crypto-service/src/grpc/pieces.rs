@@ -8,7 +8,7 @@ use tonic::Status;
 const NEXT_PIECE: Duration = Duration::from_secs(30);
 
 /// Waits for the next piece; `None` is the end.
-pub(super) async fn next<T>(
+pub(crate) async fn next<T>(
     pieces: &mut (impl Stream<Item = Result<T, Status>> + Unpin),
 ) -> Result<Option<T>, Status> {
     let late = |_| Status::deadline_exceeded("the next piece did not come within 30 s of the one before");

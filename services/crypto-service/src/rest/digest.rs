@@ -1,24 +1,18 @@
 //! The digest of a body of any size, read as it comes.
 
+use super::body;
 use axum::{Json, Router, body::Body, extract::State, response::IntoResponse, routing};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use patchbay_proto::crypto::v1::{
     DigestAlgorithm, DigestStreamRequest, DigestStreamResponse, hash_client::HashClient,
 };
 use patchbay_transcode::{Calls, Limits, Problem, headers_to_pass};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
 use tonic::metadata::MetadataMap;
-
-/// Bytes of a message at most; what comes in larger pieces is cut.
-const CHUNK: usize = 256 * 1024;
-
-/// Room for the one thing that can go wrong with a body.
-const ONE: usize = 1;
 
 struct Place {
     calls: Calls,
@@ -42,15 +36,15 @@ impl Place {
     async fn digest(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
         let wish = Wish::parse(parts.uri.query().unwrap_or_default())?;
-        let (broken, mut breaks) = mpsc::channel(ONE);
-        let messages = wish.messages(chunks(body, self.idle, broken));
+        let (chunks, mut breaks) = body::pieces(body, self.idle);
+        let messages = wish.messages(chunks);
         let metadata = MetadataMap::from_headers(headers_to_pass(&parts.headers));
         let request = tonic::Request::from_parts(metadata, parts.extensions, messages);
         let mut client = HashClient::new(self.calls.clone());
         // Cancel-safe: whichever ends first, the other is given up. A body that breaks off must not look like one that has ended.
         let answer = tokio::select! {
             answer = client.digest_stream(request) => answer.map_err(|status| Problem::from(&status))?,
-            Some(problem) = breaks.recv() => return Err(problem),
+            problem = breaks.next() => return Err(problem),
         };
         Ok(Json(to_json(&answer.into_inner())).into_response())
     }
@@ -110,35 +104,6 @@ fn algorithm(word: &str) -> Result<i32, Problem> {
     })
 }
 
-/// The body in pieces. When it breaks off or stands still, that is told, and the stream never ends.
-fn chunks(
-    body: Body,
-    idle: Duration,
-    broken: mpsc::Sender<Problem>,
-) -> impl Stream<Item = Bytes> + Send + 'static {
-    let pieces = stream::unfold((body.into_data_stream(), broken), move |(mut body, broken)| async move {
-        let problem = match tokio::time::timeout(idle, body.next()).await {
-            Ok(None) => return None,
-            Ok(Some(Ok(piece))) => return Some((piece, (body, broken))),
-            Ok(Some(Err(_))) => Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body broke off"),
-            Err(_) => Problem::too_slow(),
-        };
-        // Nobody listens any more only when the request is over.
-        drop(broken.send(problem).await);
-        std::future::pending().await
-    });
-    pieces.flat_map(|piece| stream::iter(cut(piece)))
-}
-
-fn cut(mut piece: Bytes) -> Vec<Bytes> {
-    let mut pieces = Vec::new();
-    while piece.len() > CHUNK {
-        pieces.push(piece.split_to(CHUNK));
-    }
-    pieces.push(piece);
-    pieces
-}
-
 /// As the other doors write it.
 fn to_json(answer: &DigestStreamResponse) -> Value {
     let digests: Vec<Value> = answer
@@ -156,7 +121,6 @@ fn to_json(answer: &DigestStreamResponse) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt;
 
     #[test]
     fn reads_names_of_algorithms() {
@@ -173,27 +137,5 @@ mod tests {
         }
         assert_eq!(algorithm("sha4").unwrap_err().violations[0].0, "algorithm");
         assert!(Wish::parse("algoritm=md5").is_err() && Wish::parse("allow_unsafe=2").is_err());
-    }
-
-    #[test]
-    fn cuts_without_losing_anything() {
-        let whole = Bytes::from(vec![7; 2 * CHUNK + 5]);
-        let pieces = cut(whole.clone());
-        assert_eq!((pieces.len(), pieces.concat()), (3, whole.to_vec()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_stands_still_is_told_and_does_not_end() {
-        let (broken, mut breaks) = mpsc::channel(ONE);
-        let stuck =
-            stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"ab"))]).chain(stream::pending());
-        let mut pieces = Box::pin(chunks(Body::from_stream(stuck), Duration::from_secs(9), broken));
-        assert_eq!(pieces.next().await.unwrap(), "ab");
-        let ended = tokio::select! {
-            ended = pieces.next() => panic!("it must not end: {ended:?}"),
-            problem = breaks.recv() => problem,
-        };
-        assert_eq!(ended.unwrap().reason, "REQUEST_TIMEOUT");
-        assert!(Body::empty().collect().await.is_ok());
     }
 }

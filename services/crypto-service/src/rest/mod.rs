@@ -4,11 +4,13 @@
 //! Nothing is decided here: each request becomes a call of the gRPC services of this process, behind the same layer that
 //! asks who is calling.
 
+mod body;
 mod credentials;
 mod digest;
 mod frame;
 mod key_set;
 mod metrics;
+mod streams;
 
 use crate::{core::Core, grpc, vault};
 use axum::{Router, body::Body, middleware::from_fn_with_state, response::IntoResponse};
@@ -65,6 +67,7 @@ fn router(core: &Arc<Core>, grpc: &Routes, metrics: RestMetrics) -> Result<Route
     let credentials = Credentials::new(core, calls.clone());
     let doors = doors(&calls, limits)?
         .merge(digest::router(calls.clone(), limits))
+        .merge(streams::router(&calls, limits))
         .merge(key_set::router(calls.clone(), limits))
         .merge(vault::router(core, calls, limits));
     Ok(doors
