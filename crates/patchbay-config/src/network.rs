@@ -27,6 +27,16 @@ impl Network {
             _ => false,
         }
     }
+
+    /// A network of IPv4 addresses that is written as IPv6, such as `::ffff:10.0.0.0/104`, holds the same addresses as its plain form.
+    fn canonical(self) -> Self {
+        match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
+            (IpAddr::V4(address), Some(prefix)) if self.address.is_ipv6() => {
+                Self { address: address.into(), prefix }
+            }
+            _ => self,
+        }
+    }
 }
 
 /// A text that is no network.
@@ -44,7 +54,7 @@ impl FromStr for Network {
             let prefix = prefix.map_or(Some(longest), |prefix| prefix.parse().ok())?;
             (prefix <= longest).then_some(Self { address, prefix })
         });
-        parsed.ok_or_else(|| NetworkError(text.to_owned()))
+        parsed.map(Self::canonical).ok_or_else(|| NetworkError(text.to_owned()))
     }
 }
 
