@@ -5,20 +5,27 @@
 //! made inside and never taken from a caller.
 
 pub mod aead;
+pub mod agreement;
 pub mod cbc;
 pub mod chunked;
+pub mod convergent;
 pub mod digest;
 pub mod ecdsa;
 pub mod ed25519;
 pub mod encoding;
 pub mod envelope;
+pub mod hpke;
+mod kdf;
 pub mod mac;
 mod message;
+pub mod ml_dsa;
+pub mod ml_kem;
 mod nonce;
 pub mod password;
 pub mod pem;
 pub mod rsa;
 pub mod shamir;
+pub mod wrap;
 
 pub use message::Message;
 

@@ -8,7 +8,10 @@ mod armor;
 mod pbes2;
 mod structure;
 
-pub(crate) use structure::{curve_of_sec1, key_bits_of_spki, kind_of_pkcs8, kind_of_spki};
+pub(crate) use structure::{
+    curve_of_sec1, key_bits_of_spki, key_of_pkcs8, kind_of_pkcs8, kind_of_spki, public_of_pkcs8, write_pkcs8, write_spki,
+    ML_DSA_65, ML_KEM_768, X25519,
+};
 
 use crate::{Error, Secret, ecdsa::Curve};
 use std::{borrow::Cow, fmt};
@@ -25,10 +28,16 @@ pub enum Kind {
         /// Length in bits.
         bits: usize,
     },
-    /// ECDSA.
+    /// ECDSA, or ECDH: files do not tell one from the other.
     Ecdsa(Curve),
     /// Ed25519.
     Ed25519,
+    /// X25519.
+    X25519,
+    /// ML-KEM-768.
+    MlKem768,
+    /// ML-DSA-65.
+    MlDsa65,
 }
 
 impl fmt::Display for Kind {
@@ -37,6 +46,9 @@ impl fmt::Display for Kind {
             Self::Rsa { bits } => write!(f, "an RSA key of {bits} bits"),
             Self::Ecdsa(curve) => write!(f, "an ECDSA key on {curve}"),
             Self::Ed25519 => f.write_str("an Ed25519 key"),
+            Self::X25519 => f.write_str("an X25519 key"),
+            Self::MlKem768 => f.write_str("an ML-KEM-768 key"),
+            Self::MlDsa65 => f.write_str("an ML-DSA-65 key"),
         }
     }
 }

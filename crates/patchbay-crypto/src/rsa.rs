@@ -1,4 +1,4 @@
-//! RSA: OAEP (RFC 8017, section 7.1) with SHA-256, and signatures as PSS (section 8.1) or PKCS#1 v1.5 (section 8.2).
+//! RSA: OAEP (RFC 8017, section 7.1) with SHA-256, for keys that others have wrapped with another digest too, and signatures as PSS (section 8.1) or PKCS#1 v1.5 (section 8.2).
 //!
 //! Keys have 2048 to 4096 bits. There is no PKCS#1 v1.5 encryption and no unpadded operation. A key is parsed once and then used by any
 //! number of threads. Whoever calls this from an async task does so on a pool: a private operation takes up to a few milliseconds.
@@ -11,7 +11,10 @@ pub use public::PublicKey;
 use crate::{Error, Message, Secret, digest::Algorithm, message::Sha2, pem};
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
-    rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey},
+    rsa::{
+        KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512,
+        OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey,
+    },
     signature::{RsaEncoding, RsaKeyPair},
 };
 use std::{fmt, ops::RangeInclusive};
@@ -58,6 +61,33 @@ pub enum Salt {
     Max,
     /// So many bytes.
     Bytes(u16),
+}
+
+/// Digest of RSA-OAEP, of the label as of the mask.
+///
+/// All are safe in OAEP, SHA-1 as well: the padding needs no digest without collisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OaepDigest {
+    /// SHA-1, which many libraries have as their default.
+    Sha1,
+    /// SHA-256, which everything here is encrypted with.
+    #[default]
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl OaepDigest {
+    fn algorithm(self) -> &'static OaepAlgorithm {
+        match self {
+            Self::Sha1 => &OAEP_SHA1_MGF1SHA1,
+            Self::Sha256 => &OAEP_SHA256_MGF1SHA256,
+            Self::Sha384 => &OAEP_SHA384_MGF1SHA384,
+            Self::Sha512 => &OAEP_SHA512_MGF1SHA512,
+        }
+    }
 }
 
 /// A private key, ready for decryption and for signing.
@@ -112,10 +142,15 @@ impl PrivateKey {
 
     /// Decrypts RSA-OAEP with SHA-256, MGF1 with SHA-256 and an empty label. Whatever is wrong gives the same error.
     pub fn decrypt_oaep(&self, ciphertext: &[u8]) -> Result<Secret, Error> {
+        self.decrypt_oaep_with(OaepDigest::Sha256, ciphertext)
+    }
+
+    /// Decrypts RSA-OAEP with a digest, for what others have encrypted. Whatever is wrong gives the same error.
+    pub fn decrypt_oaep_with(&self, digest: OaepDigest, ciphertext: &[u8]) -> Result<Secret, Error> {
         let mut buffer = zeroize::Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
         let plaintext = self
             .decrypting
-            .decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut buffer, None)
+            .decrypt(digest.algorithm(), ciphertext, &mut buffer, None)
             .map_err(|_| Error::Decryption)?;
         Ok(Secret::new(plaintext.to_vec()))
     }

@@ -9,7 +9,7 @@ use pkcs8::{
     AlgorithmIdentifierRef, ObjectIdentifier, PrivateKeyInfoRef,
     der::{
         self, Decode, Encode, SliceReader, Tag, TagMode, TagNumber, Tagged,
-        asn1::{AnyRef, ContextSpecific, Null, OctetStringRef, UintRef},
+        asn1::{AnyRef, BitStringRef, ContextSpecific, Null, OctetStringRef, UintRef},
     },
     spki::SubjectPublicKeyInfoRef,
 };
@@ -17,6 +17,9 @@ use pkcs8::{
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
+pub(crate) const ML_KEM_768: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.4.2");
+pub(crate) const ML_DSA_65: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
@@ -104,6 +107,35 @@ pub(crate) fn key_bits_of_spki(der: &[u8]) -> Result<&[u8], Error> {
     spki(der)?.subject_public_key.as_bytes().ok_or_else(unreadable)
 }
 
+/// The octets in which a `PrivateKeyInfo` has the key itself.
+pub(crate) fn key_of_pkcs8(der: &[u8]) -> Result<&[u8], Error> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| unreadable())?;
+    Ok(info.private_key.as_bytes())
+}
+
+/// The bytes of a public key of a type without parameters, as a `PrivateKeyInfo` of version 2 (RFC 5958) has them.
+pub(crate) fn public_of_pkcs8(der: &[u8]) -> Result<Option<&[u8]>, Error> {
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| unreadable())?;
+    info.public_key.map(|bits| bits.as_bytes().ok_or_else(unreadable)).transpose()
+}
+
+/// Writes a `PrivateKeyInfo` of version 1 for one of the types that have no parameters.
+pub(crate) fn write_pkcs8(oid: ObjectIdentifier, key: &[u8]) -> Result<Secret, Error> {
+    let algorithm = AlgorithmIdentifierRef { oid, parameters: None };
+    let write = || PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(key)?).to_der();
+    write().map(Secret::new).map_err(|_| Error::Library)
+}
+
+/// Writes a `SubjectPublicKeyInfo` for one of the types that have no parameters.
+pub(crate) fn write_spki(oid: ObjectIdentifier, key: &[u8]) -> Result<Vec<u8>, Error> {
+    let algorithm = AlgorithmIdentifierRef { oid, parameters: None };
+    let write = || {
+        let subject_public_key = BitStringRef::from_bytes(key)?;
+        SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der()
+    };
+    write().map_err(|_| Error::Library)
+}
+
 fn spki(der: &[u8]) -> Result<SubjectPublicKeyInfoRef<'_>, Error> {
     SubjectPublicKeyInfoRef::from_der(der)
         .map_err(|_| Error::Key("it is no SubjectPublicKeyInfo in DER or PEM".into()))
@@ -116,12 +148,18 @@ fn kind(
     match algorithm.oid {
         RSA => Ok(Kind::Rsa { bits: bits().map_err(|_| unreadable())? }),
         ED25519 => Ok(Kind::Ed25519),
+        // RFC 8410, RFC 9881 and RFC 9935: parameters must be absent.
+        X25519 | ML_KEM_768 | ML_DSA_65 if algorithm.parameters.is_some() => Err(unreadable()),
+        X25519 => Ok(Kind::X25519),
+        ML_KEM_768 => Ok(Kind::MlKem768),
+        ML_DSA_65 => Ok(Kind::MlDsa65),
         EC => {
             let curve = algorithm.parameters.and_then(|parameters| parameters.decode_as().ok());
             curve.and_then(curve_of).map(Kind::Ecdsa).ok_or_else(unknown_curve)
         }
         other => Err(Error::Key(format!(
-            "keys of algorithm {other} are not offered: RSA, Ed25519, and ECDSA on P-256, P-384 and P-521 are"
+            "keys of algorithm {other} are not offered: RSA, ECDSA on P-256, P-384 and P-521, Ed25519, X25519, ML-KEM-768 and \
+             ML-DSA-65 are"
         ))),
     }
 }

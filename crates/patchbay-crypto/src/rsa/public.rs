@@ -1,11 +1,11 @@
 //! The public half of an RSA key.
 
-use super::{Salt, check_bits, schemes};
+use super::{OaepDigest, Salt, check_bits, schemes};
 use crate::{Error, Message, digest::Algorithm, message::Sha2, pem};
 use aws_lc_rs::{
     digest::Digest,
     encoding::{AsDer, PublicKeyX509Der},
-    rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey},
+    rsa::{OaepPublicEncryptingKey, PublicEncryptingKey},
     signature::{ParsedPublicKey, UnparsedPublicKey},
 };
 use std::fmt;
@@ -64,12 +64,17 @@ impl PublicKey {
 
     /// The most bytes that [`Self::encrypt_oaep`] takes.
     pub fn max_plaintext(&self) -> usize {
-        self.encrypting.max_plaintext_size(&OAEP_SHA256_MGF1SHA256)
+        self.encrypting.max_plaintext_size(OaepDigest::Sha256.algorithm())
     }
 
     /// Encrypts with RSA-OAEP, SHA-256, MGF1 with SHA-256 and an empty label.
     pub fn encrypt_oaep(&self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        let most = self.max_plaintext();
+        self.encrypt_oaep_with(OaepDigest::Sha256, plaintext)
+    }
+
+    /// Encrypts with RSA-OAEP and a digest, for somebody who knows no other one.
+    pub fn encrypt_oaep_with(&self, digest: OaepDigest, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+        let most = self.encrypting.max_plaintext_size(digest.algorithm());
         if plaintext.len() > most {
             return Err(Error::Input(format!(
                 "an RSA key of {} bits encrypts {most} bytes at most, and these are {}; use an envelope",
@@ -79,7 +84,7 @@ impl PublicKey {
         }
         let mut ciphertext = vec![0; self.encrypting.ciphertext_size()];
         self.encrypting
-            .encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut ciphertext, None)
+            .encrypt(digest.algorithm(), plaintext, &mut ciphertext, None)
             .map_err(|_| Error::Library)?;
         Ok(ciphertext)
     }
