@@ -9,10 +9,11 @@ use std::{
 /// Package whose messages hold passwords, tokens and keys.
 const SECRETIVE: &str = "patchbay.crypto.v1";
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "patchbay/camera/v1/cameras.proto",
     "patchbay/chat/v1/chat_admin.proto",
     "patchbay/console/v1/console.proto",
+    "patchbay/console/v1/events.proto",
     "patchbay/crypto/v1/accounts.proto",
     "patchbay/crypto/v1/admin.proto",
     "patchbay/crypto/v1/agreement.proto",

@@ -5,6 +5,7 @@
 
 mod assets;
 mod config;
+mod events;
 mod metrics;
 mod overview;
 mod proxy;
@@ -12,10 +13,11 @@ mod server;
 
 pub use config::{ConsoleConfig, Http, Limits, Upstream, Upstreams};
 
+use events::EventsService;
 use metrics::ConsoleMetrics;
 use overview::OverviewService;
 use patchbay_chassis::{Context, DrainHook, GrpcServices, Listening, Running, Service, StartError, listen};
-use patchbay_proto::console::v1::overview_server::OverviewServer;
+use patchbay_proto::console::v1::{events_server::EventsServer, overview_server::OverviewServer};
 use proxy::Proxy;
 use server::App;
 use std::sync::Arc;
@@ -74,9 +76,11 @@ impl Service for Console {
 
 fn grpc(context: &Context) -> GrpcServices {
     let overview = OverviewService::new(context.backplane.clone(), context.clock.clone());
+    let events = EventsService::new(context.backplane.clone());
+    let routes = tonic::service::Routes::new(OverviewServer::new(overview));
     GrpcServices {
-        routes: tonic::service::Routes::new(OverviewServer::new(overview)),
-        methods: overview::methods(),
+        routes: routes.add_service(EventsServer::new(events)),
+        methods: events::with_methods(overview::methods()),
         descriptors: patchbay_proto::DESCRIPTOR_SET,
     }
 }
