@@ -22,7 +22,6 @@ mod service;
 mod suite;
 mod tasks;
 mod telemetry;
-pub mod tls;
 
 pub use cli::main;
 pub use clock::{Clock, Ids};
