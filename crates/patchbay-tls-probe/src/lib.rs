@@ -1,3 +1,9 @@
 //! What a TLS server speaks and shows: versions, suites, groups, certificates, and a grade with its reasons.
 
+pub mod certificate;
+pub mod chain;
+mod der;
+pub mod groups;
+pub mod ocsp;
 pub mod report;
+pub mod suites;
