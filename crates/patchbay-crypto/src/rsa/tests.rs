@@ -40,6 +40,25 @@ fn a_peer_decrypts_what_was_encrypted() {
 }
 
 #[test]
+fn other_digests_are_between_those_that_have_agreed_on_them() {
+    let digests = [OaepDigest::Sha1, OaepDigest::Sha256, OaepDigest::Sha384, OaepDigest::Sha512];
+    for digest in digests {
+        let ciphertext = KEY.public().encrypt_oaep_with(digest, b"secret").unwrap();
+        for other in digests {
+            let decrypted = KEY.decrypt_oaep_with(other, &ciphertext);
+            let expected =
+                if other == digest { Ok(Secret::from(b"secret".to_vec())) } else { Err(Error::Decryption) };
+            assert_eq!(decrypted, expected, "{digest:?} {other:?}");
+        }
+        assert!(matches!(KEY.public().encrypt_oaep_with(digest, &[7; 256]), Err(Error::Input(_))));
+    }
+    let ciphertext = KEY.public().encrypt_oaep_with(OaepDigest::Sha384, b"secret").unwrap();
+    assert_eq!(peer().decrypt(Oaep::<sha2::Sha384>::new(), &ciphertext).unwrap(), b"secret");
+    let ciphertext = KEY.public().encrypt_oaep_with(OaepDigest::Sha512, b"secret").unwrap();
+    assert_eq!(peer().decrypt(Oaep::<sha2::Sha512>::new(), &ciphertext).unwrap(), b"secret");
+}
+
+#[test]
 fn every_failed_decryption_is_the_same() {
     let ciphertext = KEY.public().encrypt_oaep(b"secret").unwrap();
     let mut wrong = vec![
