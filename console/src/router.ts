@@ -22,6 +22,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/keys', name: 'keys', component: () => import('./keys/KeysPage.vue') },
   { path: '/keys/:key', name: 'key', component: () => import('./keys/OneKeyPage.vue') },
   { path: '/playground/:tool?', name: 'playground', component: () => import('./playground/PlaygroundPage.vue') },
+  { path: '/seal', name: 'seal', component: () => import('./seal/SealPage.vue') },
+  { path: '/tls/:view?', name: 'tls', component: () => import('./tls/TlsPage.vue') },
   { path: '/audit', name: 'audit', component: () => import('./audit/AuditPage.vue') },
   { path: '/settings', name: 'settings', component: SettingsPage },
   { path: '/:rest(.*)', name: 'not-found', component: NotFoundPage },

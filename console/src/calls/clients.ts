@@ -9,6 +9,9 @@ import { Data } from '../gen/patchbay/crypto/v1/data_pb'
 import { Encoding } from '../gen/patchbay/crypto/v1/encoding_pb'
 import { Hash } from '../gen/patchbay/crypto/v1/hash_pb'
 import { Keys } from '../gen/patchbay/crypto/v1/keys_pb'
+import { Seal } from '../gen/patchbay/crypto/v1/seal_pb'
+import { Streams } from '../gen/patchbay/crypto/v1/streams_pb'
+import { Tls } from '../gen/patchbay/crypto/v1/tls_pb'
 import { Tokens } from '../gen/patchbay/crypto/v1/tokens_pb'
 import { Overview } from '../gen/patchbay/console/v1/console_pb'
 import { transport } from './transport'
@@ -35,4 +38,7 @@ export const encoding = createClient(Encoding, way)
 export const hash = createClient(Hash, way)
 export const keys = createClient(Keys, way)
 export const overview = createClient(Overview, way)
+export const seal = createClient(Seal, way)
+export const streams = createClient(Streams, way)
+export const tls = createClient(Tls, way)
 export const tokens = createClient(Tokens, way)

@@ -36,6 +36,16 @@ interface Told {
   trouble: Trouble
 }
 
+/** A failure that the page itself has found. */
+export class TroubleError extends Error implements Told {
+  readonly trouble: Trouble
+
+  constructor(reason: string, message = '') {
+    super(message || reason)
+    this.trouble = { reason, message }
+  }
+}
+
 export function troubleOf(error: unknown): Trouble {
   if (isTold(error)) return error.trouble
   const { code, rawMessage, details, cause } = ConnectError.from(error)

@@ -2,11 +2,15 @@
 import { cameras } from './en/cameras'
 import { identity } from './en/identity'
 import { keys } from './en/keys'
+import { seal } from './en/seal'
+import { tls } from './en/tls'
 
 export const en = {
   ...cameras,
   ...identity,
   ...keys,
+  ...seal,
+  ...tls,
 
   'nav.label': 'Pages',
   'nav.skip': 'Skip to content',

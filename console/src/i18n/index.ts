@@ -59,7 +59,8 @@ const formats = computed(() => {
     tenths: new Intl.NumberFormat(tag, { maximumFractionDigits: 1 }),
     time: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' }),
     dateTime: new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'medium' }),
-    date: new Intl.DateTimeFormat(tag, { dateStyle: 'full' }),
+    day: new Intl.DateTimeFormat(tag, { dateStyle: 'full' }),
+    date: new Intl.DateTimeFormat(tag, { dateStyle: 'medium' }),
   }
 })
 
@@ -75,12 +76,16 @@ export function formatDateTime(ms: number): string {
   return formats.value.dateTime.format(ms)
 }
 
+export function formatDate(ms: number): string {
+  return formats.value.date.format(ms)
+}
+
 /** A day as people say it: today, yesterday, or its date. */
 export function formatDay(ms: number, now: number): string {
   const days = Math.round((startOfDay(now) - startOfDay(ms)) / 86_400_000)
   if (days === 0) return t('time.today')
   if (days === 1) return t('time.yesterday')
-  return formats.value.date.format(ms)
+  return formats.value.day.format(ms)
 }
 
 /** A duration in its two largest units, such as `3 h 12 min`. */

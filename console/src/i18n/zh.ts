@@ -3,11 +3,15 @@ import type { Key } from '.'
 import { cameras } from './zh/cameras'
 import { identity } from './zh/identity'
 import { keys } from './zh/keys'
+import { seal } from './zh/seal'
+import { tls } from './zh/tls'
 
 export const zh: Record<Key, string> = {
   ...cameras,
   ...identity,
   ...keys,
+  ...seal,
+  ...tls,
 
   'nav.label': '页面',
   'nav.skip': '跳到正文',

@@ -5,8 +5,8 @@ import type { Replica, Snapshot } from './nodes'
 export interface Figure {
   /** Name as the service's metrics have it, without `_total` for a rate. */
   name: string
-  kind: 'rate' | 'gauge'
-  /** Per second for a rate; absent until there are two samples. */
+  kind: 'rate' | 'gauge' | 'certificate'
+  /** Per second for a rate, days for a certificate; absent until there are two samples of what is counted. */
   value?: number
 }
 
@@ -18,6 +18,10 @@ export interface Service {
 }
 
 const COUNTED = '_total'
+
+/** What follows is a listener, and the value when its certificate ends, in seconds since 1970. */
+const CERTIFICATE = 'certificate_expires_'
+const DAY_SECONDS = 86_400
 
 export function services(now: Snapshot, before: Snapshot | undefined): Service[] {
   const names = [...new Set(now.replicas.map(({ service }) => service))].sort()
@@ -34,6 +38,10 @@ export function figures(replica: Replica, now: Snapshot, before: Snapshot | unde
   return Object.entries(replica.figures)
     .sort(([a], [b]) => a.localeCompare(b))
     .map(([name, value]) => {
+      if (name.startsWith(CERTIFICATE)) {
+        const days = Math.floor((value - now.atMs / 1000) / DAY_SECONDS)
+        return { name: name.slice(CERTIFICATE.length), kind: 'certificate', value: days }
+      }
       if (!name.endsWith(COUNTED)) return { name, kind: 'gauge', value }
       const last = earlier?.figures[name]
       const figure: Figure = { name: name.slice(0, -COUNTED.length), kind: 'rate' }
@@ -49,6 +57,8 @@ function sum(replicas: Figure[][]): Figure[] {
     const key = `${figure.kind} ${figure.name}`
     const known = sums.get(key)
     if (!known || known.value === undefined) sums.set(key, { ...figure })
+    // Of several certificates the one that ends first counts.
+    else if (figure.kind === 'certificate') known.value = Math.min(known.value, figure.value ?? known.value)
     else known.value += figure.value ?? 0
   }
   return [...sums.values()]

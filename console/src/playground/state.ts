@@ -12,7 +12,7 @@ export interface Input {
   format: Format
 }
 
-export const TOOLS = ['encrypt', 'decrypt', 'sign', 'verify', 'hmac', 'hash', 'encode'] as const
+export const TOOLS = ['encrypt', 'decrypt', 'files', 'sign', 'verify', 'hmac', 'hash', 'encode'] as const
 export type Tool = (typeof TOOLS)[number]
 
 /** Keys in a list to choose from; a name may also be typed. */
