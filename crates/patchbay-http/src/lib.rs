@@ -4,6 +4,8 @@
 //! connection without requests for as long as its pings are answered. Here one rule is over all of them: a connection on
 //! which nobody waits for us is closed after [`Limits::patience`], be it that nothing has been asked or that an answer is
 //! not taken.
+//!
+//! Where the listener has TLS, the handshake is made in the connection's own task, and what comes out of it is served in the same way.
 
 pub mod forwarded;
 mod gauge;
@@ -12,6 +14,7 @@ mod owed;
 pub use gauge::Raised;
 
 use axum::body::Body;
+use http::{HeaderValue, header::STRICT_TRANSPORT_SECURITY};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -19,13 +22,18 @@ use hyper_util::{
 };
 use owed::Owed;
 use patchbay_chassis::Context;
+use patchbay_tls::Acceptor;
 use prometheus_client::metrics::gauge::Gauge;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What [`Server`] speaks over TLS, most wanted first.
+pub const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Streams that one HTTP/2 connection may have open at once.
 const MAX_STREAMS: u32 = 256;
@@ -50,14 +58,37 @@ pub struct Limits {
 pub struct Connection {
     /// The other end; an IPv4 address is told as one, whatever the socket.
     pub peer: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
     /// Its place among those that may be open. What takes the connection over, such as a tunnel, keeps a clone.
     _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// How a connection came, and so how its peer writes the addresses of what is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In plain text.
+    Plain,
+    /// In TLS that ends here.
+    Tls,
+}
+
+impl Transport {
+    /// `http` or `https`.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls => "https",
+        }
+    }
 }
 
 /// The accept loop and what its connections share.
 pub struct Server {
     /// Where connections come.
     pub listener: TcpListener,
+    /// Their TLS, for [`PROTOCOLS`]; nothing for plain text.
+    pub tls: Option<Acceptor>,
     /// Their bounds.
     pub limits: Limits,
     /// How many are open; those that were taken over are not counted.
@@ -81,11 +112,19 @@ impl Server {
         let _accepting = self.serving.token();
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let builder = builder(self.limits.patience);
+        let hsts = self
+            .tls
+            .as_ref()
+            .and_then(Acceptor::hsts)
+            .and_then(|time| HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok());
         loop {
             let Some(accepted) = soft.run_until_cancelled(self.accept(&room)).await else { return };
             let Some((stream, connection)) = accepted else { continue };
-            let served = self.serve(builder.clone(), stream, connection, answer.clone());
-            self.context.tasks.spawn_light(served);
+            let (builder, answer, hsts) = (builder.clone(), answer.clone(), hsts.clone());
+            let (soft, hard) = (self.context.shutdown.soft(), self.context.shutdown.hard());
+            let patience = self.limits.patience;
+            let conversation = Conversation { builder, connection, answer, hsts, soft, hard, patience };
+            self.context.tasks.spawn_light(self.serve(stream, conversation));
         }
     }
 
@@ -94,7 +133,8 @@ impl Server {
         match self.listener.accept().await {
             Ok((stream, peer)) => {
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                Some((stream, Connection { peer, _place: Arc::new(permit) }))
+                let transport = if self.tls.is_some() { Transport::Tls } else { Transport::Plain };
+                Some((stream, Connection { peer, transport, _place: Arc::new(permit) }))
             }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -106,52 +146,94 @@ impl Server {
 
     fn serve<A, F>(
         &self,
-        builder: Builder,
         stream: TcpStream,
-        connection: Connection,
-        answer: A,
+        conversation: Conversation<A>,
     ) -> impl Future<Output = ()> + Send + 'static
     where
         A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let (soft, hard) = (self.context.shutdown.soft(), self.context.shutdown.hard());
         let held = (Raised::new(&self.open), self.serving.token());
-        let patience = self.limits.patience;
+        let tls = self.tls.clone();
         async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "could not set TCP_NODELAY");
             }
-            let (peer, owed) = (connection.peer, Owed::default());
-            let debts = owed.clone();
-            let service = service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(connection.clone());
-                let (debt, answering) = (debts.incur(), answer(request));
-                async move { Ok::<_, Infallible>(debt.carry(answering.await)) }
-            });
-            let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-            tokio::pin!(serving);
-            // Cancel-safe: the connection is polled on in any case, a token loses nothing, and time begins anew.
-            let mut ended = tokio::select! {
-                ended = serving.as_mut() => Some(ended),
-                () = soft.cancelled() => None,
-                () = owed.none_for(patience) => None,
-            };
-            if ended.is_none() {
-                serving.as_mut().graceful_shutdown();
-                // A peer that does not take the farewell either is not waited for. Cancel-safe: nothing is used afterwards.
-                ended = tokio::select! {
-                    ended = serving.as_mut() => Some(ended),
-                    () = hard.cancelled() => None,
-                    () = owed.none_for(patience) => None,
-                };
-            }
-            match ended {
-                Some(Ok(())) => {}
-                Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
-                None => tracing::debug!(%peer, "a connection was cut"),
+            match tls {
+                None => conversation.go_on(stream).await,
+                Some(tls) => conversation.begin(&tls, stream).await,
             }
             drop(held);
+        }
+    }
+}
+
+/// One connection and what it needs.
+struct Conversation<A> {
+    builder: Builder,
+    connection: Connection,
+    answer: A,
+    /// The header that asks browsers to come by HTTPS.
+    hsts: Option<HeaderValue>,
+    soft: CancellationToken,
+    hard: CancellationToken,
+    patience: Duration,
+}
+
+impl<A, F> Conversation<A>
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    /// A handshake that is not made when the process drains is not made at all: nothing was asked yet.
+    async fn begin(self, tls: &Acceptor, stream: TcpStream) {
+        let peer = self.connection.peer;
+        match self.soft.run_until_cancelled(tls.accept(stream)).await {
+            Some(Ok(stream)) => self.go_on(stream).await,
+            Some(Err(error)) => {
+                let error = patchbay_chassis::error::chain(&error);
+                tracing::debug!(%peer, error, "no TLS");
+            }
+            None => tracing::debug!(%peer, "a handshake was cut"),
+        }
+    }
+
+    async fn go_on(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { builder, connection, answer, hsts, soft, hard, patience } = self;
+        let (peer, owed) = (connection.peer, Owed::default());
+        let debts = owed.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(connection.clone());
+            let (debt, answering, hsts) = (debts.incur(), answer(request), hsts.clone());
+            async move {
+                let mut answered = answering.await;
+                if let Some(hsts) = hsts {
+                    answered.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
+                }
+                Ok::<_, Infallible>(debt.carry(answered))
+            }
+        });
+        let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(serving);
+        // Cancel-safe: the connection is polled on in any case, a token loses nothing, and time begins anew.
+        let mut ended = tokio::select! {
+            ended = serving.as_mut() => Some(ended),
+            () = soft.cancelled() => None,
+            () = owed.none_for(patience) => None,
+        };
+        if ended.is_none() {
+            serving.as_mut().graceful_shutdown();
+            // A peer that does not take the farewell either is not waited for. Cancel-safe: nothing is used afterwards.
+            ended = tokio::select! {
+                ended = serving.as_mut() => Some(ended),
+                () = hard.cancelled() => None,
+                () = owed.none_for(patience) => None,
+            };
+        }
+        match ended {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
+            None => tracing::debug!(%peer, "a connection was cut"),
         }
     }
 }

@@ -23,13 +23,13 @@ struct Ended {
 
 impl TlsMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Self {
-        let new = Self::default();
-        metrics.register("tls_handshakes", "TLS handshakes by how they ended", new.handshakes.clone());
+        let fresh = Self::default();
         let help = "Unix time at which the certificate that is served ends";
-        metrics.register("tls_certificate_expires_seconds", help, new.expires.clone());
+        let expires = metrics.register("tls_certificate_expires_seconds", help, fresh.expires);
         let help = "Certificates that could not be read, understood or made; the one before is still served";
-        metrics.register("tls_certificate_failures", help, new.failures.clone());
-        new
+        let failures = metrics.register("tls_certificate_failures", help, fresh.failures);
+        let help = "TLS handshakes by how they ended";
+        Self { handshakes: metrics.register("tls_handshakes", help, fresh.handshakes), expires, failures }
     }
 
     pub(crate) fn count(&self, outcome: &'static str) {

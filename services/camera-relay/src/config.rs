@@ -6,6 +6,7 @@ mod validate;
 pub use cameras::{Cameras, Configured, KeptUnits};
 
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
+use patchbay_tls::Tls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -46,11 +47,18 @@ pub struct Listen {
     /// Origins from which signed-in browsers may open the WebSocket, beside the relay's own host: `https://cameras.example.org`, or `*` for any. Guests
     /// may come from anywhere.
     pub allowed_origins: Vec<String>,
+    /// TLS of that address: either two files, or `development`, or neither for plain text.
+    pub tls: Tls,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { http: ([0, 0, 0, 0], 8080).into(), trusted_proxies: Vec::new(), allowed_origins: Vec::new() }
+        Self {
+            http: ([0, 0, 0, 0], 8080).into(),
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -216,6 +224,7 @@ impl Default for Limits {
 
 impl ServiceConfig for RelayConfig {
     fn validate(&self, problems: &mut Problems) {
+        self.listen.tls.validate("listen.tls", problems);
         validate::all(self, problems);
     }
 }

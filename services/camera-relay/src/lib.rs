@@ -23,6 +23,7 @@ mod viewing;
 use config::RelayConfig;
 use core::Core;
 use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
+use patchbay_tls::Acceptor;
 use std::sync::Arc;
 use viewing::Viewings;
 
@@ -50,15 +51,17 @@ impl Service for CameraRelay {
 pub async fn start(config: RelayConfig, context: Context) -> Result<(Running, Arc<Core>), StartError> {
     let socket = listen::bind("http", config.listen.http).await?;
     let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
+    let tls = Acceptor::open(&config.listen.tls, "http", patchbay_http::PROTOCOLS, &context)
+        .map_err(|error| StartError::failed("use the certificate of listen.tls", error))?;
     let core = Core::open(config, context).await?;
     let routes = grpc::routes(&core);
     let calls = rest::router(&core, &routes)
         .map_err(|error| StartError::failed("make the table of REST paths", error))?;
     let viewings = Viewings::open(&core)?;
     let doors = http::router(&core, &viewings, calls)?;
-    let drain = http::drain(&viewings, rest::serve(&core, socket, doors));
+    let drain = http::drain(&viewings, rest::serve(&core, socket, tls.clone(), doors));
     core.spawn_tasks();
-    let url = format!("http://{}/", listen::reachable(address));
+    let url = format!("{}://{}/", patchbay_tls::scheme(tls.as_ref()), listen::reachable(address));
     let running = Running {
         listeners: vec![Listening { name: "camera", address, url }],
         grpc: Some(GrpcServices {
@@ -69,7 +72,10 @@ pub async fn start(config: RelayConfig, context: Context) -> Result<(Running, Ar
         drain: Some(drain),
         figures: Some({
             let core = Arc::clone(&core);
-            Arc::new(move || metrics::figures(&core))
+            Arc::new(move || {
+                let certificate = patchbay_tls::figure(tls.as_ref());
+                metrics::figures(&core).into_iter().chain(certificate).collect()
+            })
         }),
         on_reaped: None,
     };

@@ -5,6 +5,7 @@ use axum::{Router, body::Body, response::IntoResponse};
 use hyper::body::Incoming;
 use patchbay_auth::GrpcAuthLayer;
 use patchbay_chassis::DrainHook;
+use patchbay_tls::Acceptor;
 use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
 use prometheus_client::metrics::gauge::Gauge;
 use std::{sync::Arc, time::Duration};
@@ -35,7 +36,12 @@ fn doors(calls: &Calls, limits: Limits) -> Result<Router, DoorError> {
 }
 
 /// Serves until the process stops. The hook waits for the requests that are under way then.
-pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, router: Router) -> DrainHook {
+pub(crate) fn serve(
+    core: &Arc<Core>,
+    socket: TcpListener,
+    tls: Option<Acceptor>,
+    router: Router,
+) -> DrainHook {
     let limits = patchbay_http::Limits {
         connections: core.config.limits.connections,
         patience: core.config.limits.request_timeout.duration(),
@@ -43,7 +49,8 @@ pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, router: Router) -> Dr
     let serving = TaskTracker::new();
     let open = core.context.metrics.register("connections", "Open HTTP connections", Gauge::default());
     let context = core.context.clone();
-    let server = patchbay_http::Server { listener: socket, limits, open, serving: serving.clone(), context };
+    let server =
+        patchbay_http::Server { listener: socket, tls, limits, open, serving: serving.clone(), context };
     let answer = move |request: http::Request<Incoming>| {
         let answering = router.clone().oneshot(request.map(Body::new));
         async move { answering.await.into_response() }

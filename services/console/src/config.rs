@@ -2,6 +2,7 @@
 
 use http::{Uri, uri::Authority};
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
+use patchbay_tls::Tls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, net::SocketAddr, str::FromStr};
@@ -27,11 +28,13 @@ pub struct Http {
     /// Addresses of proxies whose `X-Forwarded-For` is kept; a network is written `10.0.0.0/8`. Anybody else's is
     /// replaced by the address they come from.
     pub trusted_proxies: Vec<Network>,
+    /// TLS of that address: either two files, or `development`, or neither for plain text.
+    pub tls: Tls,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: ([0, 0, 0, 0], 8000).into(), trusted_proxies: Vec::new() }
+        Self { listen: ([0, 0, 0, 0], 8000).into(), trusted_proxies: Vec::new(), tls: Tls::default() }
     }
 }
 
@@ -99,6 +102,7 @@ impl Default for Limits {
 
 impl ServiceConfig for ConsoleConfig {
     fn validate(&self, problems: &mut Problems) {
+        self.http.tls.validate("http.tls", problems);
         if self.limits.connections == 0 {
             problems.add("limits.connections", "must be at least 1");
         }

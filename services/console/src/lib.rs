@@ -18,6 +18,7 @@ use metrics::ConsoleMetrics;
 use overview::OverviewService;
 use patchbay_chassis::{Context, DrainHook, GrpcServices, Listening, Running, Service, StartError, listen};
 use patchbay_proto::console::v1::{events_server::EventsServer, overview_server::OverviewServer};
+use patchbay_tls::Acceptor;
 use proxy::Proxy;
 use server::App;
 use std::sync::Arc;
@@ -48,8 +49,11 @@ impl Service for Console {
             patience: config.limits.head_timeout.duration(),
         };
         let (open, serving) = (metrics.connections.clone(), TaskTracker::new());
+        let tls = Acceptor::open(&config.http.tls, "http", patchbay_http::PROTOCOLS, &context)
+            .map_err(|error| StartError::failed("use the certificate of http.tls", error))?;
         let server = patchbay_http::Server {
             listener,
+            tls: tls.clone(),
             limits,
             open,
             serving: serving.clone(),
@@ -64,11 +68,14 @@ impl Service for Console {
             listeners: vec![Listening {
                 name: "http",
                 address,
-                url: format!("http://{}", listen::reachable(address)),
+                url: format!("{}://{}", patchbay_tls::scheme(tls.as_ref()), listen::reachable(address)),
             }],
             grpc: Some(grpc(&context)),
             drain: Some(drain(proxy, serving)),
-            figures: Some(Arc::new(move || metrics.figures())),
+            figures: Some(Arc::new(move || {
+                let certificate = patchbay_tls::figure(tls.as_ref());
+                metrics.figures().into_iter().chain(certificate).collect()
+            })),
             on_reaped: None,
         })
     }

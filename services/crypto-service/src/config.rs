@@ -2,6 +2,7 @@
 
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_crypto::password::Algorithm;
+use patchbay_tls::Tls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
@@ -38,11 +39,13 @@ pub struct Listen {
     pub http: SocketAddr,
     /// Addresses of proxies whose `X-Forwarded-For` is believed; a network is written `10.0.0.0/8`.
     pub trusted_proxies: Vec<Network>,
+    /// TLS of that address: either two files, or `development`, or neither for plain text.
+    pub tls: Tls,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { http: ([0, 0, 0, 0], 8200).into(), trusted_proxies: Vec::new() }
+        Self { http: ([0, 0, 0, 0], 8200).into(), trusted_proxies: Vec::new(), tls: Tls::default() }
     }
 }
 
@@ -237,6 +240,7 @@ impl Default for Audit {
 
 impl ServiceConfig for CryptoConfig {
     fn validate(&self, problems: &mut Problems) {
+        self.listen.tls.validate("listen.tls", problems);
         if self.root_key.file.is_some() && self.root_key.passphrase_file.is_some() {
             problems.add("root_key.passphrase_file", "must not be set beside root_key.file");
         }

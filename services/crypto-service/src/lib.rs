@@ -28,6 +28,7 @@ mod vault;
 use config::CryptoConfig;
 use core::Core;
 use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
+use patchbay_tls::Acceptor;
 use std::sync::Arc;
 
 pub use grpc::{Door, METHODS, Method};
@@ -45,11 +46,13 @@ impl Service for CryptoService {
         secrecy::forbid_dumps();
         let socket = listen::bind("http", config.listen.http).await?;
         let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
+        let tls = Acceptor::open(&config.listen.tls, "http", patchbay_http::PROTOCOLS, &context)
+            .map_err(|error| StartError::failed("use the certificate of listen.tls", error))?;
         let core = Core::open(config, context).await?;
         let routes = grpc::routes(&core);
-        let drain = rest::serve(&core, socket, &routes)?;
-        let mut listeners =
-            vec![Listening { name: "http", address, url: format!("http://{}", listen::reachable(address)) }];
+        let drain = rest::serve(&core, socket, tls.clone(), &routes)?;
+        let url = format!("{}://{}", patchbay_tls::scheme(tls.as_ref()), listen::reachable(address));
+        let mut listeners = vec![Listening { name: "http", address, url }];
         let setup = accounts::setup_link(&core)
             .await
             .map_err(|error| StartError::failed("prepare the first setup", error))?;
@@ -65,7 +68,7 @@ impl Service for CryptoService {
             drain: Some(drain),
             figures: Some({
                 let core = Arc::clone(&core);
-                Arc::new(move || metrics::figures(&core))
+                Arc::new(move || metrics::figures(&core).into_iter().chain(patchbay_tls::figure(tls.as_ref())).collect())
             }),
             on_reaped: None,
         })

@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use metrics::RestMetrics;
 use patchbay_auth::{GrpcAuthLayer, Identity};
 use patchbay_chassis::{DrainHook, StartError};
+use patchbay_tls::Acceptor;
 use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -31,7 +32,12 @@ use tower::{Layer, ServiceExt, util::MapRequestLayer};
 const CALL: Duration = Duration::from_secs(30);
 
 /// Serves REST until the process stops. The hook waits for the requests that are under way then.
-pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Result<DrainHook, StartError> {
+pub(crate) fn serve(
+    core: &Arc<Core>,
+    socket: TcpListener,
+    tls: Option<Acceptor>,
+    grpc: &Routes,
+) -> Result<DrainHook, StartError> {
     let metrics = RestMetrics::register(&core.context.metrics);
     let open = metrics.connections.clone();
     let router = router(core, grpc, metrics)
@@ -43,6 +49,7 @@ pub(crate) fn serve(core: &Arc<Core>, socket: TcpListener, grpc: &Routes) -> Res
     let serving = TaskTracker::new();
     let server = patchbay_http::Server {
         listener: socket,
+        tls,
         limits,
         open,
         serving: serving.clone(),
