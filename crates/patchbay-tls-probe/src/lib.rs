@@ -3,7 +3,10 @@
 pub mod certificate;
 pub mod chain;
 mod der;
+pub mod grade;
 pub mod groups;
 pub mod ocsp;
 pub mod report;
+mod start_tls;
 pub mod suites;
+mod wire;

@@ -101,6 +101,19 @@ pub struct Finding {
     pub caps_at: Option<Grade>,
 }
 
+impl Finding {
+    /// A finding that leaves the grade alone.
+    pub(crate) fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity, code, message: message.into(), caps_at: None }
+    }
+
+    /// The same, with the best grade that is left with it.
+    pub(crate) fn capped(mut self, grade: Grade) -> Self {
+        self.caps_at = Some(grade);
+        self
+    }
+}
+
 /// The certificates of a server, and what is to be said of them.
 #[derive(Debug, Clone, Serialize)]
 pub struct Chain {
