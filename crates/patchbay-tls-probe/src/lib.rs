@@ -7,6 +7,6 @@ pub mod grade;
 pub mod groups;
 pub mod ocsp;
 pub mod report;
-mod start_tls;
+pub mod start_tls;
 pub mod suites;
-mod wire;
+pub mod wire;
