@@ -6,8 +6,12 @@ use axum::{
     http::{Request, Uri, header, uri::PathAndQuery},
 };
 
-/// Path of the one request whose body has no limit here: a file that is hashed as it arrives, and kept nowhere.
-const DIGEST_STREAM: &str = "/crypto/v1/digest/stream";
+/// Paths of requests whose bodies have no limit here, before and after the name of a key: files that are hashed, encrypted or decrypted as they arrive, and kept nowhere.
+const STREAMS: [(&str, &str); 3] = [
+    ("/crypto/v1/digest/stream", ""),
+    ("/crypto/v1/keys/", "/encrypt-stream"),
+    ("/crypto/v1/keys/", "/decrypt-stream"),
+];
 
 /// How an upstream is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,11 @@ impl Route {
 
     /// Whether a request may be larger than others.
     pub(super) fn takes_any_size(&self, path: &str) -> bool {
-        self.protocol == Protocol::Http && path == DIGEST_STREAM
+        let is_stream = |(before, after): &(&str, &str)| {
+            let between = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            between.is_some_and(|name| name.is_empty() == after.is_empty() && !name.contains('/'))
+        };
+        self.protocol == Protocol::Http && STREAMS.iter().any(is_stream)
     }
 
     /// Where a request for this route goes.
@@ -129,11 +137,26 @@ mod tests {
     }
 
     #[test]
-    fn only_the_digest_of_a_stream_may_be_of_any_size() {
+    fn only_streams_may_be_of_any_size() {
         let routes = Routes::new(&Upstreams::default());
         let any_size = |path: &str| routes.find(path).is_some_and(|route| route.takes_any_size(path));
-        assert!(any_size("/crypto/v1/digest/stream"));
-        for path in ["/crypto/v1/digest", "/crypto/v1/digest/stream/", "/chat/v1/digest/stream", "/crypto/"] {
+        for path in [
+            "/crypto/v1/digest/stream",
+            "/crypto/v1/keys/files/encrypt-stream",
+            "/crypto/v1/keys/files/decrypt-stream",
+        ] {
+            assert!(any_size(path), "{path}");
+        }
+        for path in [
+            "/crypto/v1/digest",
+            "/crypto/v1/digest/stream/",
+            "/chat/v1/digest/stream",
+            "/crypto/",
+            "/crypto/v1/keys/files/encrypt",
+            "/crypto/v1/keys/a/b/encrypt-stream",
+            "/crypto/v1/keys//encrypt-stream",
+            "/chat/v1/keys/files/encrypt-stream",
+        ] {
             assert!(!any_size(path), "{path}");
         }
     }
