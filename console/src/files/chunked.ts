@@ -41,12 +41,12 @@ export function sealedSize(size: number): number {
   return HEADER_BYTES + size + (Math.floor(size / CHUNK_BYTES) + 1) * TAG_BYTES
 }
 
-/** The header of an encrypted file, and the version of the key in it; a file that cannot be one is told at once. */
-export async function readHeader(file: Blob): Promise<{ header: Bytes; keyVersion: number }> {
+/** The header of an encrypted file; a file that cannot be one is told at once. */
+export async function readHeader(file: Blob): Promise<Bytes> {
   const header = await read(file, 0, Math.min(HEADER_BYTES, file.size))
   if (header[0] !== FORM) throw new TroubleError('FILE_NOT_ENCRYPTED')
   checkEnd(file.size)
-  return { header, keyVersion: new DataView(header.buffer).getUint32(1) }
+  return header
 }
 
 /** The chunks of a plaintext, encrypted, some at a time; the header is not among them. */

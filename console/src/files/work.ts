@@ -6,7 +6,7 @@ import { HEADER_BYTES, messageKey, open, readHeader, seal, type Bytes } from './
 import type { Sink } from './sink'
 
 /** What an encrypted file's name ends with; the command line has the same. */
-export const SUFFIX = '.pbenc'
+export const SUFFIX = '.pbs'
 
 export interface Task {
   file: File
@@ -31,7 +31,7 @@ export async function encryptFile({ file, key, associatedData, ...task }: Task):
 
 /** Gives back the version of the key that had encrypted the file. */
 export async function decryptFile({ file, key, associatedData, ...task }: Task): Promise<number> {
-  const { header } = await readHeader(file)
+  const header = await readHeader(file)
   const message = await streams.openStreamKey({ key, header, associatedData })
   const oneKey = await messageKey(message.messageKey, message.baseNonce)
   await pour(open(file, oneKey, task.stop), file.size, task)
