@@ -2,6 +2,7 @@
 
 use crate::limits::Rate;
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
+use patchbay_tls::Tls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -37,11 +38,18 @@ pub struct Listen {
     /// Origins from which signed-in browsers may connect, beside the gateway's own host: `https://chat.example.org`,
     /// or `*` for any. Guests may come from anywhere.
     pub allowed_origins: Vec<String>,
+    /// TLS of that address: either two files, or `development`, or neither for plain text.
+    pub tls: Tls,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { http: ([0, 0, 0, 0], 8765).into(), trusted_proxies: Vec::new(), allowed_origins: Vec::new() }
+        Self {
+            http: ([0, 0, 0, 0], 8765).into(),
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -249,6 +257,7 @@ impl Default for Classic {
 
 impl ServiceConfig for ChatConfig {
     fn validate(&self, problems: &mut Problems) {
+        self.listen.tls.validate("listen.tls", problems);
         if self.limits.frame.0 < 1024 {
             problems.add("limits.frame", "must be at least 1KiB");
         }

@@ -17,10 +17,12 @@ pub mod protocol;
 mod revocation;
 pub mod room;
 mod sweeper;
+mod tls;
 
 use config::ChatConfig;
 use gateway::Gateway;
 use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
+use patchbay_tls::Acceptor;
 use room::Rooms;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -41,19 +43,21 @@ impl Service for ChatGateway {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
+        let tls = Acceptor::open(&config.listen.tls, "http", tls::PROTOCOLS, &context)
+            .map_err(|error| StartError::failed("use the certificate of listen.tls", error))?;
         let (rooms, mailboxes) = Rooms::new(shards);
         let gateway = Arc::new(Gateway::new(config, context, rooms));
         Rooms::start(&gateway, mailboxes);
         let tasks = &gateway.context.tasks;
-        tasks.spawn_critical("accept", listener::accept(gateway.clone(), socket));
+        tasks.spawn_critical("accept", listener::accept(gateway.clone(), socket, tls.clone()));
         tasks.spawn_critical("sweep", sweeper::sweep(gateway.clone()));
         tasks.spawn_critical("revocations", revocation::enforce(gateway.clone()));
         tasks.spawn_critical("control", control::obey(gateway.clone()));
-        let reachable = listen::reachable(address);
-        let native = Listening { name: "chat", address, url: format!("ws://{reachable}/ws") };
+        let (scheme, reachable) = (patchbay_tls::websocket_scheme(tls.as_ref()), listen::reachable(address));
+        let native = Listening { name: "chat", address, url: format!("{scheme}://{reachable}/ws") };
         let classic = gateway.classic_room.is_some();
         let classic =
-            classic.then(|| Listening { name: "classic", address, url: format!("ws://{reachable}/") });
+            classic.then(|| Listening { name: "classic", address, url: format!("{scheme}://{reachable}/") });
         Ok(Running {
             listeners: [Some(native), classic].into_iter().flatten().collect(),
             grpc: Some(GrpcServices {
@@ -67,7 +71,9 @@ impl Service for ChatGateway {
             }),
             figures: Some({
                 let gateway = gateway.clone();
-                Arc::new(move || figures(&gateway))
+                Arc::new(move || {
+                    figures(&gateway).into_iter().chain(patchbay_tls::figure(tls.as_ref())).collect()
+                })
             }),
             on_reaped: Some(Arc::new(move |left| {
                 Box::pin(room::presence::announce_reaped(gateway.clone(), left))
