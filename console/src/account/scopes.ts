@@ -21,7 +21,11 @@ export const COMMON: { scope: string; words: Key }[] = [
   { scope: 'keys:list:*', words: 'scopes.keys.list' },
   { scope: 'keys:use:*', words: 'scopes.keys.use' },
   { scope: 'keys:manage:*', words: 'scopes.keys.manage' },
+  { scope: 'tls:probe:*', words: 'scopes.tls.probe' },
+  { scope: 'tls:read:certificates', words: 'scopes.tls.read' },
   { scope: 'crypto:read:audit', words: 'scopes.audit' },
+  { scope: 'crypto:seal:store', words: 'scopes.seal' },
+  { scope: 'crypto:rotate:root', words: 'scopes.root' },
 ]
 
 /** Scopes of a text: they are separated by white space. */
