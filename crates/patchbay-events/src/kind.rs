@@ -21,6 +21,11 @@ macro_rules! types {
                     $(Self::$variant => $word,)+
                 }
             }
+
+            /// Reads what [`Self::word`] wrote.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.word() == word)
+            }
         }
     };
 }

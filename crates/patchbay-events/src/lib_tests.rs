@@ -187,6 +187,8 @@ async fn what_cannot_be_read_stops_nobody() {
 fn every_type_has_a_word_of_its_own() {
     let words: BTreeSet<&str> = EventType::ALL.iter().map(|kind| kind.word()).collect();
     assert_eq!(words.len(), EventType::ALL.len());
+    assert!(EventType::ALL.iter().all(|kind| EventType::parse(kind.word()) == Some(*kind)));
+    assert_eq!(EventType::parse("key.lost"), None);
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     assert!(words.iter().all(|word| word.contains('.') && word.split('.').all(is_part)), "{words:?}");
 }
