@@ -85,6 +85,7 @@ pub async fn import(
         material: material.clone().into(),
         password: password.to_owned(),
         exportable: false,
+        ..ImportKeyRequest::default()
     };
     match KeysClient::new(client).import_key(request).await {
         Ok(_) => Ok(true),
