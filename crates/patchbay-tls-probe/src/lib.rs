@@ -9,4 +9,6 @@ pub mod ocsp;
 pub mod report;
 pub mod start_tls;
 pub mod suites;
+#[cfg(test)]
+mod test_authority;
 pub mod wire;

@@ -10,6 +10,8 @@ use x509_parser::{
 
 use super::key::{Key, KeyFamily};
 
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+
 /// Whether a signature is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checked {
@@ -33,7 +35,9 @@ pub(crate) fn check(
     if !kind.fits(key) {
         return Checked::Wrong;
     }
-    let Some(verification) = kind.verification(key) else { return Checked::NotChecked };
+    let Some(verification) = kind.verification(key).filter(|_| has_usual_salt(algorithm)) else {
+        return Checked::NotChecked;
+    };
     let signer = UnparsedPublicKey::new(verification, &signer.subject_public_key.data);
     if signer.verify(message, signature).is_ok() { Checked::Right } else { Checked::Wrong }
 }
@@ -94,7 +98,7 @@ impl Kind {
             "1.2.840.113549.1.1.11" => Self::Rsa(Hash::Sha256),
             "1.2.840.113549.1.1.12" => Self::Rsa(Hash::Sha384),
             "1.2.840.113549.1.1.13" => Self::Rsa(Hash::Sha512),
-            "1.2.840.113549.1.1.10" => Self::RsaPss(pss_hash(algorithm)?),
+            RSASSA_PSS => Self::RsaPss(pss_hash(algorithm)?),
             "1.2.840.10045.4.1" => Self::Ecdsa(Hash::Sha1),
             "1.2.840.10045.4.3.1" => Self::Ecdsa(Hash::Sha224),
             "1.2.840.10045.4.3.2" => Self::Ecdsa(Hash::Sha256),
@@ -148,6 +152,18 @@ impl Hash {
         }
     }
 
+    /// Bytes.
+    fn length(self) -> u32 {
+        match self {
+            Self::Md2 | Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha224 => 28,
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
     fn rsa(self) -> Option<&'static dyn VerificationAlgorithm> {
         Some(match self {
             Self::Sha1 => &aws::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
@@ -196,7 +212,18 @@ impl Hash {
     }
 }
 
+/// The library checks RSASSA-PSS with a salt as long as the hash, which is what TLS uses (RFC 8446 section 4.2.3); other algorithms have none.
+fn has_usual_salt(algorithm: &AlgorithmIdentifier<'_>) -> bool {
+    let Some(hash) = pss_hash(algorithm) else { return true };
+    let parameters =
+        algorithm.parameters.as_ref().and_then(|parameters| RsaSsaPssParams::try_from(parameters).ok());
+    parameters.is_none_or(|parameters| parameters.salt_length() == hash.length())
+}
+
 fn pss_hash(algorithm: &AlgorithmIdentifier<'_>) -> Option<Hash> {
+    if algorithm.algorithm.to_id_string() != RSASSA_PSS {
+        return None;
+    }
     let parameters = RsaSsaPssParams::try_from(algorithm.parameters.as_ref()?).ok()?;
     Some(match parameters.hash_algorithm_oid().to_id_string().as_str() {
         "1.3.14.3.2.26" => Hash::Sha1,
