@@ -60,6 +60,8 @@ pub enum Error {
     NotExportable,
     #[error("`{0}` cannot be taken back")]
     OneWay(&'static str),
+    #[error("the first certificate is for another public key than this version's")]
+    CertificateMismatch,
     #[error("the key is too weak: {0}")]
     WeakKey(String),
     #[error("could not decrypt")]
@@ -132,6 +134,7 @@ impl ServiceError for Error {
             Self::DeletionNotAllowed => (Code::FailedPrecondition, "DELETION_NOT_ALLOWED"),
             Self::NotExportable => (Code::FailedPrecondition, "NOT_EXPORTABLE"),
             Self::OneWay(_) => (Code::FailedPrecondition, "ONE_WAY"),
+            Self::CertificateMismatch => (Code::InvalidArgument, "CERTIFICATE_MISMATCH"),
             Self::WeakKey(_) => (Code::InvalidArgument, "WEAK_KEY"),
             Self::DecryptionFailed => (Code::InvalidArgument, "DECRYPTION_FAILED"),
             Self::BackupUnreadable => (Code::InvalidArgument, "BACKUP_UNREADABLE"),

@@ -24,6 +24,7 @@ pub mod store;
 mod streams;
 pub mod tokens;
 mod vault;
+mod x509;
 
 use config::CryptoConfig;
 use core::Core;

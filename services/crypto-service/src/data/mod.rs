@@ -3,6 +3,7 @@
 //! An operation is a request message that knows its key, its size and how to compute its answer. Permission, limits, counting of nonces and
 //! the choice between computing at once and on the pool are the same for all, and stand here.
 
+mod agreement;
 mod format;
 mod seal;
 mod sign;
@@ -15,6 +16,7 @@ use crate::{
 };
 use std::sync::Arc;
 
+pub(crate) use agreement::{EncapsulateFor, SealFor, encapsulate_for, seal_for};
 pub(crate) use format::text_form;
 
 /// Messages computed in one go before others get their turn.

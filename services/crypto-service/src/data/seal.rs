@@ -193,6 +193,9 @@ fn encrypt(
         Material::Aead(aead) => {
             aead.seal_into(associated_data, plaintext, &mut sealed).map_err(Error::internal)?;
         }
+        Material::Convergent(convergent) => {
+            convergent.seal_into(associated_data, plaintext, &mut sealed).map_err(Error::internal)?;
+        }
         Material::CbcLegacy(cbc) => {
             refuse_associated(associated_data)?;
             cbc.encrypt_into(plaintext, &mut sealed).map_err(Error::internal)?;
@@ -215,13 +218,14 @@ fn encrypt(
 
 fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Result<(Secret, u32), Error> {
     // Before anything is said of the ciphertext: what the key cannot do is no matter of the message.
-    if !matches!(newest(key), Some(Material::Aead(_) | Material::CbcLegacy(_) | Material::Rsa(_)) | None) {
+    if !newest(key).is_none_or(decrypts) {
         return Err(cannot(key, told::DECRYPT));
     }
     let sealed = Sealed::parse(ciphertext).ok_or(Error::DecryptionFailed)?;
     let version = opening(key, sealed.version)?;
     let opened = match &version.material {
         Material::Aead(aead) => aead.open(associated_data, &sealed.body),
+        Material::Convergent(convergent) => convergent.open(associated_data, &sealed.body),
         Material::CbcLegacy(cbc) => {
             refuse_associated(associated_data)?;
             cbc.decrypt(&sealed.body)
@@ -234,6 +238,13 @@ fn decrypt(key: &LoadedKey, ciphertext: &Bytes, associated_data: &[u8]) -> Resul
     };
     let plaintext = opened.map_err(|_| Error::DecryptionFailed)?;
     Ok((plaintext, version.number))
+}
+
+fn decrypts(material: &Material) -> bool {
+    matches!(
+        material,
+        Material::Aead(_) | Material::Convergent(_) | Material::CbcLegacy(_) | Material::Rsa(_)
+    )
 }
 
 /// A version that is not there, or is too old, is one more way for a ciphertext to be wrong.
@@ -252,6 +263,6 @@ fn refuse_associated(associated_data: &[u8]) -> Result<(), Error> {
 }
 
 /// What leaves the service cannot be overwritten here any more.
-fn given_out(secret: Secret) -> Bytes {
+pub(super) fn given_out(secret: Secret) -> Bytes {
     Bytes::from(secret.into_bytes())
 }

@@ -34,7 +34,7 @@ impl Operation for pb::SignRequest {
 
     fn is_slow(&self, key: &LoadedKey) -> bool {
         match newest(key) {
-            Some(Material::Rsa(_)) => true,
+            Some(Material::Rsa(_) | Material::MlDsa(_)) => true,
             Some(Material::Ecdsa(key)) => key.curve() != Curve::P256,
             _ => false,
         }
@@ -166,6 +166,7 @@ fn tries(key: &LoadedKey, version: u32) -> usize {
 #[derive(Clone, Copy, Debug)]
 enum Scheme {
     Ed25519,
+    MlDsa,
     Ecdsa(Algorithm, ecdsa::Encoding),
     Pss(Algorithm, Option<Salt>),
     Pkcs1v15(Algorithm),
@@ -185,6 +186,7 @@ impl Scheme {
             SignatureScheme::try_from(scheme).map_err(|_| Error::bad("scheme", "is not one of the list"))?;
         match (&version.material, scheme) {
             (Material::Ed25519(_), SignatureScheme::Unspecified) => Ok(Self::Ed25519),
+            (Material::MlDsa(_), SignatureScheme::Unspecified) => Ok(Self::MlDsa),
             (Material::Ecdsa(ecdsa), SignatureScheme::Unspecified | SignatureScheme::EcdsaAsn1) => {
                 Ok(Self::Ecdsa(sha2(digest, ecdsa.curve().default_digest())?, ecdsa::Encoding::Asn1))
             }
@@ -197,17 +199,17 @@ impl Scheme {
             (Material::Rsa(_), SignatureScheme::Pkcs1v15) => {
                 Ok(Self::Pkcs1v15(sha2(digest, Algorithm::Sha256)?))
             }
-            (Material::Ed25519(_) | Material::Ecdsa(_) | Material::Rsa(_), _) => {
+            (Material::Ed25519(_) | Material::MlDsa(_) | Material::Ecdsa(_) | Material::Rsa(_), _) => {
                 Err(Error::bad("scheme", "is not one of this type of key"))
             }
             _ => Err(cannot(key, operation)),
         }
     }
 
-    /// What a message is hashed with before it is signed; Ed25519 hashes it twice, with what is the key's.
+    /// What a message is hashed with before it is signed; Ed25519 and ML-DSA hash it with what is the key's.
     fn digest(self) -> Option<Algorithm> {
         match self {
-            Self::Ed25519 => None,
+            Self::Ed25519 | Self::MlDsa => None,
             Self::Ecdsa(digest, _) | Self::Pss(digest, _) | Self::Pkcs1v15(digest) => Some(digest),
         }
     }
@@ -216,9 +218,9 @@ impl Scheme {
         if !prehashed {
             return Ok(Message::Whole(bytes));
         }
-        let digest = self
-            .digest()
-            .ok_or_else(|| Error::bad("prehashed", "must be false: Ed25519 signs whole messages"))?;
+        let digest = self.digest().ok_or_else(|| {
+            Error::bad("prehashed", "must be false: Ed25519 and ML-DSA sign whole messages")
+        })?;
         if bytes.len() != digest.output_length() {
             return Err(Error::bad(
                 "message",
@@ -231,6 +233,7 @@ impl Scheme {
     fn sign(self, material: &Material, message: Message<'_>) -> Result<Vec<u8>, Error> {
         let signed = match (self, material) {
             (Self::Ed25519, Material::Ed25519(key)) => key.sign(whole(message)),
+            (Self::MlDsa, Material::MlDsa(key)) => key.sign(whole(message)),
             (Self::Ecdsa(digest, encoding), Material::Ecdsa(key)) => key.sign(digest, encoding, message),
             (Self::Pss(digest, salt), Material::Rsa(key)) => {
                 key.sign_pss(digest, salt.unwrap_or(Salt::Max), message)
@@ -244,6 +247,7 @@ impl Scheme {
     fn verify(self, material: &Material, message: Message<'_>, signature: &[u8]) -> Result<bool, Error> {
         let verified = match (self, material) {
             (Self::Ed25519, Material::Ed25519(key)) => Ok(key.public().verify(whole(message), signature)),
+            (Self::MlDsa, Material::MlDsa(key)) => Ok(key.public().verify(whole(message), signature)),
             (Self::Ecdsa(digest, encoding), Material::Ecdsa(key)) => {
                 key.public().verify(digest, encoding, message, signature)
             }

@@ -1,6 +1,7 @@
 //! `patchbay.crypto.v1.Keys`: who may do what with keys, and what of it is recorded. What is done stands in `keyring`.
 
 mod convert;
+mod import;
 
 #[cfg(test)]
 mod tests;
@@ -14,16 +15,19 @@ use crate::{
         Configuration, Creating, Creation, Existing, Format, Header, Import, KeyName, Keyring, Restore,
     },
     store::Store,
+    x509::{Chain, Wish},
 };
 use convert::{exported, format, key, key_type, period};
+use import::Brought;
 use patchbay_crypto::Secret;
 use patchbay_proto::crypto::v1::{
-    BackupKeyRequest, BackupKeyResponse, CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest,
-    DeleteKeyResponse, ExportKeyRequest, ExportKeyResponse, GetKeyRequest, GetKeyResponse, ImportKeyRequest,
-    ImportKeyResponse, Key, ListKeysRequest, ListKeysResponse, RestoreKeyRequest, RestoreKeyResponse,
-    RotateKeyRequest, RotateKeyResponse, SoftDeleteKeyRequest, SoftDeleteKeyResponse, TrimKeyRequest,
-    TrimKeyResponse, UndeleteKeyRequest, UndeleteKeyResponse, UpdateKeyConfigRequest,
-    UpdateKeyConfigResponse, keys_server,
+    BackupKeyRequest, BackupKeyResponse, CreateCertificateRequestRequest, CreateCertificateRequestResponse,
+    CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest, DeleteKeyResponse, ExportKeyRequest,
+    ExportKeyResponse, GetKeyRequest, GetKeyResponse, GetWrappingKeyRequest, GetWrappingKeyResponse,
+    ImportKeyRequest, ImportKeyResponse, Key, ListKeysRequest, ListKeysResponse, RestoreKeyRequest,
+    RestoreKeyResponse, RotateKeyRequest, RotateKeyResponse, SetCertificateRequest, SetCertificateResponse,
+    SoftDeleteKeyRequest, SoftDeleteKeyResponse, TrimKeyRequest, TrimKeyResponse, UndeleteKeyRequest,
+    UndeleteKeyResponse, UpdateKeyConfigRequest, UpdateKeyConfigResponse, keys_server,
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -135,10 +139,12 @@ impl keys_server::Keys for Keys {
         request: Request<ImportKeyRequest>,
     ) -> Result<Response<ImportKeyResponse>, Status> {
         let call = Call::of(&request, "import", "key.import", |request| &request.name)?;
-        let ImportKeyRequest { r#type, material, password, exportable, .. } = request.into_inner();
-        let (material, password) = (Secret::new(material.into()), Secret::new(password.into_bytes()));
+        let request = request.into_inner();
+        let ImportKeyRequest { r#type, exportable, .. } = request;
+        let brought = Brought::of(request);
         let done = async {
             let name = call.allowed()?;
+            let (material, password) = brought?.material(&self.keyring).await?;
             let import = Import { key_type: key_type(r#type)?, material, password, exportable };
             let header = self.keyring.import(&name, import, call.entry()).await?;
             Ok(self.described(&name, &header).await)
@@ -294,23 +300,43 @@ impl keys_server::Keys for Keys {
 
     async fn get_wrapping_key(
         &self,
-        _: Request<patchbay_proto::crypto::v1::GetWrappingKeyRequest>,
-    ) -> Result<Response<patchbay_proto::crypto::v1::GetWrappingKeyResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        _: Request<GetWrappingKeyRequest>,
+    ) -> Result<Response<GetWrappingKeyResponse>, Status> {
+        let public_key_pem = self.keyring.wrapping_key().await?;
+        Ok(Response::new(GetWrappingKeyResponse { public_key_pem }))
     }
 
     async fn create_certificate_request(
         &self,
-        _: Request<patchbay_proto::crypto::v1::CreateCertificateRequestRequest>,
-    ) -> Result<Response<patchbay_proto::crypto::v1::CreateCertificateRequestResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        request: Request<CreateCertificateRequestRequest>,
+    ) -> Result<Response<CreateCertificateRequestResponse>, Status> {
+        let call = Call::of(&request, "csr", "key.csr", |request| &request.name)?;
+        let CreateCertificateRequestRequest { version, subject, alternative_names, template, .. } =
+            request.into_inner();
+        let wish = Wish { subject, alternative_names, template };
+        let done = async {
+            let name = call.allowed()?;
+            self.keyring.certificate_request(&name, version, wish, call.entry()).await
+        };
+        let (csr_pem, version) = self.settle(&call, done.await).await?;
+        Ok(Response::new(CreateCertificateRequestResponse { csr_pem, version }))
     }
 
     async fn set_certificate(
         &self,
-        _: Request<patchbay_proto::crypto::v1::SetCertificateRequest>,
-    ) -> Result<Response<patchbay_proto::crypto::v1::SetCertificateResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        request: Request<SetCertificateRequest>,
+    ) -> Result<Response<SetCertificateResponse>, Status> {
+        let call = Call::of(&request, "config", "key.certificate", |request| &request.name)?;
+        let SetCertificateRequest { version, certificate_chain_pem, .. } = request.into_inner();
+        let done = async {
+            let name = call.allowed()?;
+            let is_given = !certificate_chain_pem.trim().is_empty();
+            let chain = is_given.then(|| Chain::parse(&certificate_chain_pem)).transpose()?;
+            let header = self.keyring.set_certificate(&name, version, chain, call.entry()).await?;
+            Ok(self.described(&name, &header).await)
+        };
+        let key = self.settle(&call, done.await).await?;
+        Ok(Response::new(SetCertificateResponse { key: Some(key) }))
     }
 
     async fn restore_key(

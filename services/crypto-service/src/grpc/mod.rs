@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod agreement;
 mod client;
 mod data;
 mod encoding;
@@ -38,6 +39,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Routes {
         .add_service(accounts::server(Arc::clone(core)))
         .add_service(tokens::server(Arc::clone(core)))
         .add_service(admin::server(Arc::clone(core)))
+        .add_service(agreement::server(Arc::clone(core)))
         .add_service(data::server(Arc::clone(core)))
         .add_service(encoding::server(Arc::clone(core)))
         .add_service(hash::server(Arc::clone(core)))

@@ -5,7 +5,9 @@
 
 use super::{
     Header, KeyName, Keyring, LoadedVersion,
+    certificates::{CertificateRow, certificate_change},
     export::check_password,
+    load::Numbered,
     manage::{all_rows_of, remove},
     material::Made,
     rows::{UsageRow, VersionRow, place, usage_row},
@@ -15,6 +17,7 @@ use crate::{
     audit::Entry,
     error::Error,
     store::{Row, Table},
+    x509::Chain,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_backplane::{Change, Expect};
@@ -57,6 +60,9 @@ struct BackedUp {
     encryptions: u64,
     #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
     material: Secret,
+    /// Certificate chain as PEM, where one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
 }
 
 /// What a caller brings to be restored.
@@ -93,11 +99,14 @@ impl Keyring {
         }
         let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         let usage = self.usage(&header, &numbers).await?;
-        let copy = |((number, row), encryptions): ((u32, VersionRow), u64)| {
+        let chains = self.chains(name, &header, &numbers).await?;
+        let copy = |(((number, row), encryptions), chain): ((Numbered, u64), Option<CertificateRow>)| {
             let material = row.unwrap(&self.0.root, &place(name, &header, number))?;
-            Ok(BackedUp { number, created: row.created, encryptions, material })
+            let certificate = chain.map(|row| row.chain);
+            Ok(BackedUp { number, created: row.created, encryptions, material, certificate })
         };
-        let versions = rows.into_iter().zip(usage).map(copy).collect::<Result<Vec<_>, Error>>()?;
+        let versions =
+            rows.into_iter().zip(usage).zip(chains).map(copy).collect::<Result<Vec<_>, Error>>()?;
         let json = write(&Backup { format: FORMAT, name: name.to_string(), header, versions })?;
         let backup = if is_plaintext {
             Secret::new(STANDARD.encode(json.expose()).into_bytes())
@@ -169,6 +178,9 @@ impl Keyring {
             let (material, public) = (&version.material, parsed.public.as_deref());
             let row = VersionRow::wrap(&self.0.root, &place, version.created, material, public)?;
             changes.push(Table::Keys.put(name.version_row(version.number), Expect::Anything, &row)?);
+            if let Some(chain) = certificate(version, parsed)? {
+                changes.push(certificate_change(name, version.number, Some(&chain))?);
+            }
             if header.key_type.is_counted() {
                 let reserved =
                     restored_usage(version.encryptions.max(used_before), self.0.config.counter_block);
@@ -183,6 +195,14 @@ impl Keyring {
         }
         Ok(changes)
     }
+}
+
+/// The chain of a version, which must be its own.
+fn certificate(version: &BackedUp, parsed: &LoadedVersion) -> Result<Option<CertificateRow>, Error> {
+    let Some(chain) = &version.certificate else { return Ok(None) };
+    let chain = Chain::parse(chain).map_err(|_| Error::BackupUnreadable)?;
+    let is_own = parsed.public.as_deref().is_some_and(|spki| chain.is_for(spki));
+    is_own.then(|| Some(CertificateRow { chain: chain.into_pem() })).ok_or(Error::BackupUnreadable)
 }
 
 /// The count of a restored version: never lower, and a block more.
@@ -212,7 +232,9 @@ fn parse_materials(backup: &Backup) -> Result<Vec<LoadedVersion>, Error> {
 
 fn write(backup: &Backup) -> Result<Secret, Error> {
     // With room from the start: a buffer that grows leaves copies behind.
-    let mut json = Vec::with_capacity(VERSION_BYTES * (backup.versions.len() + 1));
+    let chains: usize =
+        backup.versions.iter().filter_map(|version| version.certificate.as_ref()).map(String::len).sum();
+    let mut json = Vec::with_capacity(VERSION_BYTES * (backup.versions.len() + 1) + 2 * chains);
     serde_json::to_writer(&mut json, backup).map_err(Error::internal)?;
     Ok(Secret::new(json))
 }

@@ -2,6 +2,8 @@
 
 use super::{
     Header, KeyName, Keyring,
+    certificates::CertificateRow,
+    load::Numbered,
     rows::{HEADERS, UsageRow, usage_row},
 };
 use crate::{
@@ -24,6 +26,8 @@ pub struct VersionInfo {
     pub public: Option<Vec<u8>>,
     /// Encryptions that replicas have reserved; 0 for types that are not counted.
     pub encryptions: u64,
+    /// Certificate chain as PEM, where one was set.
+    pub certificate_chain: Option<String>,
 }
 
 /// Headers by name.
@@ -42,10 +46,18 @@ impl Keyring {
         let header = row.value;
         let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         let usage = self.usage(&header, &numbers).await?;
-        let describe = |((number, row), encryptions): ((u32, super::rows::VersionRow), u64)| {
-            Ok(VersionInfo { number, created: row.created, public: row.public()?, encryptions })
+        let chains = self.chains(name, &header, &numbers).await?;
+        let describe = |(((number, row), encryptions), chain): ((Numbered, u64), Option<CertificateRow>)| {
+            let certificate_chain = chain.map(|row| row.chain);
+            Ok(VersionInfo {
+                number,
+                created: row.created,
+                public: row.public()?,
+                encryptions,
+                certificate_chain,
+            })
         };
-        let versions = rows.into_iter().zip(usage).map(describe).collect::<Result<_, Error>>()?;
+        let versions = rows.into_iter().zip(usage).zip(chains).map(describe).collect::<Result<_, Error>>()?;
         Ok((header, versions))
     }
 

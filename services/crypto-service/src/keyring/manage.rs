@@ -31,14 +31,23 @@ pub struct Configuration {
 }
 
 /// What becomes of a header, and which rows go with it.
-struct Plan {
+pub(super) struct Plan {
     header: Option<Header>,
-    removed: Vec<String>,
+    changes: Vec<Change>,
 }
 
 impl Plan {
     fn keep(header: Header) -> Self {
-        Self { header: Some(header), removed: Vec::new() }
+        Self::writing(header, Vec::new())
+    }
+
+    fn removing(header: Option<Header>, rows: Vec<String>) -> Self {
+        Self { header, changes: rows.into_iter().map(remove).collect() }
+    }
+
+    /// A header, and changes of other rows of the key.
+    pub(super) fn writing(header: Header, changes: Vec<Change>) -> Self {
+        Self { header: Some(header), changes }
     }
 }
 
@@ -63,7 +72,7 @@ impl Keyring {
             check_enabled(name, header)?;
             check_trim(header, min_available)?;
             let removed = rows_of(name, header, header.min_available..min_available);
-            Ok(Plan { header: Some(Header { min_available, ..header.clone() }), removed })
+            Ok(Plan::removing(Some(Header { min_available, ..header.clone() }), removed))
         };
         self.change(name, plan, entry.detail(format!("versions below {min_available}"))).await
     }
@@ -85,13 +94,13 @@ impl Keyring {
             if !header.deletion_allowed {
                 return Err(Error::DeletionNotAllowed);
             }
-            Ok(Plan { header: None, removed: all_rows_of(name, header) })
+            Ok(Plan::removing(None, all_rows_of(name, header)))
         };
         self.change(name, plan, entry).await.map(drop)
     }
 
     /// Reads, plans and commits; where somebody else was quicker, again. Returns the header as it is, or was before it was removed.
-    async fn change(
+    pub(super) async fn change(
         &self,
         name: &KeyName,
         plan: impl Fn(&Header) -> Result<Plan, Error>,
@@ -100,12 +109,12 @@ impl Keyring {
         let _changing = self.0.changing.lock().await;
         for _ in 0..ATTEMPTS {
             let row = self.header(name).await?.ok_or_else(|| name.not_found())?;
-            let Plan { header, removed } = plan(&row.value)?;
+            let Plan { header, changes: others } = plan(&row.value)?;
             let mut changes = vec![match &header {
                 Some(header) => header.put(name, row.unchanged())?,
                 None => Table::Keys.change(name.header_row(), row.unchanged(), None),
             }];
-            changes.extend(removed.into_iter().map(remove));
+            changes.extend(others);
             match self.0.store.commit(changes, entry.clone()).await {
                 Ok(revision) => return Ok(self.changed(name, row.value, header, revision)),
                 Err(Error::Conflict(_)) => {}
@@ -200,16 +209,20 @@ fn check_trim(header: &Header, min_available: u32) -> Result<(), Error> {
     Err(Error::bad("min_available_version", problem))
 }
 
-/// Rows of some versions: material and counters.
+/// Rows of some versions: material, counters and certificates.
 fn rows_of(name: &KeyName, header: &Header, numbers: std::ops::Range<u32>) -> Vec<String> {
-    numbers.flat_map(|number| [name.version_row(number), usage_row(&header.id, number)]).collect()
+    numbers.flat_map(|number| rows_of_version(name, header, number)).collect()
 }
 
 /// Rows of all versions.
 pub(super) fn all_rows_of(name: &KeyName, header: &Header) -> Vec<String> {
     let mut rows = rows_of(name, header, header.min_available..header.latest);
-    rows.extend([name.version_row(header.latest), usage_row(&header.id, header.latest)]);
+    rows.extend(rows_of_version(name, header, header.latest));
     rows
+}
+
+fn rows_of_version(name: &KeyName, header: &Header, number: u32) -> [String; 3] {
+    [name.version_row(number), usage_row(&header.id, number), name.certificate_row(number)]
 }
 
 /// Removes a row, if it is there.

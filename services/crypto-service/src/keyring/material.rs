@@ -4,7 +4,10 @@
 
 use super::KeyType;
 use crate::error::Error;
-use patchbay_crypto::{Error as CryptoError, Secret, aead, cbc, chunked, ecdsa, ed25519, mac, pem, rsa};
+use patchbay_crypto::{
+    Error as CryptoError, Secret, aead, agreement, cbc, chunked, convergent, ecdsa, ed25519, mac, ml_dsa,
+    ml_kem, pem, rsa,
+};
 use std::fmt;
 
 /// Bytes of an HMAC key where none are asked for.
@@ -23,10 +26,14 @@ pub enum Material {
     Aead(aead::Key),
     CbcLegacy(cbc::Key),
     Chunked(chunked::Key),
+    Convergent(convergent::Key),
     Hmac(mac::Key),
     Ed25519(ed25519::PrivateKey),
     Ecdsa(ecdsa::PrivateKey),
     Rsa(rsa::PrivateKey),
+    Agreement(agreement::PrivateKey),
+    MlKem(ml_kem::PrivateKey),
+    MlDsa(ml_dsa::PrivateKey),
 }
 
 /// Material as bytes and ready to use.
@@ -102,13 +109,20 @@ impl Material {
                 rsa::PrivateKey::from_pkcs8(raw).map(Self::Rsa)
             }
             (KeyType::Hmac, _) => mac::Key::new(raw).map(Self::Hmac),
-            _ => Err(CryptoError::Key("of a type that cannot be used yet".to_owned())),
+            (KeyType::Aes256GcmSivConvergent, _) => convergent::Key::new(raw).map(Self::Convergent),
+            (KeyType::X25519 | KeyType::EcdhP256, _) => {
+                agreement::PrivateKey::from_pkcs8(raw).map(Self::Agreement)
+            }
+            (KeyType::MlKem768, _) => ml_kem::PrivateKey::from_pkcs8(raw).map(Self::MlKem),
+            (KeyType::MlDsa65, _) => ml_dsa::PrivateKey::from_pkcs8(raw).map(Self::MlDsa),
+            _ => Err(CryptoError::Key(format!("there is no material of type {}", key_type.word()))),
         }
     }
 
     fn random_private(key_type: KeyType) -> Option<Result<Self, CryptoError>> {
         let ecdsa = |curve| Some(ecdsa::PrivateKey::generate(curve).map(Self::Ecdsa));
         let rsa = |size| Some(rsa::PrivateKey::generate(size).map(Self::Rsa));
+        let agreement = |curve| Some(agreement::PrivateKey::generate(curve).map(Self::Agreement));
         match key_type {
             KeyType::Ed25519 => Some(ed25519::PrivateKey::generate().map(Self::Ed25519)),
             KeyType::EcdsaP256 => ecdsa(ecdsa::Curve::P256),
@@ -117,6 +131,10 @@ impl Material {
             KeyType::Rsa2048 => rsa(rsa::Size::Rsa2048),
             KeyType::Rsa3072 => rsa(rsa::Size::Rsa3072),
             KeyType::Rsa4096 => rsa(rsa::Size::Rsa4096),
+            KeyType::X25519 => agreement(agreement::Curve::X25519),
+            KeyType::EcdhP256 => agreement(agreement::Curve::P256),
+            KeyType::MlKem768 => Some(ml_kem::PrivateKey::generate().map(Self::MlKem)),
+            KeyType::MlDsa65 => Some(ml_dsa::PrivateKey::generate().map(Self::MlDsa)),
             _ => None,
         }
     }
@@ -127,7 +145,10 @@ impl Material {
             Self::Ed25519(key) => key.to_pkcs8().map_err(Error::internal),
             Self::Ecdsa(key) => key.to_pkcs8().map_err(Error::internal),
             Self::Rsa(key) => Ok(key.to_pkcs8()),
-            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Hmac(_) => {
+            Self::Agreement(key) => key.to_pkcs8().map_err(Error::internal),
+            Self::MlKem(key) => key.to_pkcs8().map_err(Error::internal),
+            Self::MlDsa(key) => key.to_pkcs8().map_err(Error::internal),
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Convergent(_) | Self::Hmac(_) => {
                 Err(Error::internal("a symmetric key has no PKCS#8"))
             }
         }
@@ -139,7 +160,12 @@ impl Material {
             Self::Ed25519(key) => Some(key.public().to_spki_der()),
             Self::Ecdsa(key) => Some(key.public().to_spki_der()),
             Self::Rsa(key) => Some(key.public().to_spki_der()),
-            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Hmac(_) => None,
+            Self::Agreement(key) => Some(key.public().to_spki_der()),
+            Self::MlKem(key) => Some(key.public().to_spki_der()),
+            Self::MlDsa(key) => Some(key.public().to_spki_der()),
+            Self::Aead(_) | Self::CbcLegacy(_) | Self::Chunked(_) | Self::Convergent(_) | Self::Hmac(_) => {
+                None
+            }
         }
     }
 }
@@ -156,6 +182,7 @@ fn size(key_type: KeyType, hmac_size: u32) -> usize {
         (Some(algorithm), _) => algorithm.key_length(),
         (_, Some(algorithm)) => algorithm.key_length(),
         _ if key_type == KeyType::Hmac => usize::try_from(hmac_size).unwrap_or(usize::MAX),
+        _ if key_type == KeyType::Aes256GcmSivConvergent => convergent::KEY_LENGTH,
         _ => CBC_SIZE,
     }
 }
@@ -176,6 +203,8 @@ pub(crate) fn hmac_size(key_type: KeyType, asked: u32) -> Result<u32, Error> {
 fn check_kind(key_type: KeyType, kind: &pem::Kind) -> Result<(), Error> {
     let found = match kind {
         pem::Kind::Ed25519 => Some(KeyType::Ed25519),
+        // A file does not say whether a key on the curve is for signatures or for agreement; whoever imports it does.
+        pem::Kind::Ecdsa(ecdsa::Curve::P256) if key_type == KeyType::EcdhP256 => Some(KeyType::EcdhP256),
         pem::Kind::Ecdsa(ecdsa::Curve::P256) => Some(KeyType::EcdsaP256),
         pem::Kind::Ecdsa(ecdsa::Curve::P384) => Some(KeyType::EcdsaP384),
         pem::Kind::Ecdsa(ecdsa::Curve::P521) => Some(KeyType::EcdsaP521),

@@ -3,6 +3,7 @@
 
 mod backup;
 mod cache;
+mod certificates;
 mod counter;
 mod describe;
 mod export;
@@ -18,6 +19,7 @@ mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 mod versions;
+mod wrapping;
 
 pub use backup::{Existing, Restore};
 pub use describe::{HeaderPage, VersionInfo};
@@ -34,6 +36,7 @@ use crate::{config, error::Error, pool::Pool, root_key::RootKey, store::Store};
 use cache::Cache;
 use counter::{Blocks, Target};
 use patchbay_chassis::{Clock, Context};
+use patchbay_crypto::rsa;
 use prometheus_client::metrics::counter::Counter as Metric;
 use std::sync::Arc;
 
@@ -52,6 +55,8 @@ struct Shared {
     // Held from the read of a header to the commit of its change: within a replica, changes wait for each other
     // instead of failing and trying again.
     changing: tokio::sync::Mutex<()>,
+    // Read, or made, when it is first asked for.
+    wrapping: tokio::sync::OnceCell<Arc<rsa::PrivateKey>>,
 }
 
 impl Keyring {
@@ -88,6 +93,7 @@ impl Keyring {
             pool: pool.clone(),
             nearly_exhausted,
             changing: tokio::sync::Mutex::default(),
+            wrapping: tokio::sync::OnceCell::new(),
         }))
     }
 

@@ -73,7 +73,7 @@ fn version(info: VersionInfo) -> pb::KeyVersion {
         created: Some(timestamp(info.created)),
         public_key_pem: info.public.map(|spki| pem::write_spki_pem(&spki)).unwrap_or_default(),
         encryptions: info.encryptions,
-        certificate_chain_pem: String::new(),
+        certificate_chain_pem: info.certificate_chain.unwrap_or_default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keyrings in one process: each is a replica, all share a store in memory.
 
+mod certificates;
 mod cold;
 mod copies;
 mod counters;

@@ -1,0 +1,91 @@
+//! Chains of certificates that are put to a key.
+
+use crate::error::Error;
+use x509_cert::{
+    Certificate,
+    der::{Decode, Encode},
+};
+
+/// Bytes of a chain at most.
+const CHAIN_MAX: usize = 64 * 1024;
+
+/// Certificates of a chain at most.
+const CERTIFICATES_MAX: usize = 10;
+
+/// What their PEM is labelled.
+const LABEL: &str = "CERTIFICATE";
+
+/// The field that a chain comes in.
+const FIELD: &str = "certificate_chain_pem";
+
+/// A chain whose certificates can be read, each issued by the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pem: String,
+    spki: Vec<u8>,
+    subject: String,
+}
+
+impl Chain {
+    /// Reads PEM. Nothing is said of whether anybody believes the chain.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let bad = |problem: String| Error::bad(FIELD, problem);
+        if text.len() > CHAIN_MAX {
+            return Err(bad(format!("has {} bytes; {CHAIN_MAX} are allowed", text.len())));
+        }
+        let blocks = pem::parse_many(text)
+            .map_err(|_| bad("is not PEM (`-----BEGIN CERTIFICATE-----`)".to_owned()))?;
+        if blocks.is_empty() || blocks.len() > CERTIFICATES_MAX {
+            return Err(bad(format!(
+                "has {} certificates; 1 to {CERTIFICATES_MAX} are allowed",
+                blocks.len()
+            )));
+        }
+        if let Some(odd) = blocks.iter().find(|block| block.tag() != LABEL) {
+            return Err(bad(format!("must hold certificates only, and has a `{}`", odd.tag())));
+        }
+        let read = blocks.iter().map(|block| Certificate::from_der(block.contents()));
+        let certificates: Vec<Certificate> = read
+            .collect::<Result<_, _>>()
+            .map_err(|_| bad("has a certificate that cannot be read".to_owned()))?;
+        check_order(&certificates)?;
+        let leaf = certificates.first().map(Certificate::tbs_certificate);
+        let leaf = leaf.ok_or_else(|| Error::internal("a chain without certificates"))?;
+        let spki = leaf.subject_public_key_info().to_der().map_err(Error::internal)?;
+        // What was read, and nothing of what may stand between: a certificate is signed as the bytes that it is.
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        Ok(Self { pem: pem::encode_many_config(&blocks, config), spki, subject: leaf.subject().to_string() })
+    }
+
+    /// The certificates as PEM.
+    pub(crate) fn into_pem(self) -> String {
+        self.pem
+    }
+
+    /// Whether the first certificate is for a public key.
+    pub(crate) fn is_for(&self, spki: &[u8]) -> bool {
+        self.spki == spki
+    }
+
+    /// Subject of the first certificate, for the record.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+/// Compares names as text: the same name may be written with another type of string.
+fn check_order(certificates: &[Certificate]) -> Result<(), Error> {
+    let is_issued = |pair: &[Certificate]| match pair {
+        [issued, issuer] => {
+            issued.tbs_certificate().issuer().to_string() == issuer.tbs_certificate().subject().to_string()
+        }
+        _ => true,
+    };
+    match certificates.windows(2).position(|pair| !is_issued(pair)) {
+        None => Ok(()),
+        Some(at) => Err(Error::bad(
+            FIELD,
+            format!("is out of order: certificate {} was not issued by the one after it", at + 1),
+        )),
+    }
+}
