@@ -1,4 +1,5 @@
-//! HKDF-SHA256 (RFC 5869), as [`crate::agreement`], [`crate::hpke`] and [`crate::convergent`] need it.
+//! HKDF-SHA256 (RFC 5869), as [`crate::agreement`], [`crate::hpke`] and [`crate::convergent`] need it. Lengths of outputs are limited to
+//! 255 hashes.
 
 use crate::{Error, Secret};
 use aws_lc_rs::{
@@ -7,7 +8,10 @@ use aws_lc_rs::{
 };
 
 /// Bytes of a hash, and of what [`extract`] gives.
-pub(crate) const HASH_LENGTH: usize = 32;
+pub const HASH_LENGTH: usize = 32;
+
+/// Bytes that can be derived at most.
+pub const MAX_OUTPUT: usize = 255 * HASH_LENGTH;
 
 /// As many bytes as are wanted.
 struct Length(usize);
@@ -19,27 +23,31 @@ impl KeyType for Length {
 }
 
 /// Derives bytes from a secret without a salt.
-pub(crate) fn derive(secret: &[u8], info: &[&[u8]], length: usize) -> Result<Secret, Error> {
+pub fn derive(secret: &[u8], info: &[&[u8]], length: usize) -> Result<Secret, Error> {
     fill(&Salt::none(HKDF_SHA256).extract(secret), info, length)
 }
 
 /// HKDF-Extract, whose result is HMAC with the salt as the key. An empty salt is as good as one of zeros (RFC 2104 pads keys with them).
-pub(crate) fn extract(salt: &[u8], secret: &[&[u8]]) -> Secret {
+pub fn extract(salt: &[u8], secret: &[&[u8]]) -> Secret {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, salt));
     secret.iter().for_each(|part| context.update(part));
     Secret::new(context.sign().as_ref().to_vec())
 }
 
 /// HKDF-Expand of what [`extract`] gave.
-pub(crate) fn expand(prk: &Secret, info: &[&[u8]], length: usize) -> Result<Secret, Error> {
+pub fn expand(prk: &Secret, info: &[&[u8]], length: usize) -> Result<Secret, Error> {
     fill(&Prk::new_less_safe(HKDF_SHA256, prk.expose()), info, length)
 }
 
 fn fill(prk: &Prk, info: &[&[u8]], length: usize) -> Result<Secret, Error> {
+    let material = prk.expand(info, Length(length)).map_err(|_| too_long())?;
     let mut output = Secret::new(vec![0; length]);
-    let material = prk.expand(info, Length(length)).map_err(|_| Error::Library)?;
     material.fill(&mut output.0).map_err(|_| Error::Library)?;
     Ok(output)
+}
+
+fn too_long() -> Error {
+    Error::Input(format!("at most {MAX_OUTPUT} bytes are derived at once"))
 }
 
 #[cfg(test)]
@@ -68,7 +76,7 @@ mod tests {
 
     #[test]
     fn more_than_255_hashes_are_refused() {
-        assert!(derive(&[1; 32], &[], 255 * HASH_LENGTH).is_ok());
-        assert_eq!(derive(&[1; 32], &[], 255 * HASH_LENGTH + 1).unwrap_err(), Error::Library);
+        assert!(derive(&[1; 32], &[], MAX_OUTPUT).is_ok());
+        assert!(matches!(derive(&[1; 32], &[], MAX_OUTPUT + 1), Err(Error::Input(_))));
     }
 }

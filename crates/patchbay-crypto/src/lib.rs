@@ -15,7 +15,7 @@ pub mod ed25519;
 pub mod encoding;
 pub mod envelope;
 pub mod hpke;
-mod kdf;
+pub mod kdf;
 pub mod mac;
 mod message;
 pub mod ml_dsa;

@@ -5,7 +5,9 @@
 
 mod api;
 mod cases;
+mod exchange;
 mod internal;
+mod ml_dsa;
 mod signatures;
 mod table;
 
@@ -15,6 +17,13 @@ use integration_tests::verdict::TestResult;
 #[test]
 fn the_primitives_agree_with_every_file() -> TestResult {
     internal::run()?.finish("Wycheproof, primitives");
+    Ok(())
+}
+
+/// Key agreement, encapsulation, wrapping and derivation on `patchbay-crypto` itself.
+#[test]
+fn agreements_agree_with_every_file() -> TestResult {
+    exchange::run()?.finish("Wycheproof, agreement and wrapping");
     Ok(())
 }
 

