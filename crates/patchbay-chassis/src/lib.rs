@@ -34,8 +34,8 @@ pub use patchbay_auth::MethodScopes;
 pub use process::{Address, Process, RunError};
 pub use readiness::{Component, Condition, Readiness};
 pub use service::{
-    Context, DrainHook, DrainPlan, FiguresHook, GrpcServices, Listening, Mode, ReapedHook, Running, Service,
-    Shutdown, StartError,
+    Context, DrainHook, DrainPlan, FiguresHook, GrpcServices, Listening, Mode, Part, ReapedHook, Running,
+    Service, Shutdown, StartError,
 };
 pub use suite::{Options, Settings, Suite};
 pub use tasks::Tasks;

@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 use std::{
+    any::Any,
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -17,6 +19,8 @@ use std::{
 pub struct Metrics {
     prefix: String,
     registry: Arc<Mutex<Registry>>,
+    /// What was registered, by its whole name.
+    registered: Arc<Mutex<HashMap<String, Box<dyn Any + Send>>>>,
 }
 
 impl Metrics {
@@ -25,7 +29,11 @@ impl Metrics {
         registry.register_collector(Box::new(ProcessFigures));
         let build = Info::new(vec![("version", crate::VERSION)]);
         registry.register("patchbay_build", "Version of the running binary", build);
-        Self { prefix: "patchbay".to_owned(), registry: Arc::new(Mutex::new(registry)) }
+        Self {
+            prefix: "patchbay".to_owned(),
+            registry: Arc::new(Mutex::new(registry)),
+            registered: Arc::default(),
+        }
     }
 
     /// The same registry with the names of another service.
@@ -33,13 +41,21 @@ impl Metrics {
         Self {
             prefix: format!("patchbay_{}", service.replace('-', "_")),
             registry: Arc::clone(&self.registry),
+            registered: Arc::clone(&self.registered),
         }
     }
 
     /// Registers a metric and gives it back: `let open = metrics.register("connections", "Open connections", Gauge::default())`.
-    /// Names end with their unit; counters get `_total` by themselves; labels must be bounded by an enum.
+    /// Names end with their unit; counters get `_total` by themselves; labels must be bounded by an enum. Where a metric of this name and type
+    /// is there already, because a part of the service starts for the second time, that one is given back and goes on.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.lock().register(format!("{}_{name}", self.prefix), help, metric.clone());
+        let name = format!("{}_{name}", self.prefix);
+        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = registered.get(&name).and_then(|known| known.downcast_ref::<M>()) {
+            return known.clone();
+        }
+        self.lock().register(name.clone(), help, metric.clone());
+        registered.insert(name, Box::new(metric.clone()));
         metric
     }
 

@@ -85,10 +85,43 @@ impl Context {
         self.connector.tokens.derive_secret(label)
     }
 
+    /// A context for a part of the service that ends before the process does: its tasks may end once the part was told to.
+    pub fn part(&self) -> (Self, Part) {
+        let shutdown =
+            Shutdown { soft: self.shutdown.soft.child_token(), hard: self.shutdown.hard.child_token() };
+        let tasks = self.tasks.until(shutdown.soft());
+        (Self { tasks, shutdown: shutdown.clone(), ..self.clone() }, Part { shutdown })
+    }
+
     /// Makes a gRPC client for `http://host:port` or `dns://host:port`: calls are balanced over all addresses of the
     /// name, signed with this service's identity, traced and bounded in time. It connects lazily.
     pub fn connect(&self, name: &'static str, target: &str) -> Result<Client, TargetError> {
         self.connector.connect(name, target, &self.tasks)
+    }
+}
+
+/// Ends a part of a service that was given a context of its own by [`Context::part`], also when it is dropped.
+#[derive(Debug)]
+pub struct Part {
+    shutdown: Shutdown,
+}
+
+impl Part {
+    /// Tells the part to stop. Its tasks end by themselves; what they have in their hands goes with them.
+    pub fn end(&self) {
+        self.shutdown.soft.cancel();
+        self.shutdown.hard.cancel();
+    }
+
+    /// Fires when the part was told to stop, or the process was.
+    pub fn ended(&self) -> CancellationToken {
+        self.shutdown.hard()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

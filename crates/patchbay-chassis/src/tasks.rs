@@ -40,6 +40,11 @@ impl Tasks {
         Self { service, tracker, soft, failures }
     }
 
+    /// The same, for tasks that may end once this token has fired.
+    pub(crate) fn until(&self, soft: CancellationToken) -> Self {
+        Self { soft, ..self.clone() }
+    }
+
     /// Spawns a task that may end when it likes, such as one of a connection. A panic is logged.
     pub fn spawn<F>(&self, name: &'static str, future: F) -> AbortHandle
     where

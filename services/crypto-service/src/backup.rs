@@ -44,6 +44,9 @@ const USES: [&str; 2] = ["usage/", "seen/"];
 struct Contents {
     /// The root key.
     root: Base64,
+    /// Root keys before it, which wrap some rows still.
+    #[serde(default)]
+    older_roots: Vec<Base64>,
     /// What went into the hashes of passwords.
     pepper: Base64,
     keys: Vec<CopiedRow>,
@@ -90,9 +93,19 @@ pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Ve
     if password.chars().count() < PASSWORD_MIN {
         return Err(Error::WeakPassword(format!("must have {PASSWORD_MIN} characters at least")));
     }
+    let mut roots = core.root.expose();
     let [keys, accounts] = snapshot(&core.store).await?;
+    // Rows that were read may be wrapped by keys from before and from after the reading.
+    core.root.reload(&core.store).await?;
+    for (id, secret) in core.root.expose() {
+        if roots.iter().all(|(known, _)| *known != id) {
+            roots.push((id, secret));
+        }
+    }
+    let mut roots = roots.into_iter().map(|(_, secret)| Base64::of(secret.expose()));
     let contents = Contents {
-        root: Base64::of(core.root.expose().expose()),
+        root: roots.next().ok_or(Error::Unavailable)?,
+        older_roots: roots.collect(),
         pepper: Base64::of(core.root.pepper()),
         keys: copied(keys)?,
         accounts: copied(accounts)?,
@@ -121,7 +134,8 @@ pub(crate) async fn restore(
             return Err(Error::StoreNotEmpty);
         }
     }
-    let old = RootKey::new(contents.root.decode()?)?;
+    let roots = std::iter::once(&contents.root).chain(&contents.older_roots);
+    let old = RootKey::of_backup(roots.map(Base64::decode).collect::<Result<_, _>>()?)?;
     let count = |rows: &[CopiedRow], prefix: &str| {
         rows.iter().filter(|row| row.key.starts_with(prefix)).count() as u64
     };
@@ -153,7 +167,8 @@ impl Contents {
     fn room(&self) -> usize {
         let rows = self.keys.iter().chain(&self.accounts);
         let rows: usize = rows.map(|row| 6 * row.key.len() + row.value.get().len() + 32).sum();
-        rows + self.root.0.len() + self.pepper.0.len() + 64
+        let roots: usize = self.older_roots.iter().map(|root| root.0.len() + 4).sum();
+        rows + roots + self.root.0.len() + self.pepper.0.len() + 96
     }
 }
 

@@ -92,6 +92,7 @@ fn contents(key: &str) -> Contents {
     let row = || CopiedRow { key: key.to_owned(), value: RawValue::from_string("{\"a\":1}".into()).unwrap() };
     Contents {
         root: Base64::of([7; 32]),
+        older_roots: vec![Base64::of([9; 32])],
         pepper: Base64::of([8; 32]),
         keys: (0..50).map(|_| row()).collect(),
         accounts: (0..50).map(|_| row()).collect(),

@@ -49,14 +49,24 @@ impl Default for Listen {
     }
 }
 
-/// The key that wraps all others. Exactly one of the two must be set.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// The seal: the key that wraps the keys that wrap all others. Exactly one of `file`, `passphrase_file` and `shares` must be set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RootKey {
     /// File with 32 bytes: raw, in Base64 or in hexadecimal. Losing it loses everything that is stored.
     pub file: Option<PathBuf>,
     /// File with a passphrase of 12 characters at least, from which the key is made with Argon2id.
     pub passphrase_file: Option<PathBuf>,
+    /// Whether people bring the key in shares: then a replica starts sealed, and refuses every call until enough of them were brought.
+    pub shares: bool,
+    /// Age of a new root key at which the ones before it are dropped, once nothing is wrapped by them any more.
+    pub retire_after: Span,
+}
+
+impl Default for RootKey {
+    fn default() -> Self {
+        Self { file: None, passphrase_file: None, shares: false, retire_after: Span::seconds(600) }
+    }
 }
 
 /// People and programs that sign in.
@@ -243,6 +253,12 @@ impl ServiceConfig for CryptoConfig {
         self.listen.tls.validate("listen.tls", problems);
         if self.root_key.file.is_some() && self.root_key.passphrase_file.is_some() {
             problems.add("root_key.passphrase_file", "must not be set beside root_key.file");
+        }
+        if self.root_key.shares && (self.root_key.file.is_some() || self.root_key.passphrase_file.is_some()) {
+            problems.add(
+                "root_key.shares",
+                "must not be set beside root_key.file or root_key.passphrase_file",
+            );
         }
         if self.tokens.ttl.duration().is_zero() || self.tokens.ttl > Span::seconds(15 * 60) {
             problems.add("tokens.ttl", "must be from 1s to 15m");

@@ -6,9 +6,10 @@ use crate::{
     config::CryptoConfig,
     error::Error,
     keyring::Keyring,
-    metrics::{self, CryptoMetrics},
+    metrics::CryptoMetrics,
     pool::Pool,
-    root_key::{RootKey, RootKeyError},
+    root_key::RootKey,
+    seal::sweep::{self, Sweep},
     store::{Store, Table},
     tokens::Tokens,
 };
@@ -42,27 +43,25 @@ pub struct Core {
     pub tokens: Tokens,
     /// Its figures.
     pub metrics: CryptoMetrics,
+    /// What wraps rows anew after the root key was rotated.
+    pub sweep: Sweep,
 }
 
 impl Core {
-    /// Opens the store and puts the parts together.
-    pub async fn open(config: CryptoConfig, context: Context) -> Result<Arc<Self>, StartError> {
-        let store = Store::new(context.backplane.clone(), &context.node.0, context.clock.clone());
-        let component = context.readiness.component("store");
-        wait_for(&store, &component).await?;
-        let root = RootKey::open(&config.root_key, &store).await.map_err(|error| match error {
-            RootKeyError::Store(error) => StartError::failed("read the store", error),
-            error => StartError::failed("open the root key", error),
-        })?;
-        store.seal_audit(&root.derive("audit"));
-        component.ready();
+    /// Puts the parts together, on a store whose audit log has its key.
+    pub async fn open(
+        config: CryptoConfig,
+        context: Context,
+        store: Arc<Store>,
+        root: RootKey,
+    ) -> Result<Arc<Self>, StartError> {
         let metrics = CryptoMetrics::register(&context.metrics);
         let pool = Pool::start(&config.pool);
         let root = Arc::new(root);
         let tokens = Tokens::open(&config, &context, &store, &root)
             .await
             .map_err(|error| StartError::failed("open the keys that sign tokens", error))?;
-        let core = Arc::new(Self {
+        Ok(Arc::new(Self {
             keyring: Keyring::new(&config.keys, &context, &store, &root, &pool),
             accounts: Accounts::new(&config, &context, &store, &root, &pool),
             tokens,
@@ -72,9 +71,8 @@ impl Core {
             store,
             config,
             context,
-        });
-        metrics::watch(&core);
-        Ok(core)
+            sweep: Sweep::default(),
+        }))
     }
 
     /// Spawns what goes on in the background.
@@ -85,6 +83,10 @@ impl Core {
         let stop = self.context.shutdown.hard();
         self.context.tasks.spawn_critical("prune", async move {
             stop.run_until_cancelled(core.prune()).await;
+        });
+        let (core, stop) = (Arc::clone(self), self.context.shutdown.hard());
+        self.context.tasks.spawn_critical("root-sweep", async move {
+            stop.run_until_cancelled(sweep::run(core)).await;
         });
     }
 
@@ -105,7 +107,7 @@ impl Core {
 }
 
 /// Waits for the store; one that answers before its disk does is refused at once.
-async fn wait_for(store: &Store, component: &Component) -> Result<(), StartError> {
+pub(crate) async fn wait_for(store: &Store, component: &Component) -> Result<(), StartError> {
     let deadline = tokio::time::Instant::now() + STORE_PATIENCE;
     loop {
         match store.revision(Table::Root).await {

@@ -73,6 +73,22 @@ pub enum Error {
     #[error("{0} is broken; set `allow_unsafe` where it is only a checksum")]
     UnsafeAlgorithm(&'static str),
 
+    #[error("this replica is sealed: bring the shares of its key with `patchbay seal unseal` or in the console")]
+    Sealed,
+    #[error("the seal of this store is no shared one: it is opened by a file or a passphrase")]
+    SealNotShared,
+    #[error("the seal has been initialized already")]
+    AlreadyInitialized,
+    #[error("the share is refused: {0}")]
+    ShareInvalid(String),
+    #[error("these shares together do not give the key: at least one is wrong; bring all of them again")]
+    SharesWrong,
+    #[error("no rekey is under way; begin one")]
+    NoRekey,
+
+    #[error("{0}")]
+    AddressForbidden(String),
+
     #[error("too much is being computed already, try again")]
     Busy,
     #[error("the store does not answer, try again")]
@@ -140,6 +156,13 @@ impl ServiceError for Error {
             Self::BackupUnreadable => (Code::InvalidArgument, "BACKUP_UNREADABLE"),
             Self::StoreNotEmpty => (Code::FailedPrecondition, "STORE_NOT_EMPTY"),
             Self::UnsafeAlgorithm(_) => (Code::InvalidArgument, "UNSAFE_ALGORITHM"),
+            Self::Sealed => (Code::Unavailable, "SEALED"),
+            Self::SealNotShared => (Code::FailedPrecondition, "SEAL_NOT_SHARED"),
+            Self::AlreadyInitialized => (Code::FailedPrecondition, "ALREADY_INITIALIZED"),
+            Self::ShareInvalid(_) => (Code::InvalidArgument, "SHARE_INVALID"),
+            Self::SharesWrong => (Code::InvalidArgument, "SHARES_WRONG"),
+            Self::NoRekey => (Code::FailedPrecondition, "NO_REKEY"),
+            Self::AddressForbidden(_) => (Code::PermissionDenied, "ADDRESS_FORBIDDEN"),
             Self::Busy => (Code::ResourceExhausted, "BUSY"),
             Self::Unavailable => (Code::Unavailable, "UNAVAILABLE"),
             Self::Internal(_) => (Code::Internal, "INTERNAL"),

@@ -19,6 +19,7 @@ pub mod passwords;
 pub mod pool;
 mod rest;
 pub mod root_key;
+mod seal;
 mod secrecy;
 pub mod store;
 mod streams;
@@ -27,9 +28,9 @@ mod vault;
 mod x509;
 
 use config::CryptoConfig;
-use core::Core;
 use patchbay_chassis::{Context, GrpcServices, Listening, Running, Service, StartError, listen};
 use patchbay_tls::Acceptor;
+use seal::Seal;
 use std::sync::Arc;
 
 pub use grpc::{Door, METHODS, Method};
@@ -49,27 +50,27 @@ impl Service for CryptoService {
         let address = socket.local_addr().map_err(|source| StartError::failed("tell the address", source))?;
         let tls = Acceptor::open(&config.listen.tls, "http", patchbay_http::PROTOCOLS, &context)
             .map_err(|error| StartError::failed("use the certificate of listen.tls", error))?;
-        let core = Core::open(config, context).await?;
-        let routes = grpc::routes(&core);
-        let drain = rest::serve(&core, socket, tls.clone(), &routes)?;
+        let seal = Seal::start(config, context).await?;
+        metrics::watch(&seal);
+        let drain = rest::serve(&seal, socket, tls.clone())?;
         let url = format!("{}://{}", patchbay_tls::scheme(tls.as_ref()), listen::reachable(address));
         let mut listeners = vec![Listening { name: "http", address, url }];
-        let setup = accounts::setup_link(&core)
-            .await
-            .map_err(|error| StartError::failed("prepare the first setup", error))?;
-        listeners.extend(setup.map(|url| Listening { name: "setup", address, url }));
-        core.spawn_tasks();
+        if let Ok(core) = seal.core() {
+            let setup = accounts::setup_link(&core)
+                .await
+                .map_err(|error| StartError::failed("prepare the first setup", error))?;
+            listeners.extend(setup.map(|url| Listening { name: "setup", address, url }));
+        }
         Ok(Running {
             listeners,
             grpc: Some(GrpcServices {
-                routes,
+                routes: seal::gate::routes(&seal),
                 methods: grpc::methods(),
                 descriptors: patchbay_proto::DESCRIPTOR_SET,
             }),
             drain: Some(drain),
             figures: Some({
-                let core = Arc::clone(&core);
-                Arc::new(move || metrics::figures(&core).into_iter().chain(patchbay_tls::figure(tls.as_ref())).collect())
+                Arc::new(move || metrics::figures(&seal).into_iter().chain(patchbay_tls::figure(tls.as_ref())).collect())
             }),
             on_reaped: None,
         })

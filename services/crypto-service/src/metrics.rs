@@ -3,6 +3,7 @@
 use crate::{
     core::Core,
     error::{Error, Reason},
+    seal::Seal,
 };
 use patchbay_chassis::Metrics;
 use prometheus_client::{
@@ -74,6 +75,11 @@ impl CryptoMetrics {
     /// Counts a call where its answer is a refusal; whoever answers need not think of it.
     pub(crate) fn answered(&self, response: &http::Response<axum::body::Body>) {
         let Some(status) = response.extensions().get::<Status>() else { return };
+        self.refused_with(status);
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn refused_with(&self, status: &Status) {
         let reason = status.source().and_then(|source| source.downcast_ref::<Reason>());
         self.refused(reason.map_or(OTHER, |reason| reason.0));
     }
@@ -84,29 +90,45 @@ impl CryptoMetrics {
 }
 
 /// What is measured when somebody looks: name, meaning, and how.
-type Measure = fn(&Core) -> u64;
-const MEASURES: [(&str, &str, Measure); 2] = [
-    ("cached_keys", "Keys that are unwrapped in memory", |core| core.keyring.cached_count()),
-    ("queued_jobs", "RSA computations and password hashes that wait", |core| core.pool.waiting()),
+type Measure = fn(&Seal) -> u64;
+const MEASURES: [(&str, &str, Measure); 5] = [
+    ("cached_keys", "Keys that are unwrapped in memory", |seal| open(seal, |core| core.keyring.cached_count())),
+    ("queued_jobs", "RSA computations and password hashes that wait", |seal| {
+        open(seal, |core| core.pool.waiting())
+    }),
+    ("sealed", "Whether this replica lacks the key of its seal: 1 where it does", |seal| {
+        u64::from(seal.current().is_none())
+    }),
+    ("root_generation", "How often the root key was rotated, as far as this replica knows", |seal| {
+        open(seal, |core| core.root.status().generation.into())
+    }),
+    ("rows_to_rewrap", "Rows that an older root key still wraps, as counted last", |seal| {
+        open(seal, |core| core.sweep.left())
+    }),
 ];
 
+/// What is measured of an open replica; 0 of a sealed one.
+fn open(seal: &Seal, measure: fn(&Core) -> u64) -> u64 {
+    seal.core().map_or(0, |core| measure(&core))
+}
+
 /// Registers what is measured.
-pub(crate) fn watch(core: &Arc<Core>) {
+pub(crate) fn watch(seal: &Arc<Seal>) {
     for (name, help, measure) in MEASURES {
-        let gauge = Measured { core: Arc::downgrade(core), measure };
-        core.context.metrics.register(name, help, gauge);
+        let gauge = Measured { seal: Arc::downgrade(seal), measure };
+        seal.context.metrics.register(name, help, gauge);
     }
 }
 
 /// Figures for the node registry.
-pub(crate) fn figures(core: &Core) -> BTreeMap<String, f64> {
+pub(crate) fn figures(seal: &Seal) -> BTreeMap<String, f64> {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let figure = |name: &str, value: u64| (name.to_owned(), value as f64);
-    let measured = MEASURES.iter().map(|(name, _, measure)| figure(name, measure(core)));
+    let measured = MEASURES.iter().map(|(name, _, measure)| figure(name, measure(seal)));
     let counted = [
-        figure("operations_total", core.metrics.operations.get()),
-        figure("sign_ins_total", core.metrics.sign_ins.get()),
-        figure("failed_sign_ins_total", core.metrics.failed_sign_ins.get()),
+        figure("operations_total", seal.metrics.operations.get()),
+        figure("sign_ins_total", seal.metrics.sign_ins.get()),
+        figure("failed_sign_ins_total", seal.metrics.failed_sign_ins.get()),
     ];
     measured.chain(counted).collect()
 }
@@ -114,13 +136,13 @@ pub(crate) fn figures(core: &Core) -> BTreeMap<String, f64> {
 /// A gauge that is read at every scrape. The registry outlives the service in tests, and must not keep it.
 #[derive(Clone)]
 struct Measured {
-    core: Weak<Core>,
+    seal: Weak<Seal>,
     measure: Measure,
 }
 
 impl EncodeMetric for Measured {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let value = self.core.upgrade().map_or(0, |core| (self.measure)(&core));
+        let value = self.seal.upgrade().map_or(0, |seal| (self.measure)(&seal));
         encoder.encode_gauge(&value)
     }
 

@@ -1,42 +1,51 @@
-//! The key that wraps all others: read from a file or made from a passphrase, kept in memory alone, and checked
-//! against the store at start, so that a wrong one is told before anything is written with it.
+//! The keys that wrap all others.
+//!
+//! The seal key comes from a file, from a passphrase or from shares, and is nowhere but in memory. It wraps the root keys, which stand in one row
+//! of the store; the newest of these wraps everything else, older ones unwrap until everything is wrapped anew. In a store that was never rotated there is no such row:
+//! the seal key itself is the root key, with generation 0.
+
+mod change;
+mod ring;
+mod row;
+mod source;
+#[cfg(test)]
+#[path = "root_key/tests.rs"]
+mod tests;
+mod wrapping;
+
+pub(crate) use change::{Initial, initialize};
+pub(crate) use row::{Sharing, is_initialized, read_sharing};
+pub(crate) use source::read_seal_key;
 
 use crate::{
-    audit::Entry,
-    config,
     error::Error,
     store::{Store, Table},
 };
-use aws_lc_rs::hmac;
+use parking_lot::RwLock;
 use patchbay_backplane::{Change, Expect};
-use patchbay_crypto::{Secret, aead};
-use std::{fs, io::Read, path::Path};
+use patchbay_crypto::Secret;
+use ring::Ring;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::Instant;
+use wrapping::WrappingKey;
 use zeroize::Zeroizing;
 
-/// Bytes of the key.
+/// Bytes of a key.
 pub const LENGTH: usize = 32;
-
-/// Bytes of a key or passphrase file at most.
-const MAX_FILE: u64 = 4096;
-
-/// Characters of a passphrase at least.
-const PASSPHRASE_MIN: usize = 12;
-
-/// What is sealed in the row that tells whether a root key is the right one.
-const CHECK: &[u8] = b"patchbay root key";
-
-/// Row with the salt of a passphrase, and row with the check.
-const SALT_ROW: &str = "salt";
-const CHECK_ROW: &str = "check";
 
 /// Row with the pepper of an installation whose backup was restored here.
 const PEPPER_ROW: &str = "pepper";
+
+/// Rows beside the root keys that these wrap, each for the place of its own name.
+const WRAPPED_ROWS: [&str; 2] = [PEPPER_ROW, crate::keyring::WRAPPING_ROW];
 
 /// Why there is no root key.
 #[derive(Debug, thiserror::Error)]
 pub enum RootKeyError {
     /// Nothing is configured.
-    #[error("root_key.file or root_key.passphrase_file must be set (`patchbay init-secrets` makes a file)")]
+    #[error(
+        "root_key.file, root_key.passphrase_file or root_key.shares must be set (`patchbay init-secrets` makes a file)"
+    )]
     NotConfigured,
     /// The file cannot be read.
     #[error("cannot read {path}")]
@@ -50,86 +59,228 @@ pub enum RootKeyError {
     #[error("{0} has not 32 bytes, raw, in Base64 or in hexadecimal")]
     NotAKey(String),
     /// The passphrase is too short.
-    #[error("the passphrase in {0} has less than {PASSPHRASE_MIN} characters")]
-    ShortPassphrase(String),
-    /// The store was written with another root key.
+    #[error("the passphrase in {path} has less than {min} characters")]
+    ShortPassphrase {
+        /// Where it is.
+        path: String,
+        /// Characters at least.
+        min: usize,
+    },
+    /// The store was written with another key.
     #[error("this is not the root key that the store was written with; put the right one back")]
     Wrong,
+    /// The store's seal key was shared since.
+    #[error(
+        "the seal of this store was made to be opened with shares: set root_key.shares, take root_key.file and root_key.passphrase_file away, and bring the shares with `patchbay seal unseal`"
+    )]
+    Shared,
+    /// The store's seal key was never shared.
+    #[error(
+        "root_key.shares is set, but this store is opened with a key file or a passphrase: start with that once more and run `patchbay seal rekey`, which makes shares"
+    )]
+    NotShared,
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Store(#[from] Error),
 }
 
-/// A secret made from the root key. It stays where it is when it is handed on, and is overwritten in the end.
+/// A row that no key here has wrapped.
+#[derive(Debug, thiserror::Error)]
+#[error("the row {0} was not wrapped by this root key, or was changed")]
+struct NotWrapped(String);
+
+/// Root keys that the seal key known here does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("the root keys were wrapped by another seal key")]
+struct SealChanged;
+
+/// A secret made from a key. It stays where it is when it is handed on, and is overwritten in the end.
 pub type Derived = Box<Zeroizing<[u8; LENGTH]>>;
 
-/// The root key.
+/// What is made from the first root key and stays for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Derivation {
+    /// The key of the audit log.
+    Audit,
+    /// The key of refresh tokens.
+    Refresh,
+    /// What goes into the hashes of passwords.
+    Pepper,
+}
+
+impl Derivation {
+    const ALL: [Self; 3] = [Self::Audit, Self::Refresh, Self::Pepper];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Refresh => "refresh",
+            Self::Pepper => "pepper",
+        }
+    }
+
+    fn place(self) -> String {
+        format!("derived/{}", self.word())
+    }
+}
+
+/// How a row stands to the newest root key.
+pub(crate) enum Rewrapped {
+    /// That has wrapped it.
+    Newest,
+    /// An older one has; this is the same secret, wrapped by the newest.
+    Anew(Vec<u8>),
+    /// None that is known here has.
+    Unknown,
+}
+
+/// What is told of the root key in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RootStatus {
+    pub(crate) id: String,
+    pub(crate) generation: u32,
+    /// In milliseconds since 1970; 0 is as old as the store.
+    pub(crate) created: u64,
+}
+
+/// The root keys.
 pub struct RootKey {
-    wrapping: aead::Key,
-    secret: Secret,
-    id: String,
+    // Held for a look-up, never across an await.
+    seal: RwLock<Arc<WrappingKey>>,
+    ring: RwLock<Arc<Ring>>,
+    derived: BTreeMap<Derivation, Derived>,
     pepper: Derived,
 }
 
 impl RootKey {
-    /// Reads or makes the key, and checks it against the store; an empty store believes it.
-    pub async fn open(config: &config::RootKey, store: &Store) -> Result<Self, RootKeyError> {
-        let secret = match (&config.file, &config.passphrase_file) {
-            (Some(file), _) => read_key(file)?,
-            (None, Some(file)) => {
-                let passphrase = read_passphrase(file)?;
-                let salt = salt(store).await?;
-                derive(&passphrase, &salt)?
-            }
-            (None, None) => return Err(RootKeyError::NotConfigured),
+    /// Reads the root keys with a seal key. An empty store believes one that comes from a file or a passphrase.
+    pub async fn open(seal: Secret, store: &Store) -> Result<Self, RootKeyError> {
+        let seal = Arc::new(WrappingKey::new(seal)?);
+        while !row::check(&seal, store).await? {
+            change::accept(&seal, store).await?;
+        }
+        Self::read(seal, store).await
+    }
+
+    /// As [`Self::open`], with a key that was put together from shares: an empty store believes none that it did not make.
+    pub(crate) async fn open_shared(seal: Secret, store: &Store) -> Result<Option<Self>, RootKeyError> {
+        let seal = Arc::new(WrappingKey::new(seal)?);
+        if !row::check(&seal, store).await? {
+            return Ok(None);
+        }
+        Self::read(seal, store).await.map(Some)
+    }
+
+    async fn read(seal: Arc<WrappingKey>, store: &Store) -> Result<Self, RootKeyError> {
+        let mut key = match row::read_root(store).await? {
+            Some(row) => Self {
+                ring: RwLock::new(Arc::new(Ring::read(&row, &seal)?)),
+                pepper: Derived::default(),
+                derived: row.value.open_derived(&seal)?,
+                seal: RwLock::new(seal),
+            },
+            None => Self::of(seal),
         };
-        let mut key = Self::new(secret)?;
-        key.check(store).await?;
+        let pepper = key.derive(Derivation::Pepper);
+        key.pepper.copy_from_slice(&**pepper);
         key.read_pepper(store).await?;
         Ok(key)
     }
 
-    /// Takes 32 bytes.
+    /// Takes 32 bytes as the root key of a store that was never rotated.
     pub fn new(secret: Secret) -> Result<Self, Error> {
-        let wrapping =
-            aead::Key::new(aead::Algorithm::Xaes256Gcm, &**mac(&secret, "wrap")).map_err(Error::internal)?;
-        let id = hex::encode(mac(&secret, "id").get(..8).unwrap_or_default());
-        let pepper = mac(&secret, "pepper");
-        Ok(Self { wrapping, secret, id, pepper })
+        Ok(Self::of(Arc::new(WrappingKey::new(secret)?)))
+    }
+
+    fn of(seal: Arc<WrappingKey>) -> Self {
+        let derived = Derivation::ALL.into_iter().map(|what| (what, seal.derive(what.word()))).collect();
+        Self {
+            ring: RwLock::new(Arc::new(Ring::of_seal(&seal))),
+            pepper: seal.derive(Derivation::Pepper.word()),
+            derived,
+            seal: RwLock::new(seal),
+        }
+    }
+
+    /// Takes the root keys of a backup, newest first.
+    pub(crate) fn of_backup(secrets: Vec<Secret>) -> Result<Self, Error> {
+        let keys = secrets.into_iter().map(|secret| {
+            Ok(ring::RingKey { generation: 0, created: 0, key: Arc::new(WrappingKey::new(secret)?) })
+        });
+        let keys = keys.collect::<Result<Vec<_>, Error>>()?;
+        let newest = keys.first().map(|ring| Arc::clone(&ring.key)).ok_or(Error::BackupUnreadable)?;
+        let key = Self::of(newest);
+        *key.ring.write() = Arc::new(Ring::of_keys(keys, 0));
+        Ok(key)
     }
 
     /// Tells root keys apart without telling anything of them.
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn id(&self) -> String {
+        self.ring().newest().key.id().to_owned()
     }
 
-    /// The key itself, for an encrypted copy of everything.
-    pub(crate) fn expose(&self) -> &Secret {
-        &self.secret
+    /// What is told of the key in use.
+    pub(crate) fn status(&self) -> RootStatus {
+        let ring = self.ring();
+        let newest = ring.newest();
+        RootStatus {
+            id: newest.key.id().to_owned(),
+            generation: newest.generation,
+            created: newest.created,
+        }
+    }
+
+    /// Changes whenever the root keys do.
+    pub(crate) fn revision(&self) -> u64 {
+        self.ring().revision
+    }
+
+    /// Root keys that the store has.
+    pub(crate) fn generations(&self) -> usize {
+        self.ring().keys().len()
+    }
+
+    /// Whether there is a key beside the newest.
+    pub(crate) fn has_older(&self) -> bool {
+        self.ring().has_older()
+    }
+
+    /// The keys themselves, newest first, for an encrypted copy of everything.
+    pub(crate) fn expose(&self) -> Vec<(String, Secret)> {
+        self.ring().secrets().map(|(id, secret)| (id.to_owned(), secret.clone())).collect()
     }
 
     /// Wraps a secret for the place that `context` names; it can be unwrapped for that place only.
     pub fn wrap(&self, context: &str, secret: &Secret) -> Result<Vec<u8>, Error> {
-        let mut wrapped = Vec::new();
-        self.wrapping
-            .seal_into(context.as_bytes(), secret.expose(), &mut wrapped)
-            .map_err(Error::internal)?;
-        Ok(wrapped)
+        self.ring().newest().key.wrap(context, secret.expose())
     }
 
     /// Unwraps what was wrapped for the same place.
     pub fn unwrap(&self, context: &str, wrapped: &[u8]) -> Result<Secret, Error> {
-        self.wrapping.open(context.as_bytes(), wrapped).map_err(|_| {
-            Error::internal(format!("the row {context} was not wrapped by this root key, or was changed"))
-        })
+        let ring = self.ring();
+        let opened = ring.newest().key.unwrap(context, wrapped);
+        let opened = opened.or_else(|| ring.unwrap_by_older(context, wrapped));
+        opened.ok_or_else(|| Error::internal(NotWrapped(context.to_owned())))
     }
 
-    /// A secret of 32 bytes made from this one, different for each label (HMAC-SHA256).
-    pub fn derive(&self, label: &str) -> Derived {
-        mac(&self.secret, label)
+    /// Wraps anew what an older key has wrapped.
+    pub(crate) fn rewrap(&self, context: &str, wrapped: &[u8]) -> Result<Rewrapped, Error> {
+        let ring = self.ring();
+        if ring.newest().key.unwrap(context, wrapped).is_some() {
+            return Ok(Rewrapped::Newest);
+        }
+        match ring.unwrap_by_older(context, wrapped) {
+            Some(secret) => Ok(Rewrapped::Anew(ring.newest().key.wrap(context, secret.expose())?)),
+            None => Ok(Rewrapped::Unknown),
+        }
     }
 
-    /// What goes into the hashes of passwords, beside the password: made from this key, unless accounts came from a backup.
+    /// A secret of 32 bytes made from the first root key; no rotation changes it.
+    pub fn derive(&self, what: Derivation) -> Derived {
+        self.derived.get(&what).cloned().expect("all derivations are made at once")
+    }
+
+    /// What goes into the hashes of passwords, beside the password: made from the first root key, unless accounts came from a backup.
     pub fn pepper(&self) -> &[u8; LENGTH] {
         &self.pepper
     }
@@ -140,6 +291,20 @@ impl RootKey {
         Ok(Table::Root.change(PEPPER_ROW, Expect::Anything, Some(wrapped.into())))
     }
 
+    /// Changes that wrap anew what stands beside the root keys, where an older key has wrapped it.
+    pub(crate) async fn rewrapped_rows(&self, store: &Store) -> Result<Vec<Change>, Error> {
+        let names = WRAPPED_ROWS.iter().map(|row| (*row).to_owned()).collect();
+        let rows = store.read(Table::Root, names).await?.into_iter().flatten();
+        let mut changes = Vec::new();
+        for row in rows {
+            if let Rewrapped::Anew(wrapped) = self.rewrap(&row.key, &row.value)? {
+                let expect = Expect::Revision(row.revision);
+                changes.push(Table::Root.change(row.key, expect, Some(wrapped.into())));
+            }
+        }
+        Ok(changes)
+    }
+
     async fn read_pepper(&mut self, store: &Store) -> Result<(), Error> {
         let Some(row) = store.read_one(Table::Root, PEPPER_ROW).await? else { return Ok(()) };
         let pepper = self.unwrap(PEPPER_ROW, &row.value)?;
@@ -148,78 +313,62 @@ impl RootKey {
         Ok(())
     }
 
-    /// Two replicas may start at once on an empty store: whose row stands there first decides.
-    async fn check(&self, store: &Store) -> Result<(), RootKeyError> {
-        if let Some(row) = store.read_one(Table::Root, CHECK_ROW).await? {
-            let opened = self.wrapping.open(CHECK_ROW.as_bytes(), &row.value);
-            return opened.map(drop).map_err(|_| RootKeyError::Wrong);
+    /// Reads the root keys again where they have changed. Whatever was read from the store before this can be unwrapped after it.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<Reload, Error> {
+        let Some(row) = row::read_root(store).await? else { return Ok(Reload::Same) };
+        let before = self.ring();
+        if row.revision == before.revision {
+            return Ok(Reload::Same);
         }
-        let sealed = self.wrap(CHECK_ROW, &Secret::new(CHECK.to_vec()))?;
-        let change = Table::Root.change(CHECK_ROW, Expect::Absent, Some(sealed.into()));
-        match store.commit(vec![change], Entry::by_service("root.accept", &self.id)).await {
-            Ok(_) => Ok(()),
-            Err(Error::Conflict(_)) => Box::pin(self.check(store)).await,
-            Err(error) => Err(error.into()),
+        let seal = Arc::clone(&self.seal.read());
+        match Ring::read(&row, &seal) {
+            Ok(ring) => Ok(self.adopt(ring)),
+            Err(Error::Internal(cause)) if cause.is::<SealChanged>() => Ok(Reload::SealChanged),
+            Err(error) => Err(error),
         }
     }
-}
 
-#[expect(clippy::unnecessary_box_returns, reason = "what is moved leaves a copy behind")]
-fn mac(secret: &Secret, label: &str) -> Derived {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
-    let mut derived = Derived::default();
-    derived.copy_from_slice(hmac::sign(&key, label.as_bytes()).as_ref());
-    derived
-}
-
-fn read(path: &Path) -> Result<Secret, RootKeyError> {
-    let failed = |source| RootKeyError::Read { path: path.display().to_string(), source };
-    let file = fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::with_capacity(LENGTH * 4);
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Secret::new(bytes))
-}
-
-fn read_key(path: &Path) -> Result<Secret, RootKeyError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let content = read(path)?;
-    if content.expose().len() == LENGTH {
-        return Ok(content);
+    /// Whether something failed because of a root key that was not known here, and is now: then it should be tried again.
+    pub(crate) async fn has_learnt(&self, store: &Store, error: Option<&Error>) -> bool {
+        let is_unknown = matches!(error, Some(Error::Internal(cause)) if cause.is::<NotWrapped>());
+        is_unknown && matches!(self.reload(store).await, Ok(Reload::Changed))
     }
-    let text = content.expose().trim_ascii();
-    let decoded = match text.len() {
-        64 => hex::decode(text).ok(),
-        _ => STANDARD.decode(text).ok(),
-    };
-    let decoded = decoded.filter(|bytes| bytes.len() == LENGTH);
-    decoded.map(Secret::new).ok_or_else(|| RootKeyError::NotAKey(path.display().to_string()))
-}
 
-fn read_passphrase(path: &Path) -> Result<Secret, RootKeyError> {
-    let content = read(path)?;
-    let text = content.expose().trim_ascii();
-    if text.len() < PASSPHRASE_MIN {
-        return Err(RootKeyError::ShortPassphrase(path.display().to_string()));
+    /// When the last of the keys that have gone from the store went; `None` where there is none.
+    pub(crate) fn former_since(&self) -> Option<Instant> {
+        self.ring().former_since()
     }
-    Ok(Secret::new(text.to_vec()))
-}
 
-/// The passphrase's salt; made and stored by whoever starts first.
-async fn salt(store: &Store) -> Result<Vec<u8>, RootKeyError> {
-    if let Some(row) = store.read_one(Table::Root, SALT_ROW).await? {
-        return Ok(row.value.to_vec());
+    /// Forgets keys that have gone from the store, once nothing is wrapped by them.
+    pub(crate) fn forget_former(&self, revision: u64) {
+        let mut ring = self.ring.write();
+        if ring.revision == revision {
+            *ring = Arc::new(ring.without_former());
+        }
     }
-    let salt = Secret::random(16).map_err(Error::internal)?;
-    let change = Table::Root.change(SALT_ROW, Expect::Absent, Some(salt.expose().to_vec().into()));
-    match store.commit(vec![change], Entry::by_service("root.salt", "")).await {
-        Ok(_) => Ok(salt.expose().to_vec()),
-        Err(Error::Conflict(_)) => Box::pin(self::salt(store)).await,
-        Err(error) => Err(error.into()),
+
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read())
+    }
+
+    /// Takes a ring unless a newer one is here.
+    fn adopt(&self, ring: Ring) -> Reload {
+        let mut here = self.ring.write();
+        if ring.revision <= here.revision {
+            return Reload::Same;
+        }
+        *here = Arc::new(ring.after(&here));
+        Reload::Changed
     }
 }
 
-/// Argon2id (RFC 9106, section 4, second recommendation: 64 MiB, 3 passes, 4 lanes).
-fn derive(passphrase: &Secret, salt: &[u8]) -> Result<Secret, Error> {
-    patchbay_crypto::password::argon2id_key(passphrase.expose(), salt, 64 * 1024, 3, 4, LENGTH)
-        .map_err(Error::internal)
+/// What reading the root keys again has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// Nothing.
+    Same,
+    /// Other keys.
+    Changed,
+    /// The row cannot be opened any more: the seal key was changed, and this replica was not told.
+    SealChanged,
 }

@@ -50,7 +50,7 @@ impl pb::admin_server::Admin for Admin {
             node: core.context.node.to_string(),
             store: store.kind().to_owned(),
             store_up,
-            root_key_id: core.root.id().to_owned(),
+            root_key_id: core.root.id(),
             keys: core.store.count(Table::Keys, "key/").await?,
             accounts: core.store.count(Table::Accounts, "account/").await?,
             queued_jobs: core.pool.waiting(),

@@ -12,11 +12,13 @@ mod methods;
 mod passwords;
 pub(crate) mod pieces;
 mod refusal;
+mod seal;
 mod streams;
 mod tokens;
 
 use crate::{core::Core, error::Error};
 pub use methods::{Door, METHODS, Method};
+pub(crate) use seal::server as seal_server;
 
 use axum::{body::Body, response::Response};
 use patchbay_auth::MethodScopes;

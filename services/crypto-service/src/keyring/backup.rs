@@ -99,6 +99,7 @@ impl Keyring {
         }
         let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         let usage = self.usage(&header, &numbers).await?;
+        self.0.root.reload(&self.0.store).await?;
         let chains = self.chains(name, &header, &numbers).await?;
         let copy = |(((number, row), encryptions), chain): ((Numbered, u64), Option<CertificateRow>)| {
             let material = row.unwrap(&self.0.root, &place(name, &header, number))?;
@@ -130,7 +131,7 @@ impl Keyring {
         let parsed = Arc::clone(&backup);
         let versions = self.0.pool.sign(move || parse_materials(&parsed)).await??;
         let header =
-            Header { id: Header::new_id()?, root: self.0.root.id().to_owned(), ..backup.header.clone() };
+            Header { id: Header::new_id()?, root: self.0.root.id(), ..backup.header.clone() };
         let _changing = self.0.changing.lock().await;
         let before = self.header(name).await?;
         if before.is_some() && existing == Existing::Keep {

@@ -79,6 +79,7 @@ impl Keyring {
         }
         let key_type = header.key_type;
         let format = checked(key_type, format, &password)?;
+        self.0.root.reload(&self.0.store).await?;
         let (root, key) = (Arc::clone(&self.0.root), name.clone());
         let write = move || {
             let write = |(number, row): Numbered| {

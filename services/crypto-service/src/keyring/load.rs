@@ -27,6 +27,14 @@ pub(super) type Numbered = (u32, VersionRow);
 impl Keyring {
     /// Reads a key; of versions that are in memory already only the header, because versions do not change.
     pub(super) async fn load(&self, name: &KeyName) -> Result<Arc<LoadedKey>, Error> {
+        let loaded = self.read(name).await;
+        if self.0.root.has_learnt(&self.0.store, loaded.as_ref().err()).await {
+            return self.read(name).await;
+        }
+        loaded
+    }
+
+    async fn read(&self, name: &KeyName) -> Result<Arc<LoadedKey>, Error> {
         let generation = self.0.cache.generation();
         let known = self.0.cache.known(name.as_str());
         let needed = |row: &Row<Header>| match &known {

@@ -16,6 +16,7 @@ mod manage;
 mod material;
 mod rewrap;
 mod rows;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod versions;
@@ -30,6 +31,7 @@ pub use manage::Configuration;
 pub use material::Material;
 pub(crate) use rewrap::rewrapped;
 pub use rows::{Header, KeyName};
+pub(crate) use wrapping::ROW as WRAPPING_ROW;
 pub use versions::{Creating, Creation, Import};
 
 use crate::{config, error::Error, pool::Pool, root_key::RootKey, store::Store};

@@ -29,7 +29,7 @@ fn headers(rows: &Rows) -> Result<BTreeMap<String, Header>, Error> {
 
 fn header(headers: &BTreeMap<String, Header>, name: &str, new: &RootKey) -> Result<String, Error> {
     let header = headers.get(name).ok_or(Error::BackupUnreadable)?;
-    serde_json::to_string(&Header { root: new.id().to_owned(), ..header.clone() }).map_err(Error::internal)
+    serde_json::to_string(&Header { root: new.id(), ..header.clone() }).map_err(Error::internal)
 }
 
 fn version(

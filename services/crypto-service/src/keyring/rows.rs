@@ -1,7 +1,11 @@
 //! Rows of the table of keys, and the names of keys.
 
 use super::KeyType;
-use crate::{error::Error, root_key::RootKey, store::Table};
+use crate::{
+    error::Error,
+    root_key::{Rewrapped, RootKey},
+    store::Table,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_backplane::{Change, Expect};
 use patchbay_crypto::Secret;
@@ -111,7 +115,7 @@ pub struct Header {
     pub rotated_at: u64,
     /// Bytes of an HMAC key; 0 for other types.
     pub hmac_size: u32,
-    /// Root key that wraps its versions.
+    /// Root key that was in use when it was made; its versions are wrapped anew when that is rotated.
     pub root: String,
 }
 
@@ -170,6 +174,16 @@ impl VersionRow {
     /// Unwraps the material of its place.
     pub(crate) fn unwrap(&self, root: &RootKey, place: &str) -> Result<Secret, Error> {
         root.unwrap(place, &STANDARD.decode(&self.wrapped).map_err(Error::internal)?)
+    }
+
+    /// The same, wrapped by the newest root key; `None` where it is already, and an error where no key that is known here has wrapped it.
+    pub(crate) fn rewrapped(&self, root: &RootKey, place: &str) -> Result<Option<Self>, Error> {
+        let wrapped = match root.rewrap(place, &STANDARD.decode(&self.wrapped).map_err(Error::internal)?)? {
+            Rewrapped::Newest => return Ok(None),
+            Rewrapped::Anew(wrapped) => STANDARD.encode(wrapped),
+            Rewrapped::Unknown => return Err(Error::internal(format!("no root key opens {place}"))),
+        };
+        Ok(Some(Self { wrapped, ..self.clone() }))
     }
 
     /// Public half as SPKI DER.

@@ -252,7 +252,7 @@ impl Keyring {
             created: now,
             rotated_at: now,
             hmac_size: 0,
-            root: self.0.root.id().to_owned(),
+            root: self.0.root.id(),
         })
     }
 

@@ -2,11 +2,11 @@
 //! has, and one wide event and one count at its end.
 
 use super::metrics::RestMetrics;
-use crate::core::Core;
+use crate::config::CryptoConfig;
 use axum::{extract::State, middleware::Next, response::IntoResponse};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use patchbay_chassis::{Ids, config::Network};
+use patchbay_chassis::{Context, Ids, config::Network};
 use patchbay_http::{Connection, forwarded};
 use patchbay_transcode::Problem;
 use std::{
@@ -26,9 +26,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new(core: &Core, metrics: RestMetrics) -> Self {
-        let trusted = core.config.listen.trusted_proxies.clone();
-        Self { trusted, ids: core.context.ids.clone(), metrics }
+    pub(super) fn new(config: &CryptoConfig, context: &Context, metrics: RestMetrics) -> Self {
+        let trusted = config.listen.trusted_proxies.clone();
+        Self { trusted, ids: context.ids.clone(), metrics }
     }
 
     fn panicked(&self) -> Problem {

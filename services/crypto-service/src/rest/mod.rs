@@ -10,21 +10,22 @@ mod digest;
 mod frame;
 mod key_set;
 mod metrics;
+mod sealed;
 mod streams;
 
-use crate::{core::Core, grpc, vault};
+use crate::{config::CryptoConfig, core::Core, grpc, seal::Seal, vault};
 use axum::{Router, body::Body, middleware::from_fn_with_state, response::IntoResponse};
 use credentials::Credentials;
 use frame::Frame;
 use hyper::body::Incoming;
 use metrics::RestMetrics;
 use patchbay_auth::{GrpcAuthLayer, Identity};
-use patchbay_chassis::{DrainHook, StartError};
+use patchbay_chassis::{Context, DrainHook, StartError};
 use patchbay_tls::Acceptor;
 use patchbay_transcode::{Calls, DoorError, Limits, Transcoder};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
@@ -33,18 +34,17 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// Serves REST until the process stops. The hook waits for the requests that are under way then.
 pub(crate) fn serve(
-    core: &Arc<Core>,
+    seal: &Arc<Seal>,
     socket: TcpListener,
     tls: Option<Acceptor>,
-    grpc: &Routes,
 ) -> Result<DrainHook, StartError> {
-    let metrics = RestMetrics::register(&core.context.metrics);
+    let metrics = RestMetrics::register(&seal.context.metrics);
     let open = metrics.connections.clone();
-    let router = router(core, grpc, metrics)
+    let closed = sealed::router(seal, metrics)
         .map_err(|error| StartError::failed("make the table of REST paths", error))?;
     let limits = patchbay_http::Limits {
-        connections: core.config.limits.connections,
-        patience: core.config.limits.request_timeout.duration(),
+        connections: seal.config.limits.connections,
+        patience: seal.config.limits.request_timeout.duration(),
     };
     let serving = TaskTracker::new();
     let server = patchbay_http::Server {
@@ -53,13 +53,23 @@ pub(crate) fn serve(
         limits,
         open,
         serving: serving.clone(),
-        context: core.context.clone(),
+        context: seal.context.clone(),
     };
+    let gate = Arc::clone(seal);
     let answer = move |request: http::Request<Incoming>| {
-        let answering = router.clone().oneshot(request.map(Body::new));
-        async move { answering.await.into_response() }
+        let (router, ended) = gate.rest().unwrap_or_else(|| (closed.clone(), CancellationToken::new()));
+        let path = request.uri().path().to_owned();
+        let answering = router.oneshot(request.map(Body::new));
+        async move {
+            // The request is asked first, so that one that is answered at once costs nothing more.
+            tokio::select! {
+                biased;
+                answered = answering => answered.into_response(),
+                () = ended.cancelled() => sealed::refusal(&path),
+            }
+        }
     };
-    core.context.tasks.spawn_critical("http", server.run(answer));
+    seal.context.tasks.spawn_critical("http", server.run(answer));
     Ok(Box::new(move |_| {
         Box::pin(async move {
             serving.close();
@@ -68,9 +78,11 @@ pub(crate) fn serve(
     }))
 }
 
-fn router(core: &Arc<Core>, grpc: &Routes, metrics: RestMetrics) -> Result<Router, DoorError> {
-    let calls = calls(core, grpc);
-    let limits = limits(core);
+/// The paths of a replica that is open.
+pub(crate) fn router(core: &Arc<Core>, grpc: &Routes) -> Result<Router, DoorError> {
+    let metrics = RestMetrics::register(&core.context.metrics);
+    let calls = calls(&core.context, grpc);
+    let limits = limits(&core.config);
     let credentials = Credentials::new(core, calls.clone());
     let doors = doors(&calls, limits)?
         .merge(digest::router(calls.clone(), limits))
@@ -79,7 +91,7 @@ fn router(core: &Arc<Core>, grpc: &Routes, metrics: RestMetrics) -> Result<Route
         .merge(vault::router(core, calls, limits));
     Ok(doors
         .layer(from_fn_with_state(Arc::new(credentials), credentials::admit))
-        .layer(from_fn_with_state(Arc::new(Frame::new(core, metrics)), frame::around)))
+        .layer(from_fn_with_state(Arc::new(Frame::new(&core.config, &core.context, metrics)), frame::around)))
 }
 
 /// All methods of the table that have a door.
@@ -91,14 +103,14 @@ fn doors(calls: &Calls, limits: Limits) -> Result<Router, DoorError> {
     Ok(transcoder.into_router())
 }
 
-fn limits(core: &Core) -> Limits {
-    let limits = &core.config.limits;
+fn limits(config: &CryptoConfig) -> Limits {
+    let limits = &config.limits;
     Limits { body: limits.body.as_usize(), arrival: limits.request_timeout.duration(), call: CALL }
 }
 
 /// The gRPC services of this process, behind the layer that asks who is calling.
-fn calls(core: &Core, grpc: &Routes) -> Calls {
-    let auth = GrpcAuthLayer::new(Arc::clone(&core.context.auth), grpc::methods());
+fn calls(context: &Context, grpc: &Routes) -> Calls {
+    let auth = GrpcAuthLayer::new(Arc::clone(&context.auth), grpc::methods());
     patchbay_transcode::calls(auth.layer(MapRequestLayer::new(name_caller).layer(grpc.clone().prepare())))
 }
 

@@ -10,7 +10,8 @@ pub(crate) mod sign_in;
 mod signing;
 
 use crate::{
-    accounts::secrets::RefreshSecrets, config::CryptoConfig, error::Error, root_key::RootKey, store::Store,
+    accounts::secrets::RefreshSecrets, config::CryptoConfig, error::Error, root_key::{Derivation, RootKey},
+    store::Store,
 };
 use patchbay_auth::{Claims, Minted, SignerError, TokenError};
 use patchbay_backplane::Change;
@@ -68,7 +69,7 @@ impl Tokens {
             store: Arc::clone(store),
             clock: context.clock.clone(),
             ttl: config.tokens.ttl.duration(),
-            refresh_secrets: RefreshSecrets::new(&root.derive("refresh")),
+            refresh_secrets: RefreshSecrets::new(&root.derive(Derivation::Refresh)),
         })
     }
 
@@ -121,6 +122,11 @@ impl Tokens {
     /// Makes a new key that signs soon; returns its id.
     pub(crate) async fn rotate(&self, entry: crate::audit::Entry) -> Result<String, Error> {
         self.keys.rotate(entry).await
+    }
+
+    /// As [`SigningKeys::rewrapped`].
+    pub(crate) async fn rewrapped(&self) -> Result<Option<(u64, Change)>, Error> {
+        self.keys.rewrapped().await
     }
 
     /// A change by which all tokens that a subject has end, once it is committed and [`Self::flush`] was called.

@@ -8,13 +8,13 @@ use crate::{
     audit::Entry,
     config,
     error::Error,
-    root_key::RootKey,
+    root_key::{Rewrapped, RootKey},
     store::{Row, Store, Table},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use parking_lot::RwLock;
 use patchbay_auth::{Authenticator, Claims, Jwks, KeyOwner, Minted, Signer, TokenError, announce_key_set};
-use patchbay_backplane::{Expect, SharedBackplane};
+use patchbay_backplane::{Change, Expect, SharedBackplane};
 use patchbay_chassis::{Clock, Context};
 use patchbay_crypto::Secret;
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,23 @@ impl SigningKeys {
         Ok(ring)
     }
 
+    /// A change that wraps anew what an older root key has wrapped, and how many keys that are.
+    pub(super) async fn rewrapped(&self) -> Result<Option<(u64, Change)>, Error> {
+        let Some(row) = self.store.get::<Ring>(Table::Signing, ROW).await? else { return Ok(None) };
+        let (expect, mut ring, mut count) = (row.unchanged(), row.value, 0);
+        for key in &mut ring.keys {
+            let wrapped = STANDARD.decode(&key.wrapped).map_err(Error::internal)?;
+            if let Rewrapped::Anew(wrapped) = self.root.rewrap(&place(&key.kid), &wrapped)? {
+                key.wrapped = STANDARD.encode(wrapped);
+                count += 1;
+            }
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        Ok(Some((count, Table::Signing.put(ROW, expect, &ring)?)))
+    }
+
     /// Signs the set and believes it here.
     fn accept(&self, ring: &Ring) -> Result<String, TokenError> {
         let set =
@@ -245,6 +262,7 @@ impl SigningKeys {
     async fn load(&self, row: Row<Ring>) -> Result<(), Error> {
         let ring = &row.value;
         let set = self.issuer.sign_key_set(&public(ring), ring.sequence).map_err(Error::internal)?;
+        self.root.reload(&self.store).await?;
         let signers = ring.keys.iter().map(|key| Ok((key.signs_from, Arc::new(self.open_key(key)?))));
         let signers = signers.collect::<Result<Vec<_>, Error>>()?;
         announce_key_set(&self.backplane, &set).await?;

@@ -17,6 +17,8 @@ mod system;
 mod tools;
 mod wipe;
 
+pub(crate) use system::{sealed_health, sealed_status};
+
 use crate::core::Core;
 use axum::{
     Router,

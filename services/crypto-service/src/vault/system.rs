@@ -8,11 +8,11 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
-/// `GET` or `HEAD /v1/sys/health`. There is no seal: a replica without its root key does not start.
+/// `GET` or `HEAD /v1/sys/health` of a replica that is open.
 pub(super) async fn health(method: Method) -> Response {
     let health = json!({
         "initialized": true, "sealed": false, "standby": false, "performance_standby": false,
@@ -25,6 +25,28 @@ pub(super) async fn health(method: Method) -> Response {
 pub(super) async fn seal_status(method: Method) -> Response {
     let status = json!({
         "type": "patchbay", "initialized": true, "sealed": false, "t": 0, "n": 0, "progress": 0, "nonce": "",
+        "version": patchbay_chassis::VERSION, "migration": false, "recovery_seal": false, "storage_type": "patchbay"
+    });
+    std::future::ready(answer(&method, status)).await
+}
+
+/// `GET` or `HEAD /v1/sys/health` of a replica that is sealed: 503, as Vault answers then.
+pub(crate) async fn sealed_health(method: Method) -> Response {
+    let health = json!({
+        "initialized": true, "sealed": true, "standby": false, "performance_standby": false,
+        "version": patchbay_chassis::VERSION, "cluster_name": "patchbay"
+    });
+    let mut response = std::future::ready(answer(&method, health)).await;
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+/// `GET /v1/sys/seal-status` of a replica that is sealed. How many shares there are is told by `/v1/seal`.
+pub(crate) async fn sealed_status(method: Method) -> Response {
+    let status = json!({
+        "type": "patchbay", "initialized": true, "sealed": true, "t": 0, "n": 0, "progress": 0, "nonce": "",
         "version": patchbay_chassis::VERSION, "migration": false, "recovery_seal": false, "storage_type": "patchbay"
     });
     std::future::ready(answer(&method, status)).await

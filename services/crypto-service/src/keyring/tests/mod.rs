@@ -14,7 +14,7 @@ use crate::{
     config,
     error::Error,
     pool::Pool,
-    root_key::RootKey,
+    root_key::{Derivation, RootKey},
     store::{Store, Table},
 };
 use patchbay_backplane::{Order, Scan, SharedBackplane, memory::MemoryBackplane};
@@ -72,7 +72,7 @@ impl World {
     /// A replica that hears nothing of the others.
     fn deaf(&self, node: &str) -> Replica {
         let store = Store::new(Arc::clone(&self.backplane), node, self.clock.clone());
-        store.seal_audit(&self.root.derive("audit"));
+        store.seal_audit(&self.root.derive(Derivation::Audit));
         let pool = Pool::start(&config::Pool { threads: 1, memory: ByteSize::mib(128), queue: 64 });
         let warnings = Metric::default();
         let clock = self.clock.clone();

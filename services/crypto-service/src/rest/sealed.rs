@@ -1,0 +1,45 @@
+//! What REST has while the replica is sealed: the seal's own calls, and for everything else the word that it is sealed.
+
+use super::{
+    calls, frame, frame::Frame, limits, metrics::RestMetrics, DoorError,
+};
+use crate::{
+    error::Error,
+    grpc,
+    seal::{Seal, gate},
+    vault,
+};
+use axum::{Router, extract::Request, middleware::from_fn_with_state, response::{IntoResponse, Response}, routing};
+use patchbay_transcode::{Problem, Transcoder};
+use std::sync::Arc;
+use tonic::Status;
+
+/// What the paths of the seal's calls begin with in the table.
+const SEAL: &str = "/patchbay.crypto.v1.Seal/";
+
+/// The paths of a replica that is sealed.
+pub(super) fn router(seal: &Arc<Seal>, metrics: RestMetrics) -> Result<Router, DoorError> {
+    let (limits, calls) = (limits(&seal.config), calls(&seal.context, &gate::routes(seal)));
+    let own = grpc::METHODS.iter().filter(|method| method.path.starts_with(SEAL));
+    let table = own.filter_map(|method| Some((method.path, method.door?)));
+    let begun = Transcoder::new(patchbay_proto::DESCRIPTOR_SET, calls, limits)?;
+    let transcoder =
+        table.into_iter().try_fold(begun, |made, (rpc, door)| made.door(door.verb, door.path, rpc))?;
+    let frame = Arc::new(Frame::new(&seal.config, &seal.context, metrics));
+    Ok(transcoder
+        .into_router()
+        .route("/v1/sys/health", routing::any(vault::sealed_health))
+        .route("/v1/sys/seal-status", routing::any(vault::sealed_status))
+        .fallback(refused)
+        .layer(from_fn_with_state(frame, frame::around)))
+}
+
+async fn refused(request: Request) -> Response {
+    std::future::ready(refusal(request.uri().path())).await
+}
+
+/// That the replica is sealed, in the form of the path's protocol.
+pub(super) fn refusal(path: &str) -> Response {
+    let problem = Problem::from(&Status::from(Error::Sealed));
+    if vault::speaks(path) { vault::refusal(&problem) } else { problem.into_response() }
+}
