@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     keyring::Keyring,
     metrics::CryptoMetrics,
+    outbox,
     pool::Pool,
     root_key::RootKey,
     seal::sweep::{self, Sweep},
@@ -79,6 +80,7 @@ impl Core {
     pub fn spawn_tasks(self: &Arc<Self>) {
         self.keyring.spawn_tasks(&self.context);
         self.tokens.spawn_tasks(&self.context);
+        outbox::spawn(self);
         let core = Arc::clone(self);
         let stop = self.context.shutdown.hard();
         self.context.tasks.spawn_critical("prune", async move {

@@ -15,6 +15,7 @@ pub mod error;
 mod grpc;
 pub mod keyring;
 pub mod metrics;
+mod outbox;
 pub mod passwords;
 pub mod pool;
 mod rest;

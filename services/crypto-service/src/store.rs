@@ -33,12 +33,24 @@ pub enum Table {
     Audit,
     /// What tells whether the root key is the right one.
     Root,
+    /// Events that are to be told.
+    Events,
+    /// Certificates that are watched, and what was told of them.
+    Certificates,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Keys, Self::Accounts, Self::Sessions, Self::Signing, Self::Audit, Self::Root];
+    pub const ALL: [Self; 8] = [
+        Self::Keys,
+        Self::Accounts,
+        Self::Sessions,
+        Self::Signing,
+        Self::Audit,
+        Self::Root,
+        Self::Events,
+        Self::Certificates,
+    ];
 
     /// Its name on the backplane, which is also the channel of its changes.
     pub fn name(self) -> Name {
@@ -49,6 +61,8 @@ impl Table {
             Self::Signing => "signing",
             Self::Audit => "audit",
             Self::Root => "root",
+            Self::Events => "events",
+            Self::Certificates => "certificates",
         };
         Name::new("crypto", kind, "store")
     }

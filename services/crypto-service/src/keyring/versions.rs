@@ -8,6 +8,7 @@ use super::{
 use crate::{
     audit::Entry,
     error::Error,
+    outbox,
     store::{Row, Table, parse},
 };
 use patchbay_backplane::{Change, Expect, Order, Scan};
@@ -188,7 +189,8 @@ impl Keyring {
                 row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
             let now = self.0.clock.now_millis();
             let header = Header { latest, hmac_size, rotated_at: now, ..row.value.clone() };
-            let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, &made)?];
+            let told = outbox::key_rotated(name.as_str(), &header.id, latest, now)?;
+            let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, &made)?, told];
             let entry = entry.clone().detail(format!("version {latest}"));
             match self.0.store.commit(changes, entry).await {
                 Ok(revision) => {

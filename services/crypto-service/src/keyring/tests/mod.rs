@@ -4,6 +4,7 @@ mod certificates;
 mod cold;
 mod copies;
 mod counters;
+mod events;
 mod lifecycle;
 mod replicas;
 mod secrecy;
