@@ -8,6 +8,8 @@ trap 'printf "error: failed%s\n" "${STEP:+: $STEP}" >&2' ERR
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 TOOLS="$ROOT/target/tools"
 VENV="$TOOLS/venv"
+# Apart from the others, because it needs an older cryptography than they do.
+SSLYZE="$TOOLS/sslyze"
 RUST_MINIMUM=1.95
 NODE_MINIMUM=20.19
 # For building camera-relay and the all-in-one, as deploy/Dockerfile does.
@@ -94,19 +96,20 @@ need_rust() {
   export RUSTUP_TOOLCHAIN="$RUST_MINIMUM"
 }
 
-# need_python REQUIREMENTS: a virtual environment in target/tools with what the file names.
+# need_python REQUIREMENTS [FOLDER]: a virtual environment in target/tools with what the file names.
 need_python() {
+  local requirements=$1 folder=${2:-$VENV}
   # One that does not run any more was made by a Python that is gone.
-  if ! "$VENV/bin/python" -c '' 2>/dev/null; then
+  if ! "$folder/bin/python" -c '' 2>/dev/null; then
     need_apt python3 python3-venv
-    rm -rf "$VENV"
-    python3 -m venv "$VENV"
+    rm -rf "$folder"
+    python3 -m venv "$folder"
   fi
   # The stamp saves pip's four seconds when nothing has changed.
-  if ! cmp -s "$1" "$VENV/$(basename "$1")"; then
-    say "Installing Python packages into target/tools: $(grep -v '^#' "$1" | tr '\n' ' ')"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r "$1"
-    cp "$1" "$VENV/$(basename "$1")"
+  if ! cmp -s "$requirements" "$folder/$(basename "$requirements")"; then
+    say "Installing Python packages into target/tools: $(grep -v '^#' "$requirements" | tr '\n' ' ')"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    cp "$requirements" "$folder/$(basename "$requirements")"
   fi
 }
 
