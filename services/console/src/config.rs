@@ -1,11 +1,14 @@
 //! Configuration of the console.
 
-use http::{Uri, uri::Authority};
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_tls::Tls;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// All sections of the console's own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +59,9 @@ pub struct Upstreams {
     pub crypto_grpc: Upstream,
     /// The console's own gRPC port, for `/patchbay.console.v1.*`.
     pub console_grpc: Upstream,
+    /// File with the authority (PEM) by which upstreams with `https://` are trusted; read at start. Where it is not set: the local authority
+    /// in the folder of `data.dir`, and where there is none, those of the web.
+    pub authority_file: Option<PathBuf>,
 }
 
 impl Default for Upstreams {
@@ -68,6 +74,7 @@ impl Default for Upstreams {
             crypto: Upstream::loopback("127.0.0.1:8200"),
             crypto_grpc: Upstream::loopback("127.0.0.1:9107"),
             console_grpc: Upstream::loopback("127.0.0.1:9100"),
+            authority_file: None,
         }
     }
 }
@@ -106,6 +113,16 @@ impl ServiceConfig for ConsoleConfig {
         if self.limits.connections == 0 {
             problems.add("limits.connections", "must be at least 1");
         }
+        let upstreams = &self.upstreams;
+        let grpc = [
+            ("upstreams.camera_grpc", &upstreams.camera_grpc),
+            ("upstreams.chat_grpc", &upstreams.chat_grpc),
+            ("upstreams.crypto_grpc", &upstreams.crypto_grpc),
+            ("upstreams.console_grpc", &upstreams.console_grpc),
+        ];
+        for (key, _) in grpc.into_iter().filter(|(_, upstream)| *upstream.scheme() == Scheme::HTTPS) {
+            problems.add(key, "must begin with http://: gRPC is served in plain text");
+        }
         let limits = self.limits;
         let times = [
             ("limits.head_timeout", limits.head_timeout),
@@ -118,19 +135,27 @@ impl ServiceConfig for ConsoleConfig {
     }
 }
 
-/// A service behind the console, written as `"http://host:port"`.
+/// A service behind the console, written as `"http://host:port"`, or with `https` where its port has TLS.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "String")]
-pub struct Upstream(Authority);
+pub struct Upstream {
+    scheme: Scheme,
+    authority: Authority,
+}
 
 impl Upstream {
     fn loopback(authority: &'static str) -> Self {
-        Self(Authority::from_static(authority))
+        Self { scheme: Scheme::HTTP, authority: Authority::from_static(authority) }
     }
 
     /// Host and port.
     pub fn authority(&self) -> &Authority {
-        &self.0
+        &self.authority
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 }
 
@@ -143,18 +168,20 @@ impl FromStr for Upstream {
     type Err = UpstreamError;
 
     fn from_str(text: &str) -> Result<Self, UpstreamError> {
-        let uri =
-            text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.path() == "/");
-        let authority = uri.and_then(|uri| uri.into_parts().authority);
-        let authority =
-            authority.filter(|authority| authority.port().is_some() && !authority.as_str().contains('@'));
-        authority.map(Self).ok_or_else(|| UpstreamError(text.to_owned()))
+        let parts = text.parse::<Uri>().ok().filter(|uri| uri.path() == "/").map(Uri::into_parts);
+        let ends = parts.and_then(|parts| parts.scheme.zip(parts.authority));
+        let ends = ends.filter(|(scheme, authority)| {
+            let is_known = [Scheme::HTTP, Scheme::HTTPS].contains(scheme);
+            is_known && authority.port().is_some() && !authority.as_str().contains('@')
+        });
+        ends.map(|(scheme, authority)| Self { scheme, authority })
+            .ok_or_else(|| UpstreamError(text.to_owned()))
     }
 }
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0)
+        write!(f, "{}://{}", self.scheme, self.authority)
     }
 }
 
@@ -176,12 +203,18 @@ mod tests {
 
     #[test]
     fn an_upstream_has_host_and_port_and_nothing_else() {
-        for good in ["http://127.0.0.1:8765", "http://chat-gateway:8765/", "http://[::1]:80"] {
+        for good in ["http://127.0.0.1:8765", "https://chat-gateway:8765/", "http://[::1]:80"] {
             assert!(good.parse::<Upstream>().is_ok(), "{good}");
         }
-        for bad in
-            ["", "chat:80", "http://chat", "https://chat:443", "http://chat:80/ws", "http://me:pw@chat:80"]
-        {
+        for bad in [
+            "",
+            "chat:80",
+            "http://chat",
+            "ftp://chat:443",
+            "https://chat",
+            "http://chat:80/ws",
+            "http://me:pw@chat:80",
+        ] {
             assert!(bad.parse::<Upstream>().is_err(), "{bad}");
         }
     }

@@ -42,7 +42,8 @@ impl Service for Console {
             source,
         })?;
         let metrics = ConsoleMetrics::register(&context.metrics);
-        let proxy = Proxy::new(&config, &context, metrics.clone());
+        let proxy = Proxy::new(&config, &context, metrics.clone())
+            .map_err(|error| StartError::failed("trust the upstreams", error))?;
         let app = Arc::new(App { proxy: proxy.clone(), metrics: metrics.clone() });
         let limits = patchbay_http::Limits {
             connections: config.limits.connections,

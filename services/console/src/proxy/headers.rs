@@ -1,6 +1,7 @@
 //! What a proxy does to headers: those of one hop stay there, and those that tell where a request comes from are ours.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+use patchbay_http::Transport;
 use std::net::IpAddr;
 
 /// Value of `te` that gRPC asks for.
@@ -30,6 +31,8 @@ const CLAIMS: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-r
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
     pub(super) address: IpAddr,
+    /// How it came.
+    pub(super) transport: Transport,
     /// Whether what it says about the browser behind it is kept.
     pub(super) trusted: bool,
 }
@@ -52,7 +55,7 @@ pub(super) fn forward(headers: &mut HeaderMap, peer: Peer, authority: Option<&Au
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(peer.transport.scheme()));
 }
 
 /// Removes what concerns one connection only, and what `connection` names.
@@ -93,7 +96,8 @@ mod tests {
 
     fn forwarded(pairs: &[(&str, &str)], trusted: bool) -> HeaderMap {
         let mut headers = headers(pairs);
-        forward(&mut headers, Peer { address: "192.0.2.7".parse().unwrap(), trusted }, None);
+        let address = "192.0.2.7".parse().unwrap();
+        forward(&mut headers, Peer { address, transport: Transport::Plain, trusted }, None);
         headers
     }
 
@@ -121,6 +125,14 @@ mod tests {
         let sent = forwarded(&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")], true);
         assert_eq!(sent["x-forwarded-for"], "203.0.113.9, 192.0.2.7");
         assert_eq!(sent["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn who_came_by_tls_did() {
+        let mut headers = headers(&[("host", "console:8000"), ("x-forwarded-proto", "http")]);
+        let address = "192.0.2.7".parse().unwrap();
+        forward(&mut headers, Peer { address, transport: Transport::Tls, trusted: false }, None);
+        assert_eq!(headers["x-forwarded-proto"], "https");
     }
 
     #[test]

@@ -8,6 +8,9 @@ mod refusal;
 mod route;
 mod tunnel;
 mod upload;
+mod upstream;
+
+pub(crate) use upstream::TrustError;
 
 use crate::{config::ConsoleConfig, metrics::ConsoleMetrics};
 use axum::{
@@ -18,16 +21,17 @@ use headers::Peer;
 use http_body_util::Limited;
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use patchbay_chassis::{Context, config::Network};
-use patchbay_http::Connection;
+use patchbay_http::{Connection, Transport};
 use refusal::Refusal;
 use route::{Protocol, Route, Routes};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tunnel::{Ends, Tunnels};
 use upload::Progress;
+use upstream::Connector;
 
 /// An idle connection to an upstream is kept for the next request so long.
 const IDLE: Duration = Duration::from_mins(1);
@@ -47,8 +51,8 @@ pub(crate) struct Proxy {
 
 struct Shared {
     routes: Routes,
-    http: Client<HttpConnector, Body>,
-    grpc: Client<HttpConnector, Body>,
+    http: Client<Connector, Body>,
+    grpc: Client<Connector, Body>,
     trusted: Vec<Network>,
     body_limit: usize,
     answer_timeout: Duration,
@@ -57,10 +61,13 @@ struct Shared {
 }
 
 impl Proxy {
-    pub(crate) fn new(config: &ConsoleConfig, context: &Context, metrics: ConsoleMetrics) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(config.limits.connect_timeout.duration()));
+    pub(crate) fn new(
+        config: &ConsoleConfig,
+        context: &Context,
+        metrics: ConsoleMetrics,
+    ) -> Result<Self, TrustError> {
+        let authority = config.upstreams.authority_file.as_deref();
+        let connector = Connector::new(authority, context, config.limits.connect_timeout.duration())?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(MOST_IDLE);
         let http = builder.build(connector.clone());
@@ -79,7 +86,7 @@ impl Proxy {
             tunnels: Tunnels::new(context.tasks.clone(), &context.shutdown.hard(), metrics.tunnels.clone()),
             metrics,
         };
-        Self { shared: Arc::new(shared) }
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Passes a request on if a service is behind its path, else gives it back.
@@ -141,7 +148,10 @@ impl Shared {
         upgrades: bool,
     ) -> Result<Request<Body>, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let peer = Peer { address, trusted: self.trusted.iter().any(|network| network.contains(address)) };
+        let transport = parts.extensions.get::<Connection>();
+        let transport = transport.map_or(Transport::Plain, |connection| connection.transport);
+        let trusted = self.trusted.iter().any(|network| network.contains(address));
+        let peer = Peer { address, transport, trusted };
         let authority = parts.uri.authority().cloned();
         let takes_any_size = route.takes_any_size(parts.uri.path());
         parts.uri = route.target(&parts.uri).map_err(|_| Refusal::BadAddress)?;

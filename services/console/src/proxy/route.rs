@@ -84,7 +84,7 @@ impl Route {
             Protocol::Grpc => whole,
         };
         Uri::builder()
-            .scheme("http")
+            .scheme(self.upstream.scheme().clone())
             .authority(self.upstream.authority().clone())
             .path_and_query(path)
             .build()
