@@ -2,6 +2,7 @@
 environment: ADMIN (everything), READER (may only read keys named shared-*), KEY (an API key that may do everything)."""
 
 import base64
+import datetime
 import hashlib
 import hmac as hmac_module
 import os
@@ -9,8 +10,9 @@ import sys
 import unittest
 
 import hvac
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hvac import exceptions
@@ -178,15 +180,160 @@ class Keys(Transit):
         with self.assertRaises(exceptions.InvalidRequest):
             self.key(derived=True)
         with self.assertRaises(exceptions.InvalidRequest):
-            self.key(derived=True, convergent_encryption=True)
+            self.key(convergent_encryption=True)
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.key(derived=True, convergent_encryption=True, key_type="ed25519")
         with self.assertRaises(exceptions.VaultError) as raised:
-            self.client.adapter.get("/v1/transit/wrapping_key")
-        self.assertIn("import", str(raised.exception))
+            self.client.adapter.post("/v1/transit/byok-export/a/b")
+        self.assertIn("wrapping key", str(raised.exception))
         self.assertEqual(self.client.adapter.get("/v1/transit/cache-config")["data"], {"size": 0})
         with self.assertRaises(exceptions.InvalidPath):
             self.client.adapter.get("/v1/transit/nothing/here")
         with self.assertRaises(exceptions.UnexpectedError):  # 405
             self.client.adapter.put(f"/v1/transit/keys")
+
+
+class Convergent(Transit):
+    def convergent(self):
+        return self.key(derived=True, convergent_encryption=True)
+
+    def test_the_same_is_the_same_in_a_context(self):
+        name = self.convergent()
+        data = self.read(name)
+        self.assertTrue(data["derived"] and data["convergent_encryption"] and data["supports_derivation"])
+        seal = lambda text, context: self.encrypt(name, text, context=b64(context))
+        first = seal(b"card 1", b"cards")
+        self.assertEqual(seal(b"card 1", b"cards"), first)
+        self.assertEqual(len({first, seal(b"card 2", b"cards"), seal(b"card 1", b"accounts")}), 3)
+        self.assertEqual(self.decrypt(name, first, context=b64(b"cards")), b"card 1")
+        for other in (None, b64(b"accounts")):
+            with self.assertRaises(exceptions.InvalidRequest):
+                self.decrypt(name, first, context=other)
+        self.transit.rotate_key(name)
+        again = self.transit.rewrap_data(name, first, context=b64(b"cards"))["data"]["ciphertext"]
+        self.assertEqual(again, seal(b"card 1", b"cards"))
+        self.assertTrue(again.startswith("vault:v2:"))
+
+    def test_batch(self):
+        name = self.convergent()
+        items = [{"plaintext": b64(b"x"), "context": b64(context)} for context in (b"a", b"b", b"a")]
+        results = self.transit.encrypt_data(name, batch_input=items)["data"]["batch_results"]
+        texts = [result["ciphertext"] for result in results]
+        self.assertTrue(texts[0] == texts[2] != texts[1])
+
+    def test_data_keys_are_random_all_the_same(self):
+        name = self.convergent()
+        made = [self.transit.generate_data_key(name, "plaintext", context=b64(b"c"))["data"]["plaintext"] for _ in "ab"]
+        self.assertNotEqual(*made)
+
+    def test_refused(self):
+        name = self.convergent()
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.encrypt(name, b"x", context=b64(b"a"), associated_data=b64(b"b"))
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.encrypt(name, b"x", context=b64(b"a"), nonce=b64(b"x" * 12))
+        with self.assertRaises(exceptions.InvalidRequest) as raised:
+            self.encrypt(self.key(part="plain"), b"x", context=b64(b"a"))
+        self.assertIn("convergent", str(raised.exception))
+        with self.assertRaises(exceptions.Forbidden):
+            client(READER).secrets.transit.encrypt_data(name, plaintext=b64(b"x"), context=b64(b"a"))
+
+
+class Import(Transit):
+    """hvac has no calls for these, so that their paths are given."""
+
+    def post(self, path, **body):
+        return self.client.adapter.post(f"/v1/transit/keys/{path}", json=body)
+
+    def wrap(self, material, digest=hashes.SHA256()):
+        pem = self.client.adapter.get("/v1/transit/wrapping_key")["data"]["public_key"]
+        public = serialization.load_pem_public_key(pem.encode())
+        self.assertEqual(public.key_size, 4096)
+        ephemeral = os.urandom(32)
+        oaep = padding.OAEP(padding.MGF1(digest), digest, None)
+        return b64(public.encrypt(ephemeral, oaep) + keywrap.aes_key_wrap_with_padding(ephemeral, material))
+
+    def test_symmetric(self):
+        secret = os.urandom(32)
+        for function, digest in (("SHA1", hashes.SHA1()), ("SHA256", hashes.SHA256()), ("SHA512", hashes.SHA512())):
+            name = f"imported-{function.lower()}"
+            self.post(f"{name}/import", ciphertext=self.wrap(secret, digest), hash_function=function, type="aes256-gcm96")
+            raw = base64.b64decode(self.encrypt(name, b"mine").split(":")[2])
+            self.assertEqual(AESGCM(secret).decrypt(raw[:12], raw[12:], None), b"mine")
+            self.assertTrue(self.read(name)["imported_key"])
+
+    def test_versions(self):
+        first, second = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+        pkcs8 = lambda key: key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self.post("imported-ed/import", ciphertext=self.wrap(pkcs8(first)), type="ed25519")
+        with self.assertRaises(exceptions.InvalidRequest) as raised:
+            self.post("imported-ed/import", ciphertext=self.wrap(pkcs8(second)), type="ed25519")
+        self.assertIn("import_version", str(raised.exception))
+        self.post("imported-ed/import_version", ciphertext=self.wrap(pkcs8(second)))
+        public = lambda key: b64(key.public_key().public_bytes_raw())
+        told = self.read("imported-ed")["keys"]
+        self.assertEqual((told["1"]["public_key"], told["2"]["public_key"]), (public(first), public(second)))
+
+    def test_refused(self):
+        good = self.wrap(os.urandom(32))
+        for body in (
+            {"ciphertext": good, "hash_function": "SHA512"},
+            {"ciphertext": b64(b"x" * 600)},
+            {"ciphertext": good, "hash_function": "MD5"},
+            {"ciphertext": good, "derived": True},
+            {"ciphertext": good, "allow_plaintext_backup": True},
+            {"ciphertext": self.wrap(os.urandom(31))},
+            {"public_key": "x"},
+            {},
+        ):
+            with self.assertRaises(exceptions.InvalidRequest):
+                self.post("never/import", type="aes256-gcm96", **body)
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.post("never/import_version", ciphertext=good)
+        name = self.key()
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.post(f"{name}/import_version", ciphertext=good)
+        with self.assertRaises(exceptions.Forbidden):
+            client(READER).adapter.post("/v1/transit/keys/shared-new/import", json={"ciphertext": good})
+
+
+class Certificates(Transit):
+    def post(self, path, **body):
+        return self.client.adapter.post(f"/v1/transit/keys/{path}", json=body)
+
+    def test_request_and_chain(self):
+        authority = ec.generate_private_key(ec.SECP256R1())
+        of = lambda text: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+        template = x509.CertificateSigningRequestBuilder().subject_name(of("mail.example.com"))
+        template = template.add_extension(x509.SubjectAlternativeName([x509.DNSName("mail.example.com")]), False)
+        template = template.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+        for kind in ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519", "rsa-2048"):
+            name = self.key(part=kind, key_type=kind)
+            made = self.post(f"{name}/csr", csr=template)["data"]
+            self.assertEqual((made["name"], made["type"]), (name, kind))
+            request = x509.load_pem_x509_csr(made["csr"].encode())
+            self.assertTrue(request.is_signature_valid)
+            self.assertEqual(request.subject, of("mail.example.com"))
+            self.assertEqual(len(request.extensions), 1)
+            now = datetime.datetime.now(datetime.timezone.utc)
+            leaf = x509.CertificateBuilder(of("authority"), request.subject, request.public_key(), 7, now, now + datetime.timedelta(1))
+            leaf = leaf.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+            self.post(f"{name}/set-certificate", certificate_chain=leaf)
+            self.assertEqual(self.read(name)["keys"]["1"]["certificate_chain"], leaf)
+        other = self.key(part="other", key_type="ed25519")
+        for body in ({"certificate_chain": leaf}, {"certificate_chain": "x"}, {}):
+            with self.assertRaises(exceptions.InvalidRequest):
+                self.post(f"{other}/set-certificate", **body)
+        for body in ({}, {"csr": "x"}, {"csr": template, "version": 7}):
+            with self.assertRaises(exceptions.InvalidRequest):
+                self.post(f"{other}/csr", **body)
+        with self.assertRaises(exceptions.InvalidRequest):
+            self.post(f"{self.key(part='symmetric')}/csr", csr=template)
+        for path in ("csr", "set-certificate"):
+            with self.assertRaises(exceptions.Forbidden):
+                client(READER).adapter.post(f"/v1/transit/keys/{other}/{path}", json={"csr": template, "certificate_chain": leaf})
 
 
 class Export(Transit):

@@ -12,7 +12,20 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 const PAGE: &str = "docs/reference/crypto.md";
 
 /// Services in the order of the page.
-const SERVICES: [&str; 8] = ["Accounts", "Tokens", "Keys", "Data", "Passwords", "Hash", "Encoding", "Admin"];
+const SERVICES: [&str; 12] = [
+    "Accounts",
+    "Tokens",
+    "Keys",
+    "Data",
+    "Streams",
+    "Agreement",
+    "Passwords",
+    "Hash",
+    "Encoding",
+    "Tls",
+    "Seal",
+    "Admin",
+];
 
 /// What the comment of a call says.
 struct Call {
@@ -48,7 +61,7 @@ fn check(method: &Method, call: &Call) -> Result<()> {
         (Requirement::Open, Who::Anybody) | (Requirement::AnyToken, Who::AnyToken) => true,
         // The method itself looks whose it is.
         (Requirement::AnyToken, Who::Scope(text)) => {
-            text.contains("own need") || text.contains("oneself none") || text.contains("own none")
+            ["own need", "oneself none", "own none", "any token"].iter().any(|words| text.contains(words))
         }
         (Requirement::Scope { service, action }, Who::Scope(text)) => {
             text.starts_with(&format!("`{service}:{action}:"))
@@ -81,8 +94,8 @@ fn page() -> Result<String> {
         "# crypto-service: calls\n\n\
          Generated from [the interface](../../proto/patchbay/crypto/v1), which says more of each call and its fields. gRPC is on port 9107, REST on 8200 and\n\
          under `/crypto` at the edge. REST takes and gives the same messages as JSON: a field in the path or the query is a field of the request, bytes are Base64.\n\
-         A key's operation is also allowed by `keys:use:<key>` (all of Data) or `keys:manage:<name>` (create, import, read, list, rotate, trim). Every call may\n\
-         fail with `PERMISSION_DENIED`, one of the [token reasons](scopes.md#tokens), `UNAVAILABLE` or `INTERNAL`.\n",
+         A key's operation is also allowed by `keys:use:<key>` (all of Data, Streams and Agreement) or `keys:manage:<name>` (create, import, read, list,\n\
+         rotate, trim, csr). Every call may fail with `PERMISSION_DENIED`, one of the [token reasons](scopes.md#tokens), `UNAVAILABLE` or `INTERNAL`.\n",
     );
     let doors: BTreeMap<&str, String> = METHODS
         .iter()
@@ -136,6 +149,9 @@ fn call(service: &ServiceDescriptor, method: &MethodDescriptor) -> Result<Call> 
         None if text.contains(" Open.") => (text.trim_end().trim_end_matches("Open."), Who::Anybody),
         None if text.contains("Any token") || service_comment.contains("Any token.") => {
             (text.split(" Any token").next().unwrap_or(text), Who::AnyToken)
+        }
+        None if text.contains("It needs any token") => {
+            (text.split(" It needs").next().unwrap_or(text), Who::AnyToken)
         }
         // A batch, whose single call says it.
         None => (text, Who::Anybody),

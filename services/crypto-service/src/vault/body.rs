@@ -135,14 +135,26 @@ impl Fields {
         read.collect::<Result<_, _>>().map(Some)
     }
 
+    /// Whether there is a text that is not empty.
+    pub(super) fn has(&self, name: &str) -> Result<bool, Refusal> {
+        Ok(self.text(name)?.is_some_and(|text| !text.is_empty()))
+    }
+
+    /// Refuses a nonce of the caller's.
+    pub(super) fn refuse_nonce(&self) -> Result<(), Refusal> {
+        if self.has("nonce")? {
+            return Err(Refusal::bad("`nonce` is not supported: nonces are never taken from the caller"));
+        }
+        Ok(())
+    }
+
     /// Refuses what would need derived keys, or a nonce of the caller's.
     pub(super) fn refuse_derivation(&self) -> Result<(), Refusal> {
-        for name in ["context", "nonce"] {
-            if self.text(name)?.is_some_and(|text| !text.is_empty()) {
-                return Err(Refusal::bad(format!(
-                    "`{name}` is not supported: keys are never derived here, and nonces are never taken from the caller"
-                )));
-            }
+        self.refuse_nonce()?;
+        if self.has("context")? {
+            return Err(Refusal::bad(
+                "`context` is only supported where a convergent key encrypts or decrypts",
+            ));
         }
         for name in ["derived", "convergent_encryption"] {
             if self.flag(name)? {

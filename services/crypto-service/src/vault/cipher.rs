@@ -4,6 +4,7 @@ use super::{
     Outcome,
     batch::{Batch, Done, Failures, Refused, results, send},
     body::{Fields, to_base64},
+    context,
     frame::{Answer, Refusal},
     key,
     session::Session,
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use patchbay_proto::crypto::v1::{
     CreateKeyRequest, DecryptBatchRequest, DecryptRequest, EncryptBatchRequest, EncryptRequest,
-    EncryptResponse, GenerateDataKeyRequest, KeyType, RewrapBatchRequest, RewrapRequest,
+    EncryptResponse, GenerateDataKeyRequest, RewrapBatchRequest, RewrapRequest,
 };
 use serde_json::{Map, Value};
 
@@ -22,8 +23,9 @@ pub(super) const PREFIX: &str = "vault:v";
 
 /// Encrypts; a key that is not there is made, where the caller may make it.
 pub(super) async fn encrypt(session: &Session, name: &str, body: &Fields) -> Outcome {
-    body.refuse_derivation()?;
+    body.refuse_nonce()?;
     let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
+    context::check(session, "encrypt", name, &batch, body).await?;
     let read = batch.read(|item| encryption(name, item));
     let mut done = encrypt_all(session, read.clone()).await?;
     // All items are for one key; some of them may not even have been asked for.
@@ -46,12 +48,11 @@ fn failures(body: &Fields) -> Result<Failures, Refusal> {
 }
 
 fn encryption(name: &str, item: &Fields) -> Result<EncryptRequest, Refusal> {
-    item.refuse_derivation()?;
     let plaintext = item.bytes("plaintext")?.ok_or_else(|| Refusal::bad("missing plaintext to encrypt"))?;
     Ok(EncryptRequest {
         key: name.to_owned(),
         plaintext,
-        associated_data: item.bytes("associated_data")?.unwrap_or_default(),
+        associated_data: context::bound(item)?,
         key_version: item.number("key_version")?.unwrap_or_default(),
     })
 }
@@ -82,12 +83,8 @@ pub(super) fn version_of(text: &str) -> Option<u32> {
 }
 
 async fn make_key(session: &Session, name: &str, body: &Fields) -> Result<(), Refusal> {
-    let key_type = key::requested_type(body)?;
-    let encrypts = !matches!(
-        key_type,
-        KeyType::Hmac | KeyType::Ed25519 | KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521
-    );
-    if !encrypts {
+    let key_type = context::upserted_type(body)?;
+    if !key::Abilities::of(key_type).encrypt {
         return Err(Refusal::bad(format!(
             "key type {} not supported for this operation",
             key::word(key_type)
@@ -100,14 +97,14 @@ async fn make_key(session: &Session, name: &str, body: &Fields) -> Result<(), Re
 
 /// Decrypts.
 pub(super) async fn decrypt(session: &Session, name: &str, body: &Fields) -> Outcome {
-    body.refuse_derivation()?;
+    body.refuse_nonce()?;
     let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
+    context::check(session, "decrypt", name, &batch, body).await?;
     let read = batch.read(|item| {
-        item.refuse_derivation()?;
         Ok(DecryptRequest {
             key: name.to_owned(),
             ciphertext: sealed(item)?,
-            associated_data: item.bytes("associated_data")?.unwrap_or_default(),
+            associated_data: context::bound(item)?,
         })
     });
     let done = send(read, async |items| {
@@ -135,14 +132,14 @@ fn sealed(item: &Fields) -> Result<Bytes, Refusal> {
 
 /// Rewraps.
 pub(super) async fn rewrap(session: &Session, name: &str, body: &Fields) -> Outcome {
-    body.refuse_derivation()?;
+    body.refuse_nonce()?;
     let (batch, failures) = (Batch::of(session, body)?, failures(body)?);
+    context::check(session, "rewrap", name, &batch, body).await?;
     let read = batch.read(|item| {
-        item.refuse_derivation()?;
         Ok(RewrapRequest {
             key: name.to_owned(),
             ciphertext: sealed(item)?,
-            associated_data: item.bytes("associated_data")?.unwrap_or_default(),
+            associated_data: context::bound(item)?,
             key_version: item.number("key_version")?.unwrap_or_default(),
         })
     });
@@ -157,7 +154,8 @@ pub(super) async fn rewrap(session: &Session, name: &str, body: &Fields) -> Outc
 
 /// Makes a data key; `kind` is `plaintext` or `wrapped`.
 pub(super) async fn data_key(session: &Session, kind: &str, name: &str, body: &Fields) -> Outcome {
-    body.refuse_derivation()?;
+    body.refuse_nonce()?;
+    context::check(session, "datakey", name, &Batch::of(session, body)?, body).await?;
     let wrapped_only = match kind {
         "plaintext" => false,
         "wrapped" => true,
@@ -166,7 +164,7 @@ pub(super) async fn data_key(session: &Session, kind: &str, name: &str, body: &F
     let request = session.request(GenerateDataKeyRequest {
         key: name.to_owned(),
         bits: body.number("bits")?.unwrap_or(256),
-        associated_data: body.bytes("associated_data")?.unwrap_or_default(),
+        associated_data: context::bound(body)?,
         wrapped_only,
     });
     let made = session.wait(session.data().generate_data_key(request)).await?;

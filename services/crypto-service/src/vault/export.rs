@@ -53,7 +53,9 @@ impl Part {
             Self::Hmac if kind != KeyType::Hmac => Err(Refusal::bad(format!(
                 "a key of type {word} has no HMAC key here; create one of type hmac"
             ))),
-            Self::Public if !can.sign => Err(Refusal::bad(format!("a key of type {word} has no public key"))),
+            Self::Public if !crate::keyring::KeyType::from(kind).is_asymmetric() => {
+                Err(Refusal::bad(format!("a key of type {word} has no public key")))
+            }
             _ => Ok(()),
         }
     }

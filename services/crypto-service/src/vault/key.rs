@@ -12,6 +12,31 @@ use serde_json::{Map, Value, json};
 /// Bytes of an Ed25519 public key at the end of its SPKI (RFC 8410, section 4).
 const ED25519_PUBLIC: usize = 32;
 
+/// The type of a key that is to be made: Vault's convergent keys are a type of their own here.
+pub(super) fn created_type(body: &Fields) -> Result<KeyType, Refusal> {
+    let asked = requested_type(body)?;
+    match (body.flag("derived")?, body.flag("convergent_encryption")?) {
+        (false, false) => Ok(asked),
+        (true, true) if is_made_convergent(asked) => Ok(KeyType::Aes256GcmSivConvergent),
+        (true, true) => Err(Refusal::bad(format!("a key of type {} cannot be convergent", word(asked)))),
+        (true, false) => Err(Refusal::bad(
+            "`derived` is only supported together with `convergent_encryption`: keys are not derived here otherwise",
+        )),
+        (false, true) => Err(Refusal::bad("`convergent_encryption` requires `derived` to be true")),
+    }
+}
+
+/// Types that may be convergent in Vault, and the one that is it here.
+fn is_made_convergent(kind: KeyType) -> bool {
+    matches!(
+        kind,
+        KeyType::Aes128Gcm96
+            | KeyType::Aes256Gcm96
+            | KeyType::Chacha20Poly1305
+            | KeyType::Aes256GcmSivConvergent
+    )
+}
+
 /// The type that a request asks for; Vault's default is not this service's.
 pub(super) fn requested_type(body: &Fields) -> Result<KeyType, Refusal> {
     let Some(word) = body.text("type")?.filter(|word| !word.is_empty()) else {
@@ -31,10 +56,12 @@ pub(super) fn word(key_type: KeyType) -> String {
 /// The key as `GET keys/<name>` tells it.
 pub(super) fn describe(key: &Key) -> Value {
     let (kind, can) = (key.r#type(), Abilities::of(key.r#type()));
+    let is_convergent = kind == KeyType::Aes256GcmSivConvergent;
     json!({
         "name": key.name,
         "type": word(kind),
-        "derived": false,
+        "derived": is_convergent,
+        "convergent_encryption": is_convergent,
         "deletion_allowed": key.deletion_allowed,
         "min_available_version": key.min_available_version,
         "min_decryption_version": key.min_decryption_version,
@@ -45,7 +72,7 @@ pub(super) fn describe(key: &Key) -> Value {
         "supports_encryption": can.encrypt,
         "supports_decryption": can.encrypt,
         "supports_signing": can.sign,
-        "supports_derivation": false,
+        "supports_derivation": is_convergent,
         "auto_rotate_period": key.auto_rotate_period.as_ref().map_or(0, |period| period.seconds),
         "imported_key": key.imported,
         "soft_deleted": key.disabled,
@@ -64,10 +91,18 @@ impl Abilities {
     pub(super) fn of(kind: KeyType) -> Self {
         match kind {
             KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => Self { encrypt: true, sign: true },
-            KeyType::Ed25519 | KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => {
-                Self { encrypt: false, sign: true }
-            }
-            KeyType::Hmac => Self { encrypt: false, sign: false },
+            KeyType::Ed25519
+            | KeyType::EcdsaP256
+            | KeyType::EcdsaP384
+            | KeyType::EcdsaP521
+            | KeyType::MlDsa65 => Self { encrypt: false, sign: true },
+            // What these do Vault has no call for.
+            KeyType::Hmac
+            | KeyType::X25519
+            | KeyType::EcdhP256
+            | KeyType::MlKem768
+            | KeyType::Aes128GcmChunked
+            | KeyType::Aes256GcmChunked => Self { encrypt: false, sign: false },
             _ => Self { encrypt: true, sign: false },
         }
     }
@@ -79,27 +114,43 @@ fn versions(kind: KeyType, versions: &[KeyVersion]) -> Value {
         let (seconds, nanos) = version.created.as_ref().map_or((0, 0), |time| (time.seconds, time.nanos));
         let value = match curve(kind) {
             None => json!(seconds),
-            Some(name) => json!({
-                "creation_time": Timestamp::new(seconds, nanos).unwrap_or_default().to_string(),
-                "name": name,
-                "public_key": public_key(kind, &version.public_key_pem),
-            }),
+            Some(name) => described(
+                version,
+                json!({
+                    "creation_time": Timestamp::new(seconds, nanos).unwrap_or_default().to_string(),
+                    "name": name,
+                    "public_key": public_key(kind, &version.public_key_pem),
+                }),
+            ),
         };
         (version.version.to_string(), value)
     });
     Value::Object(described.collect::<Map<_, _>>())
 }
 
+/// Adds the chain, where there is one.
+fn described(version: &KeyVersion, mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value
+        && !version.certificate_chain_pem.is_empty()
+    {
+        fields.insert("certificate_chain".to_owned(), version.certificate_chain_pem.clone().into());
+    }
+    value
+}
+
 /// What Vault calls the kind of an asymmetric key.
 fn curve(kind: KeyType) -> Option<&'static str> {
     match kind {
-        KeyType::EcdsaP256 => Some("P-256"),
+        KeyType::EcdsaP256 | KeyType::EcdhP256 => Some("P-256"),
         KeyType::EcdsaP384 => Some("P-384"),
         KeyType::EcdsaP521 => Some("P-521"),
         KeyType::Ed25519 => Some("ed25519"),
         KeyType::Rsa2048 => Some("rsa-2048"),
         KeyType::Rsa3072 => Some("rsa-3072"),
         KeyType::Rsa4096 => Some("rsa-4096"),
+        KeyType::X25519 => Some("x25519"),
+        KeyType::MlKem768 => Some("ml-kem-768"),
+        KeyType::MlDsa65 => Some("ml-dsa-65"),
         _ => None,
     }
 }

@@ -20,10 +20,10 @@ const PAGE: u32 = 1000;
 
 /// Makes a key. One that is there already is left as it is, and it is said.
 pub(super) async fn create(session: &Session, name: &str, body: &Fields) -> Outcome {
-    body.refuse_derivation()?;
+    body.refuse_nonce()?;
     let request = session.request(CreateKeyRequest {
         name: name.to_owned(),
-        r#type: key::requested_type(body)?.into(),
+        r#type: key::created_type(body)?.into(),
         exportable: body.flag("exportable")?,
         plaintext_backup_allowed: body.flag("allow_plaintext_backup")?,
         auto_rotate_period: body
@@ -43,7 +43,7 @@ fn period(period: Duration) -> prost_types::Duration {
 }
 
 /// The key with its versions; where the caller may not read it, what the call itself has told.
-async fn described(session: &Session, key: Option<Key>) -> Outcome {
+pub(super) async fn described(session: &Session, key: Option<Key>) -> Outcome {
     let key = key.ok_or_else(|| Refusal::bad("the answer holds no key"))?;
     if !key.versions.is_empty() {
         return Ok(Answer::data(key::describe(&key)));

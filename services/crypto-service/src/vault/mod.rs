@@ -6,9 +6,12 @@
 
 mod batch;
 mod body;
+mod certificates;
 mod cipher;
+mod context;
 mod export;
 mod frame;
+mod import;
 mod key;
 mod keys;
 mod session;
@@ -179,6 +182,7 @@ async fn dispatch(session: &Session, verb: Verb, path: &[&str], body: &Fields) -
         (Verb::Read, ["backup", name]) => export::backup(session, name).await,
         (Verb::Write, ["restore"]) => export::restore(session, None, body).await,
         (Verb::Write, ["restore", name]) => export::restore(session, Some(name), body).await,
+        (Verb::Read, ["wrapping_key"]) => import::wrapping_key(session).await,
         (Verb::Read, ["cache-config"]) => Ok(tools::cache_config()),
         (Verb::Write, _) => write(session, path, body).await,
         _ => Err(no_such(path)),
@@ -187,6 +191,10 @@ async fn dispatch(session: &Session, verb: Verb, path: &[&str], body: &Fields) -
 
 async fn write(session: &Session, path: &[&str], body: &Fields) -> Outcome {
     match path {
+        ["keys", name, "import"] => import::import(session, name, body).await,
+        ["keys", name, "import_version"] => import::import_version(session, name, body).await,
+        ["keys", name, "csr"] => certificates::request(session, name, body).await,
+        ["keys", name, "set-certificate"] => certificates::set(session, name, body).await,
         ["encrypt", name] => cipher::encrypt(session, name, body).await,
         ["decrypt", name] => cipher::decrypt(session, name, body).await,
         ["rewrap", name] => cipher::rewrap(session, name, body).await,
@@ -210,17 +218,14 @@ async fn write(session: &Session, path: &[&str], body: &Fields) -> Outcome {
 /// Why there is no such path, as clearly as it can be said.
 fn no_such(path: &[&str]) -> Refusal {
     match path {
-        ["wrapping_key"] | ["byok-export", ..] | ["keys", _, "import" | "import_version"] => {
-            Refusal::not_offered(
-                "wrapped keys are not offered; import a key with POST /v1/keys/{name}/import of the REST interface",
-            )
-        }
+        ["byok-export", ..] => Refusal::not_offered(
+            "keys are not given out under another's wrapping key; an exportable one can be exported and imported",
+        ),
         ["config", "keys"] | ["cache-config"] => {
             Refusal::not_offered("this cannot be changed here; see the configuration of the service")
         }
-        ["keys", _, "csr" | "set-certificate"] => Refusal::not_offered("certificates are not offered here"),
         [
-            "keys" | "export" | "encrypt" | "decrypt" | "rewrap" | "datakey" | "sign" | "verify" | "hmac"
+            "keys" | "wrapping_key" | "export" | "encrypt" | "decrypt" | "rewrap" | "datakey" | "sign" | "verify" | "hmac"
             | "random" | "hash" | "backup" | "restore",
             ..,
         ] => Refusal::unsupported(),
