@@ -1,0 +1,84 @@
+//! Keeps what a server shows and accepts it, whatever it is.
+
+use super::Shown;
+use rustls::{
+    DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use std::sync::OnceLock;
+
+/// Certificates that are kept of one chain, and bytes of one.
+const CERTIFICATES: usize = 16;
+const CERTIFICATE_BYTES: usize = 64 * 1024;
+
+/// Keeps the chain and the staple of one handshake.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    kept: OnceLock<(Vec<Vec<u8>>, Vec<u8>)>,
+}
+
+impl Keeper {
+    pub(super) fn shown(&self) -> Shown {
+        let (certificates, staple) = self.kept.get().cloned().unwrap_or_default();
+        Shown { certificates, staple: Some(staple).filter(|staple| !staple.is_empty()) }
+    }
+}
+
+impl ServerCertVerifier for Keeper {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.kept.get_or_init(|| {
+            let all = std::iter::once(end_entity).chain(intermediates).take(CERTIFICATES);
+            let short = all.filter(|certificate| certificate.len() <= CERTIFICATE_BYTES);
+            (short.map(|certificate| certificate.to_vec()).collect(), ocsp_response.to_vec())
+        });
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        use SignatureScheme as Scheme;
+        vec![
+            Scheme::ECDSA_NISTP256_SHA256,
+            Scheme::ECDSA_NISTP384_SHA384,
+            Scheme::ECDSA_NISTP521_SHA512,
+            Scheme::ED25519,
+            Scheme::ED448,
+            Scheme::RSA_PSS_SHA256,
+            Scheme::RSA_PSS_SHA384,
+            Scheme::RSA_PSS_SHA512,
+            Scheme::RSA_PKCS1_SHA256,
+            Scheme::RSA_PKCS1_SHA384,
+            Scheme::RSA_PKCS1_SHA512,
+            Scheme::ML_DSA_44,
+            Scheme::ML_DSA_65,
+            Scheme::ML_DSA_87,
+            Scheme::ECDSA_SHA1_Legacy,
+            Scheme::RSA_PKCS1_SHA1,
+        ]
+    }
+}

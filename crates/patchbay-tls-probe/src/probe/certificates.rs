@@ -1,0 +1,95 @@
+//! The light probe: a handful of connections, for who wants to know nothing but the certificates.
+
+use super::{
+    Options, ProbeError, blank,
+    failures::{Failed, failed_to_reach, no_tls, nothing_spoken},
+    negotiated, rustls_name, sni, tell_chain, usual_protocols,
+};
+use crate::{
+    ask::Asker,
+    connection::{Bounds, Connector},
+    enumerate::{First, first_answer},
+    handshake::Handshake,
+    report::{Report, Version},
+    target::Target,
+};
+use patchbay_egress::Guard;
+use tokio::time::Instant;
+
+/// Versions in which a server shows its certificates in the clear, newest first.
+const IN_THE_CLEAR: [Version; 3] = [Version::Tls11, Version::Tls10, Version::Ssl30];
+
+/// Reaches a server and has it show its certificates: of the report there are the failure, or the chain with what is to be said of it and what a current client gets.
+/// Nothing is graded. It ends within the deadline, and may be dropped at any time.
+pub async fn certificates(target: &Target, guard: &Guard, options: &Options) -> Result<Report, ProbeError> {
+    let started = Instant::now();
+    let mut report = blank(target);
+    match show(target, guard, options, &mut report, started + options.deadline).await {
+        Ok(()) => {}
+        Err(Failed::Told { failure, message }) => {
+            report.failure = Some(failure);
+            report.failure_message = message;
+        }
+        Err(Failed::NotAllowed(error)) => return Err(error),
+    }
+    report.took = started.elapsed();
+    Ok(report)
+}
+
+async fn show(
+    target: &Target,
+    guard: &Guard,
+    options: &Options,
+    report: &mut Report,
+    deadline: Instant,
+) -> Result<(), Failed> {
+    let bounds = Bounds {
+        deadline,
+        patience: options.patience,
+        at_once: options.at_once,
+        connections: options.connections,
+    };
+    let connector =
+        Connector::new(guard, target, bounds).await.map_err(|error| failed_to_reach(error.into(), report))?;
+    let asker =
+        Asker::new(connector, sni(target)).map_err(|_| Failed::NotAllowed(ProbeError::NoRandomness))?;
+    let outcome = show_to(target, options, &asker, report).await;
+    report.connections = asker.connector.made();
+    outcome
+}
+
+/// Asks as a current client first; a server that speaks none of its versions shows its certificates to older ones.
+async fn show_to(
+    target: &Target,
+    options: &Options,
+    asker: &Asker<'_>,
+    report: &mut Report,
+) -> Result<(), Failed> {
+    let first = asker.connector.first().await;
+    report.address = asker.connector.address();
+    let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
+    let tls12 = first_answer(asker, Version::Tls12, Some(connection)).await;
+    no_tls(&tls12, report)?;
+    let name = rustls_name(&target.server_name);
+    let current = Handshake::current(&asker.connector, &name, usual_protocols(target.start_tls)).await;
+    let (handshake, shown) = current.map_err(|stop| failed_to_reach(stop, report))?;
+    let mut answers = vec![(Version::Tls12, tls12)];
+    if shown.certificates.is_empty() {
+        for version in IN_THE_CLEAR {
+            if answers.iter().any(|(_, first)| shows(first)) {
+                break;
+            }
+            answers.insert(0, (version, first_answer(asker, version, None).await));
+        }
+        if !answers.iter().any(|(_, first)| shows(first)) {
+            return Err(nothing_spoken(&answers));
+        }
+    }
+    report.negotiated = negotiated(handshake.as_ref(), &answers);
+    tell_chain(target, options, shown, &answers, report);
+    Ok(())
+}
+
+fn shows(first: &First) -> bool {
+    first.flight().is_some_and(|flight| !flight.certificates.is_empty())
+}
