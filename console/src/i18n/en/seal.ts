@@ -5,7 +5,7 @@ export const seal = {
   'seal.toSeal': 'To the seal',
   'seal.statusTitle': 'The seal',
   'seal.text':
-    'All secrets in the store are wrapped by a root key, and that by the seal key, which is in memory alone.',
+    'All secrets in the store are wrapped by a root key, and the root key by the seal key.',
   'seal.loading': 'Looking at the seal…',
   'seal.isOpen': 'Open: the service works.',
   'seal.isSealed': 'Sealed: the service can do nothing until it is opened.',

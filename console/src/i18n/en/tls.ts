@@ -61,7 +61,7 @@ export const tls = {
   'tls.signedBy': 'signed by',
   'tls.notSignedBy': 'not signed by the next one',
   'tls.endsNowhere': 'leads to no root that is trusted',
-  'tls.role.own': 'The server’s own',
+  'tls.role.own': 'Own certificate',
   'tls.role.intermediate': 'Intermediate authority',
   'tls.role.root': 'Root, sent along',
   'tls.role.other': 'Another certificate',

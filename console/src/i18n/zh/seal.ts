@@ -6,7 +6,7 @@ export const seal: Record<keyof typeof en, string> = {
   'seal.banner': '密钥服务已封印：在提交足够的密钥分片之前，它什么也做不了。',
   'seal.toSeal': '前往封印页面',
   'seal.statusTitle': '封印状态',
-  'seal.text': '存储中的所有机密都由根密钥加密，根密钥再由封印密钥加密，而封印密钥只存在于内存中。',
+  'seal.text': '存储中的所有机密都由根密钥加密，根密钥再由封印密钥加密。',
   'seal.loading': '正在查看封印状态…',
   'seal.isOpen': '已解封：服务正常工作。',
   'seal.isSealed': '已封印：解封之前服务什么也做不了。',
