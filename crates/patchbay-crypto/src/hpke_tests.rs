@@ -111,9 +111,9 @@ fn another_form_of_the_encapsulated_key_is_refused() {
 #[test]
 fn limits_and_keys_that_nobody_has_are_told() {
     let key = PrivateKey::generate(Curve::X25519).unwrap();
-    assert!(seal(key.public(), &[0; MAX_INFO], b"", b"").is_ok());
-    assert!(matches!(seal(key.public(), &[0; MAX_INFO + 1], b"", b""), Err(Error::Input(_))));
-    assert!(matches!(open(&key, &[9; 32], &[0; MAX_INFO + 1], b"", b""), Err(Error::Input(_))));
+    assert!(seal(key.public(), &vec![0; MAX_INFO], b"", b"").is_ok());
+    assert!(matches!(seal(key.public(), &vec![0; MAX_INFO + 1], b"", b""), Err(Error::Input(_))));
+    assert!(matches!(open(&key, &[9; 32], &vec![0; MAX_INFO + 1], b"", b""), Err(Error::Input(_))));
     let everybodys = PublicKey::from_raw(Curve::X25519, &[0; 32]).unwrap();
     assert!(matches!(seal(&everybodys, b"", b"", b""), Err(Error::Key(_))));
 }

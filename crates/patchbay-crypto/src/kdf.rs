@@ -30,7 +30,9 @@ pub fn derive(secret: &[u8], info: &[&[u8]], length: usize) -> Result<Secret, Er
 /// HKDF-Extract, whose result is HMAC with the salt as the key. An empty salt is as good as one of zeros (RFC 2104 pads keys with them).
 pub fn extract(salt: &[u8], secret: &[&[u8]]) -> Secret {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, salt));
-    secret.iter().for_each(|part| context.update(part));
+    for part in secret {
+        context.update(part);
+    }
     Secret::new(context.sign().as_ref().to_vec())
 }
 

@@ -1,6 +1,7 @@
 //! Primitives, formats and encodings: bytes in, bytes out. No files, no clock, no network, no key management.
 //!
 //! Whatever has a secret goes through aws-lc-rs; `RustCrypto` where that has no API (Argon2, scrypt, bcrypt, `BLAKE2`, MD5, the ASN.1 of keys).
+//! Of arithmetic on secrets only [`shamir`] has its own.
 //! Everything is sized, bounded and zeroized here, so that crypto-service and the command line need not know how. Nonces and salts are
 //! made inside and never taken from a caller.
 

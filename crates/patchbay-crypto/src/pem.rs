@@ -9,8 +9,8 @@ mod pbes2;
 mod structure;
 
 pub(crate) use structure::{
-    curve_of_sec1, key_bits_of_spki, key_of_pkcs8, kind_of_pkcs8, kind_of_spki, public_of_pkcs8, write_pkcs8, write_spki,
-    ML_DSA_65, ML_KEM_768, X25519,
+    ML_DSA_65, ML_KEM_768, X25519, curve_of_sec1, key_bits_of_spki, key_of_pkcs8, kind_of_pkcs8,
+    kind_of_spki, public_of_pkcs8, write_pkcs8, write_spki,
 };
 
 use crate::{Error, Secret, ecdsa::Curve};
