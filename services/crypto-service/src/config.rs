@@ -1,5 +1,6 @@
 //! Configuration of crypto-service. Every limit is here, with the value that suits most.
 
+use crate::tls_probe::TlsProbe;
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_crypto::password::Algorithm;
 use patchbay_tls::Tls;
@@ -29,6 +30,8 @@ pub struct CryptoConfig {
     pub limits: Limits,
     /// The audit log.
     pub audit: Audit,
+    /// The probe of TLS servers.
+    pub tls_probe: TlsProbe,
 }
 
 /// Where REST clients connect.
@@ -273,6 +276,7 @@ impl ServiceConfig for CryptoConfig {
             problems.add("accounts.lock_after", "and accounts.attempts_per_minute must be at least 1");
         }
         self.validate_passwords(problems);
+        self.tls_probe.validate(problems);
         if self.keys.counter_block == 0 {
             problems.add("keys.counter_block", "must be at least 1");
         }

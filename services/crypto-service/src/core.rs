@@ -12,6 +12,7 @@ use crate::{
     root_key::RootKey,
     seal::sweep::{self, Sweep},
     store::{Store, Table},
+    tls_probe::TlsProber,
     tokens::Tokens,
 };
 use patchbay_chassis::{Component, Context, StartError};
@@ -42,6 +43,8 @@ pub struct Core {
     pub accounts: Accounts,
     /// Tokens and sessions.
     pub tokens: Tokens,
+    /// Looks at other people's TLS.
+    pub tls_probe: TlsProber,
     /// Its figures.
     pub metrics: CryptoMetrics,
     /// What wraps rows anew after the root key was rotated.
@@ -65,6 +68,7 @@ impl Core {
         Ok(Arc::new(Self {
             keyring: Keyring::new(&config.keys, &context, &store, &root, &pool),
             accounts: Accounts::new(&config, &context, &store, &root, &pool),
+            tls_probe: TlsProber::open(&config.tls_probe, &context)?,
             tokens,
             pool,
             metrics,

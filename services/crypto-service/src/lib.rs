@@ -24,6 +24,7 @@ mod seal;
 mod secrecy;
 pub mod store;
 mod streams;
+pub mod tls_probe;
 pub mod tokens;
 mod vault;
 mod x509;

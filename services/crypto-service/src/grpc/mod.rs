@@ -14,6 +14,7 @@ pub(crate) mod pieces;
 mod refusal;
 mod seal;
 mod streams;
+mod tls;
 mod tokens;
 
 use crate::{core::Core, error::Error};
@@ -47,6 +48,7 @@ pub(crate) fn routes(core: &Arc<Core>) -> Routes {
         .add_service(hash::server(Arc::clone(core)))
         .add_service(keys::server(core))
         .add_service(streams::server(Arc::clone(core)))
+        .add_service(tls::server(Arc::clone(core)))
         .add_service(passwords::server(core));
     routes.into_axum_router().layer(counted).into()
 }
