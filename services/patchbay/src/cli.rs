@@ -1,9 +1,9 @@
 //! Commands and their flags.
 
 use crate::{
-    banner, encode, hash, key,
+    banner, encode, events, file, hash, key,
     keys::{self, KeyFolder},
-    presets, secrets, status, suite, token, user,
+    net, presets, seal, secrets, status, suite, tls, token, user,
 };
 use clap::{Parser, Subcommand};
 use patchbay_chassis::{
@@ -47,6 +47,11 @@ enum Command {
         #[command(subcommand)]
         command: key::KeyCommand,
     },
+    /// Opens, closes and changes the seal of a running crypto-service.
+    Seal {
+        #[command(subcommand)]
+        command: seal::SealCommand,
+    },
     /// Makes the keys that services need when they run apart, and leaves those that are there.
     InitSecrets {
         /// Folder to write to.
@@ -55,12 +60,28 @@ enum Command {
     },
     /// Shows how a running suite is.
     Status(status::StatusArgs),
+    /// Shows what has happened in a running suite.
+    Events(events::EventsArgs),
     /// Hashes files, as `sha256sum` and its like do.
     Hash(hash::HashArgs),
+    /// Encrypts a file of any size by a key of a running crypto-service.
+    Encrypt(file::EncryptArgs),
+    /// Decrypts what `encrypt` has written, all or a part.
+    Decrypt(file::DecryptArgs),
     /// Writes bytes as text.
     Encode(encode::CodeArgs),
     /// Reads bytes from text.
     Decode(encode::CodeArgs),
+    /// Looks at TLS of servers, and makes certificates.
+    Tls {
+        #[command(subcommand)]
+        command: tls::TlsCommand,
+    },
+    /// Small servers for looking at a network.
+    Net {
+        #[command(subcommand)]
+        command: net::NetCommand,
+    },
     /// Checks, shows or documents the configuration.
     Config {
         #[command(subcommand)]
@@ -95,11 +116,17 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Token { command: TokenCommand::Create(args) } => token::create(args),
         Command::User { command } => user::run(command),
         Command::Key { command } => key::run(command),
+        Command::Seal { command } => seal::run(command),
         Command::InitSecrets { out } => secrets::init(&out, &suite()),
         Command::Hash(args) => hash::run(&args),
+        Command::Encrypt(args) => file::encrypt(args),
+        Command::Decrypt(args) => file::decrypt(args),
         Command::Encode(args) => encode::encode(args),
         Command::Decode(args) => encode::decode(args),
+        Command::Tls { command } => tls::run(command),
+        Command::Net { command } => net::run(command),
         Command::Status(args) => status::show(&args),
+        Command::Events(args) => events::show(args),
         Command::Config { command } => {
             Ok(cli::config(&suite(), &presets::complete(&suite(), cli.config.options())?, &command)?)
         }

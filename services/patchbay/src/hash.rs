@@ -85,11 +85,22 @@ fn hash(mut input: impl Read, contexts: &mut [Context], bar: &ProgressBar) -> io
 /// The bar shows itself on a terminal only; its length is what the file has now.
 fn open(file: &Path) -> io::Result<(Box<dyn Read>, ProgressBar)> {
     if file == Path::new(STDIN) {
-        return Ok((Box::new(io::stdin().lock()), ProgressBar::no_length().with_style(style("{spinner}"))));
+        return Ok((Box::new(io::stdin().lock()), spinner()));
     }
     let opened = File::open(file)?;
-    let bar = ProgressBar::new(opened.metadata()?.len()).with_style(style("{wide_bar} {percent}% {eta}"));
-    Ok((Box::new(opened), bar.with_message(file.display().to_string())))
+    let bar = bar(opened.metadata()?.len(), file);
+    Ok((Box::new(opened), bar))
+}
+
+/// Progress through a file.
+pub(crate) fn bar(length: u64, file: &Path) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_style(style("{wide_bar} {percent}% {eta}"));
+    bar.with_message(file.display().to_string())
+}
+
+/// Progress through what has no end that is known.
+pub(crate) fn spinner() -> ProgressBar {
+    ProgressBar::no_length().with_style(style("{spinner}"))
 }
 
 fn style(progress: &str) -> ProgressStyle {

@@ -4,17 +4,24 @@
 //! the keys that a lone machine needs, and prints where everything is.
 
 mod banner;
+mod certificate;
 mod cli;
 mod encode;
+mod events;
+mod file;
 mod hash;
 mod key;
 mod keys;
+mod net;
 mod password;
 mod presets;
+mod probe;
 mod remote;
 mod root_key;
+mod seal;
 mod secrets;
 mod status;
+mod tls;
 mod token;
 mod user;
 

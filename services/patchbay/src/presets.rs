@@ -24,6 +24,10 @@ const DEV_GUEST_SCOPES: [&str; 6] = [
 /// Stands for a key set that nobody has configured.
 const UNDECIDED: &str = "to be decided";
 
+/// Services that browsers reach through the console, and the names under which it knows their HTTP ports.
+const GATEWAYS: [(&str, &str); 3] =
+    [("camera-relay", "camera"), ("chat-gateway", "chat"), ("crypto-service", "crypto")];
+
 /// This machine.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
@@ -38,7 +42,8 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
         let issuer = issuer_key_file(&folder).display().to_string();
         base = base.set("crypto-service.tokens.issuer_key_file", issuer);
     }
-    if shown(&first, "crypto-service.root_key.passphrase_file").is_none() {
+    let is_shared = is_set(&first, "crypto-service.root_key.shares");
+    if !is_shared && shown(&first, "crypto-service.root_key.passphrase_file").is_none() {
         base = base.set("crypto-service.root_key.file", root_key_file(&folder).display().to_string());
     }
     if let Some(url) = console_url(&first) {
@@ -49,8 +54,13 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
     }
     base = base.set("camera-relay.cameras.media_folder", folder.join("media").display().to_string());
     // Browsers come to the services through the console beside them, which tells where they are.
-    for service in ["camera-relay", "chat-gateway", "crypto-service"] {
+    for (service, _) in GATEWAYS {
         base = base.set(&format!("{service}.listen.trusted_proxies"), LOOPBACK.to_vec());
+    }
+    for (service, upstream) in GATEWAYS {
+        if let Some(url) = local_tls(&first, service) {
+            base = base.set(&format!("console.upstreams.{upstream}"), url);
+        }
     }
     options.presets = vec![base];
     if options.mode == Mode::Development {
@@ -64,12 +74,33 @@ fn console_url(settings: &Settings) -> Option<String> {
     let listen: SocketAddr = shown(settings, "console.http.listen")?.parse().ok()?;
     let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
     let host = if is_here { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
-    (listen.port() != 0).then(|| format!("http://{host}:{}", listen.port()))
+    let has_tls = flag(settings, "console.http.tls.development")
+        || shown(settings, "console.http.tls.certificate_file").is_some();
+    let scheme = if has_tls { "https" } else { "http" };
+    (listen.port() != 0).then(|| format!("{scheme}://{host}:{}", listen.port()))
+}
+
+/// Where the console reaches a service that has a certificate of the local authority, which is for this machine.
+fn local_tls(settings: &Settings, service: &str) -> Option<String> {
+    let listen: SocketAddr = shown(settings, &format!("{service}.listen.http"))?.parse().ok()?;
+    let has_tls = flag(settings, &format!("{service}.listen.tls.development"));
+    let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
+    (has_tls && is_here && listen.port() != 0).then(|| format!("https://127.0.0.1:{}", listen.port()))
+}
+
+/// A switch that is in effect.
+fn flag(settings: &Settings, key: &str) -> bool {
+    settings.shown.iter().any(|shown| shown.key == key && shown.value.as_bool() == Some(true))
 }
 
 /// A text that is in effect.
 fn shown<'a>(settings: &'a Settings, key: &str) -> Option<&'a str> {
     settings.shown.iter().find(|shown| shown.key == key)?.value.as_str()
+}
+
+/// Whether a switch is on.
+fn is_set(settings: &Settings, key: &str) -> bool {
+    settings.shown.iter().any(|shown| shown.key == key && shown.value == true)
 }
 
 fn development() -> Layer {

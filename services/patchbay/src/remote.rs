@@ -3,7 +3,10 @@
 use crate::{cli::DATA, keys, token};
 use anyhow::Context;
 use clap::Args;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -38,16 +41,32 @@ pub(crate) type Connection = InterceptedService<Channel, Bearer>;
 impl Remote {
     /// Connects.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
-        let signer = keys::issuer(self.key.as_deref(), &self.data)?;
-        let bearer = Bearer::new(&token::for_operator(&signer)?)?;
-        let endpoint = Endpoint::from_shared(self.url.clone())
-            .with_context(|| format!("`{}` is no address", self.url))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT);
-        let channel = endpoint.connect().await;
-        let channel = channel.with_context(|| format!("crypto-service does not answer at {}", self.url))?;
-        Ok(InterceptedService::new(channel, bearer))
+        connect("crypto-service", &self.url, self.key.as_deref(), &self.data).await
     }
+
+    /// Connects as nobody, for calls that need no token.
+    pub(crate) async fn stranger(&self) -> anyhow::Result<Channel> {
+        channel("crypto-service", &self.url).await
+    }
+}
+
+/// Connects to a service by its gRPC port, as the operator whose key is in the file, or in the data folder.
+pub(crate) async fn connect(
+    service: &str,
+    url: &str,
+    key: Option<&Path>,
+    data: &Path,
+) -> anyhow::Result<Connection> {
+    let bearer = Bearer::new(&token::for_operator(&keys::issuer(key, data)?)?)?;
+    Ok(InterceptedService::new(channel(service, url).await?, bearer))
+}
+
+async fn channel(service: &str, url: &str) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("`{url}` is no address"))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT);
+    endpoint.connect().await.with_context(|| format!("{service} does not answer at {url}"))
 }
 
 /// Puts a token on every call.
@@ -71,8 +90,13 @@ impl Interceptor for Bearer {
 
 /// Says what crypto-service has refused, with the reason that its documentation names.
 pub(crate) fn refused(status: &Status) -> anyhow::Error {
+    refused_by("crypto-service", status)
+}
+
+/// Says what another service has refused.
+pub(crate) fn refused_by(service: &str, status: &Status) -> anyhow::Error {
     match status.get_details_error_info() {
         Some(info) => anyhow::anyhow!("{} ({})", status.message(), info.reason),
-        None => anyhow::anyhow!("crypto-service answered {}: {}", status.code(), status.message()),
+        None => anyhow::anyhow!("{service} answered {}: {}", status.code(), status.message()),
     }
 }
