@@ -64,6 +64,11 @@ impl Subjects {
         Ok(subjects)
     }
 
+    /// crypto-service and the echo.
+    pub(crate) fn servers(&self) -> (&Server, &Server) {
+        (&self.crypto, &self.echo)
+    }
+
     /// One round.
     pub(crate) async fn measure(&self, report: &mut Report) -> Result<()> {
         self.measure_quick(report).await?;
@@ -199,7 +204,7 @@ async fn whole(
     Err(tonic::Status::internal("an item failed"))
 }
 
-async fn create(client: &Client, name: &str, kind: pb::KeyType) -> Result<()> {
+pub(crate) async fn create(client: &Client, name: &str, kind: pb::KeyType) -> Result<()> {
     let request = pb::CreateKeyRequest { name: name.to_owned(), r#type: kind.into(), ..Default::default() };
     let made = KeysClient::new(client.clone()).create_key(request).await?.into_inner();
     if made.key.is_none() {

@@ -9,6 +9,7 @@ mod latency;
 mod peers;
 mod report;
 mod server;
+mod streams;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -59,14 +60,18 @@ async fn run(options: &Options) -> Result<()> {
     {
         let crypto = installation.start("crypto-service", &options.crypto, server::Cores::First).await?;
         let echo = installation.start("echo", &options.echo, server::Cores::First).await?;
+        let streams = streams::Streams::prepare(&installation, &crypto, &echo, options.percent).await?;
         let subjects = calls::Subjects::prepare(&installation, crypto, echo, options.percent).await?;
         for round in 1..=options.rounds {
             subjects.measure(&mut report).await?;
+            let (crypto, echo) = subjects.servers();
+            streams.measure(crypto, echo, &mut report).await?;
             peers::measure(options, &mut report)?;
             println!("round {round} of {} done", options.rounds);
         }
     }
     let crypto = installation.start("crypto-service", &options.crypto, server::Cores::All).await?;
+    report.large = Some(streams::large(&installation, &crypto, options.percent).await?);
     latency::measure(&installation, &crypto, options.rounds, &mut report).await?;
     println!("\n{report}");
     if let Some(path) = &options.json {

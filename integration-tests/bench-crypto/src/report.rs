@@ -20,6 +20,17 @@ pub(crate) enum Subject {
     PythonSign(u32),
     Argon2,
     PythonArgon2,
+    StreamEcho,
+    StreamEncrypt,
+    StreamDecrypt,
+    StreamCipher,
+}
+
+impl Subject {
+    /// Whether an operation is a GiB.
+    fn is_stream(self) -> bool {
+        self >= Self::StreamEcho
+    }
 }
 
 /// Latencies of one round, in milliseconds.
@@ -38,6 +49,21 @@ pub(crate) struct Report {
     pub(crate) alone: Vec<Percentiles>,
     /// Encryptions beside waiting password hashes.
     pub(crate) beside: Vec<Percentiles>,
+    /// A message of 10 GB.
+    pub(crate) large: Option<Large>,
+}
+
+/// What a large message took.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Large {
+    /// Bytes of it.
+    pub(crate) bytes: u64,
+    /// Growth of the service's largest memory while it was encrypted, in MiB.
+    pub(crate) growth_mib: f64,
+    /// Bytes of the range that was decrypted afterwards, and where it began.
+    pub(crate) range: (u64, u64),
+    /// From the call to the last byte of the range, one for each try, in milliseconds.
+    pub(crate) range_ms: Vec<f64>,
 }
 
 /// A bar and what was reached.
@@ -63,6 +89,13 @@ impl Report {
     fn ratio(&self, above: Subject, below: Subject) -> f64 {
         let of = |subject| self.seconds.get(&subject).map(Vec::as_slice).unwrap_or_default();
         median(of(above).iter().zip(of(below)).map(|(above, below)| above / below))
+    }
+
+    /// Median over the rounds of what a stream cost, over what an echo and the cipher cost together in the same round.
+    fn beside_sum(&self, subject: Subject) -> f64 {
+        let of = |subject| self.seconds.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        let parts = of(Subject::StreamEcho).iter().zip(of(Subject::StreamCipher));
+        median(of(subject).iter().zip(parts).map(|(whole, (echo, cipher))| whole / (echo + cipher)))
     }
 
     fn goals(&self) -> Vec<Goal> {
@@ -95,6 +128,20 @@ impl Report {
                 0.9,
             ),
         ];
+        for (subject, what) in
+            [(Subject::StreamEncrypt, "encryption"), (Subject::StreamDecrypt, "decryption")]
+        {
+            let what = format!("stream, {what}: CPU beside an echo of the stream and the cipher alone");
+            goals.push(at_most(&what, self.beside_sum(subject), 1.3));
+        }
+        if let Some(large) = &self.large {
+            goals.push(at_most("stream of 10 GB: growth of memory, MiB", large.growth_mib, 16.0));
+            goals.push(at_most(
+                "stream of 10 GB: 1 MiB at 9 GB, ms from the call to the last byte, median",
+                median(large.range_ms.iter().copied()),
+                20.0,
+            ));
+        }
         for bits in crate::calls::RSA_BITS {
             let raw = [Subject::InProcessDecrypt(bits), Subject::InProcessSign(bits)];
             let ours = [
@@ -121,12 +168,13 @@ impl Serialize for Report {
             cpu_seconds: BTreeMap<String, &'a Vec<f64>>,
             alone: &'a [Percentiles],
             beside: &'a [Percentiles],
+            large: Option<&'a Large>,
             goals: Vec<Goal>,
         }
         let cpu_seconds =
             self.seconds.iter().map(|(subject, rounds)| (subject.to_string(), rounds)).collect();
-        Shown { cpu_seconds, alone: &self.alone, beside: &self.beside, goals: self.goals() }
-            .serialize(serializer)
+        let (alone, beside, large) = (&self.alone, &self.beside, self.large.as_ref());
+        Shown { cpu_seconds, alone, beside, large, goals: self.goals() }.serialize(serializer)
     }
 }
 
@@ -147,6 +195,10 @@ impl fmt::Display for Subject {
             Self::PythonSign(bits) => write!(f, "RSA-{bits} PSS signature, Python cryptography"),
             Self::Argon2 => f.write_str("Argon2id 19 MiB, 2 passes, a call"),
             Self::PythonArgon2 => f.write_str("Argon2id 19 MiB, 2 passes, argon2-cffi"),
+            Self::StreamEcho => f.write_str("stream of 256 KiB pieces, echo"),
+            Self::StreamEncrypt => f.write_str("stream of 256 KiB pieces, encryption (Cobblestone-256)"),
+            Self::StreamDecrypt => f.write_str("stream of 256 KiB pieces, decryption"),
+            Self::StreamCipher => f.write_str("AES-256-GCM in chunks of 16 KiB, aws-lc-rs in process"),
         }
     }
 }
@@ -154,9 +206,13 @@ impl fmt::Display for Subject {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| subject | CPU us an operation | operations a CPU second |\n|---|---|---|")?;
-        for subject in self.seconds.keys() {
+        for subject in self.seconds.keys().filter(|subject| !subject.is_stream()) {
             let seconds = self.median(*subject);
             writeln!(f, "| {subject} | {:.2} | {:.0} |", seconds * 1e6, 1.0 / seconds)?;
+        }
+        writeln!(f, "\n| streams | CPU s a GiB |\n|---|---|")?;
+        for subject in self.seconds.keys().filter(|subject| subject.is_stream()) {
+            writeln!(f, "| {subject} | {:.3} |", self.median(*subject))?;
         }
         writeln!(f, "\n| encryption of 1 KiB, 500 a second | p50 ms | p99 ms |\n|---|---|---|")?;
         for (name, rounds) in [("alone", &self.alone), ("beside 100 waiting password hashes", &self.beside)] {

@@ -116,6 +116,13 @@ impl Server {
         Ok(Duration::from_nanos(nanoseconds).as_secs_f64())
     }
 
+    /// The most memory that it has had, in KiB.
+    pub(crate) fn peak_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        Ok(peak.trim().trim_end_matches("kB").trim().parse()?)
+    }
+
     async fn wait(&mut self, name: &str, folder: &Path) -> Result<()> {
         let deadline = Instant::now() + START;
         while TcpStream::connect_timeout(&self.grpc, Duration::from_secs(1)).is_err() {

@@ -3,7 +3,7 @@
 use super::{HEADER, Header, Opened, PART, Piece, Range, encrypting::Step, open, pieces::Parts, refused};
 use crate::{caller::Caller, core::Core};
 use bytes::Bytes;
-use patchbay_crypto::chunked::Decryptor;
+use patchbay_crypto::{Error as CryptoError, chunked::Decryptor};
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -13,6 +13,8 @@ pub(crate) struct Decrypting<S> {
     decryptor: Decryptor,
     range: Range,
     version: u32,
+    /// What was wrong after bytes that were genuine and have been given out.
+    failed: Option<CryptoError>,
 }
 
 /// Which key opens a message.
@@ -44,7 +46,7 @@ where
         let header = Header::parse(&parts.exactly(HEADER).await?)?;
         let Opened { key, header } = open(core, caller, lock.key, header, lock.associated_data).await?;
         let decryptor = Decryptor::new(key, lock.range.first_chunk());
-        Ok(Self { parts, decryptor, range: lock.range, version: header.version })
+        Ok(Self { parts, decryptor, range: lock.range, version: header.version, failed: None })
     }
 
     /// Version of the key that had encrypted it.
@@ -55,6 +57,9 @@ where
     /// The next bytes of the plaintext, as soon as there are some. What is wanted of a range is complete before the message is: then the
     /// rest is not waited for.
     pub(crate) async fn step(mut self) -> Result<Step<Self>, Status> {
+        if let Some(error) = self.failed {
+            return Err(refused(error).into());
+        }
         let mut out = Vec::new();
         loop {
             let Some(part) = self.parts.next().await? else {
@@ -64,13 +69,16 @@ where
             };
             // What is left of the part before may make one chunk more.
             out.reserve(part.len().min(PART) + patchbay_crypto::chunked::CHUNK);
-            self.decryptor.update(&part, &mut out).map_err(refused)?;
+            self.failed = self.decryptor.update(&part, &mut out).err();
             self.range.trim(&mut out);
             if self.range.is_complete() {
                 return Ok(Step::Last(out));
             }
             if !out.is_empty() {
                 return Ok(Step::More(out, self));
+            }
+            if let Some(error) = self.failed {
+                return Err(refused(error).into());
             }
         }
     }
