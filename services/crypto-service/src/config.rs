@@ -1,5 +1,6 @@
 //! Configuration of crypto-service. Every limit is here, with the value that suits most.
 
+use crate::certificates::Certificates;
 use crate::tls_probe::TlsProbe;
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_crypto::password::Algorithm;
@@ -32,6 +33,8 @@ pub struct CryptoConfig {
     pub audit: Audit,
     /// The probe of TLS servers.
     pub tls_probe: TlsProbe,
+    /// Certificates that are watched.
+    pub certificates: Certificates,
 }
 
 /// Where REST clients connect.
@@ -254,6 +257,7 @@ impl Default for Audit {
 impl ServiceConfig for CryptoConfig {
     fn validate(&self, problems: &mut Problems) {
         self.listen.tls.validate("listen.tls", problems);
+        self.certificates.validate(problems);
         if self.root_key.file.is_some() && self.root_key.passphrase_file.is_some() {
             problems.add("root_key.passphrase_file", "must not be set beside root_key.file");
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     accounts::Accounts,
-    audit,
+    audit, certificates,
     config::CryptoConfig,
     error::Error,
     keyring::Keyring,
@@ -85,6 +85,7 @@ impl Core {
         self.keyring.spawn_tasks(&self.context);
         self.tokens.spawn_tasks(&self.context);
         outbox::spawn(self);
+        certificates::spawn(self);
         let core = Arc::clone(self);
         let stop = self.context.shutdown.hard();
         self.context.tasks.spawn_critical("prune", async move {

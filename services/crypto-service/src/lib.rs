@@ -8,6 +8,7 @@ pub mod accounts;
 mod audit;
 mod backup;
 pub mod caller;
+pub mod certificates;
 pub mod config;
 pub mod core;
 mod data;
