@@ -125,16 +125,16 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
 
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = address.segments();
-    let last = || from_segments(s6, s7);
     match [s0, s1, s2, s3, s4, s5] {
         // The unspecified and the loopback address look like compatible ones and are not.
         [0, 0, 0, 0, 0, 0] if s6 == 0 && s7 <= 1 => None,
-        // Compatible (RFC 4291), mapped, translated (RFC 2765), NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(last()),
+        // Compatible (RFC 4291), mapped, translated (RFC 2765), NAT64 (RFC 6052), ISATAP (RFC 5214).
+        [0, 0, 0, 0, 0, 0 | 0xffff]
+        | [0, 0, 0, 0, 0xffff, 0]
+        | [0x64, 0xff9b, 0, 0, 0, 0]
+        | [_, _, _, _, 0 | 0x0200, 0x5efe] => Some(from_segments(s6, s7)),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => Some(from_segments(high, low)),
-        // ISATAP (RFC 5214).
-        [_, _, _, _, 0 | 0x0200, 0x5efe] => Some(last()),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ pub struct EgressConfig {
     pub allow: Vec<Network>,
     /// Networks that may never be reached, whatever else is said.
     pub deny: Vec<Network>,
-    /// Whether private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and fc00::/7) may be reached: `refuse` or `allow`. Loopback, link-local and metadata addresses stay refused with
+    /// Whether private networks (`10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16` and `fc00::/7`) may be reached: `refuse` or `allow`. Loopback, link-local and metadata addresses stay refused with
     /// `allow`.
     pub private: Private,
 }

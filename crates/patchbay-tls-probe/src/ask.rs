@@ -10,6 +10,11 @@ use aws_lc_rs::{
     error::Unspecified,
     rand::{self, SystemRandom},
 };
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long to wait before a server that closed a connection is asked again.
+const AGAIN: Duration = Duration::from_millis(150);
 
 /// What a server says to a hello.
 #[derive(Debug)]
@@ -58,8 +63,14 @@ impl<'a> Asker<'a> {
         Ok(Self { connector, server_name, share })
     }
 
-    /// Asks on a new connection.
+    /// Asks on a new connection. A server that closes it without a word is asked once more a little later: that is how some refuse, and how others say that they are busy.
     pub(crate) async fn ask(&self, offer: Offer<'_>) -> Result<Answer, Stop> {
+        let connection = self.connector.open().await?;
+        let answer = self.ask_on(connection, offer).await?;
+        if !matches!(answer, Answer::Closed) {
+            return Ok(answer);
+        }
+        sleep(AGAIN).await;
         let connection = self.connector.open().await?;
         self.ask_on(connection, offer).await
     }

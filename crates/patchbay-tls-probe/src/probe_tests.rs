@@ -324,7 +324,7 @@ async fn bounds_hold_and_what_is_missing_is_named() {
     );
     assert!(of(&report, Version::Tls12).is_supported && !names(&report, Version::Tls12).is_empty());
 
-    let short = Options { deadline: Duration::from_millis(1000), ..options() };
+    let short = Options { deadline: Duration::from_secs(1), ..options() };
     let report = probed_with(&address.to_string(), None, &short).await;
     assert!(report.took < Duration::from_millis(1500), "{:?}", report.took);
     assert!(

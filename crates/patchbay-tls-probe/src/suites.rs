@@ -59,7 +59,7 @@ pub enum Cipher {
     Camellia,
     /// ARIA.
     Aria,
-    /// ChaCha20.
+    /// `ChaCha20`.
     ChaCha20,
 }
 
@@ -157,12 +157,11 @@ impl Suite {
             Cipher::Null => 0,
             Cipher::TripleDes => 112,
             Cipher::ChaCha20 => 256,
-            Cipher::Idea | Cipher::Seed => 128,
             Cipher::Des if words.contains("DES40") => 40,
             Cipher::Des => 56,
             Cipher::Rc4 | Cipher::Rc2 if words.contains("_40") => 40,
             Cipher::Rc4 | Cipher::Rc2 if words.contains("_56") => 56,
-            Cipher::Rc4 | Cipher::Rc2 => 128,
+            Cipher::Rc4 | Cipher::Rc2 | Cipher::Idea | Cipher::Seed => 128,
             Cipher::Aes | Cipher::Camellia | Cipher::Aria if words.contains("_256") => 256,
             Cipher::Aes | Cipher::Camellia | Cipher::Aria => 128,
         }

@@ -23,7 +23,7 @@ fn server_hello(random: [u8; 32], suite: u16, extensions: &[u8]) -> Vec<u8> {
     message(2, &body)
 }
 
-/// ServerHello, Certificate of two, CertificateStatus, ServerKeyExchange of secp256r1, ServerHelloDone.
+/// A hello, a chain of two, a status, half of a key exchange on secp256r1, and the end.
 fn whole_flight() -> Vec<u8> {
     let certificates = [&[0, 0, 11][..], &[0, 0, 3], b"one", &[0, 0, 2], b"no"].concat();
     let status = [&[1, 0, 0, 4][..], b"ocsp"].concat();
@@ -191,6 +191,21 @@ fn hellos_have_the_lengths_and_versions_that_they_say() {
         assert_eq!(suites, if version == Version::Ssl30 { 6 } else { 4 });
         assert_eq!(body.block8().unwrap().rest(), [0]);
         assert_eq!(body.is_empty(), version == Version::Ssl30, "only SSL 3.0 has no extensions");
+    }
+}
+
+#[test]
+fn hellos_of_a_length_that_some_boxes_hang_on_are_padded() {
+    let suites: Vec<u16> = (0..240).collect();
+    for count in 0..240 {
+        for version in Version::ALL {
+            let bytes = ClientHello { suites: suites.get(..count).unwrap(), ..hello(version) }.encode();
+            let length = bytes.len() - 5;
+            assert!(
+                version == Version::Ssl30 || !(256..512).contains(&length),
+                "{version} {count}: {length}"
+            );
+        }
     }
 }
 

@@ -42,7 +42,7 @@ async fn has_own(asker: &Asker<'_>, version: Version, all: &[u16]) -> Result<boo
     Ok(other.is_some_and(|(other, _)| other == chosen))
 }
 
-/// The list turned round, with one at its end. ChaCha20 comes late, too: servers that have their own order give way to a client that puts it first, as phones do.
+/// The list turned round, with one at its end. `ChaCha20` comes late, too: servers that have their own order give way to a client that puts it first, as phones do.
 fn with_last(all: &[u16], last: u16) -> Vec<u16> {
     let is_chacha =
         |number: &u16| Suite::by_number(*number).is_some_and(|suite| suite.cipher() == Cipher::ChaCha20);
@@ -63,7 +63,9 @@ async fn merge(
         match choice(asker, version, &rest).await {
             Ok(Some((chosen, _))) => {
                 merged.push(chosen);
-                by_list.iter_mut().for_each(|list| list.retain(|one| *one != chosen));
+                for list in &mut by_list {
+                    list.retain(|one| *one != chosen);
+                }
                 by_list.retain(|list| !list.is_empty());
             }
             // It took them a moment ago.

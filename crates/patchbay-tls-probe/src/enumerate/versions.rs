@@ -5,7 +5,7 @@ use crate::{
     ask::{Answer, Asker},
     connection::{Connection, Stop},
     report::Version,
-    wire::{Alert, Flight, WireError},
+    wire::{Alert, Flight, ServerHello, WireError},
 };
 
 /// The first answer for a version.
@@ -42,7 +42,10 @@ pub(crate) async fn first_answer(
         let groups = groups_for(version);
         let offer = offer(version, &suites, &groups);
         let answer = match connection.take() {
-            Some(connection) => asker.ask_on(connection, offer).await,
+            Some(connection) => match asker.ask_on(connection, offer).await {
+                Ok(Answer::Closed) => asker.ask(offer).await,
+                answer => answer,
+            },
             None => asker.ask(offer).await,
         };
         last = judge(version, answer);
@@ -57,7 +60,7 @@ pub(crate) async fn first_answer(
 fn judge(version: Version, answer: Result<Answer, Stop>) -> First {
     match answer {
         Ok(Answer::Chose(flight))
-            if flight.hello.as_ref().and_then(|hello| hello.version()) == Some(version) =>
+            if flight.hello.as_ref().and_then(ServerHello::version) == Some(version) =>
         {
             First::Spoken(flight)
         }

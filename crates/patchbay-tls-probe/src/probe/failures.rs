@@ -26,7 +26,7 @@ fn told(failure: Failure, message: impl Into<String>) -> Failed {
 pub(super) fn failed_to_reach(stop: Stop, report: &mut Report) -> Failed {
     let name = start_tls_name(report.start_tls);
     match stop {
-        Stop::Egress(error) => of_egress(error, report),
+        Stop::Egress(error) => of_egress(&error, report),
         Stop::Deadline | Stop::Unanswered(_) if report.start_tls != StartTls::None => told(
             Failure::TimedOut,
             format!(
@@ -48,7 +48,7 @@ pub(super) fn failed_to_reach(stop: Stop, report: &mut Report) -> Failed {
     }
 }
 
-fn of_egress(error: EgressError, report: &mut Report) -> Failed {
+fn of_egress(error: &EgressError, report: &mut Report) -> Failed {
     report.address = error.address().or(report.address);
     let message = error.to_string();
     match error {

@@ -14,7 +14,7 @@ const RENEGOTIATION_SCSV: u16 = 0x00ff;
 /// Bytes of a record; a longer hello goes into several.
 const RECORD_BYTES: usize = 16_384;
 
-/// What servers' certificates may be signed with: all that was ever in use, so that none is refused for its signature. ECDSA, EdDSA, RSA-PSS of both kinds, RSA, SHA-1 and DSA at the end.
+/// What servers' certificates may be signed with: all that was ever in use, so that none is refused for its signature. ECDSA, `EdDSA`, RSA-PSS of both kinds, RSA, SHA-1 and DSA at the end.
 const SIGNATURE_SCHEMES: &[u16] = &[
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501,
     0x0601, 0x0904, 0x0905, 0x0906, 0x081a, 0x081b, 0x081c, 0x0303, 0x0301, 0x0203, 0x0201, 0x0402, 0x0202,
@@ -42,11 +42,10 @@ pub struct ClientHello<'a> {
 impl ClientHello<'_> {
     /// Writes it with its records around it.
     pub fn encode(&self) -> Vec<u8> {
-        let mut message = Writer::default();
-        message.u8(CLIENT_HELLO);
-        message.block(Prefix::Three, |body| self.body(body));
+        let plain = self.message(None);
+        let message = padding(plain.len()).map_or(plain, |zeros| self.message(Some(zeros)));
         let mut records = Writer::default();
-        for fragment in message.into_bytes().chunks(RECORD_BYTES) {
+        for fragment in message.chunks(RECORD_BYTES) {
             records.u8(HANDSHAKE);
             // Old servers look at the version of the record, and take one that is no newer than their own.
             records.u16(number_of(self.version.min(Version::Tls10)));
@@ -55,7 +54,14 @@ impl ClientHello<'_> {
         records.into_bytes()
     }
 
-    fn body(&self, body: &mut Writer) {
+    fn message(&self, padding: Option<usize>) -> Vec<u8> {
+        let mut message = Writer::default();
+        message.u8(CLIENT_HELLO);
+        message.block(Prefix::Three, |body| self.body(body, padding));
+        message.into_bytes()
+    }
+
+    fn body(&self, body: &mut Writer, padding: Option<usize>) {
         body.u16(number_of(self.version.min(Version::Tls12)));
         body.bytes(&self.random);
         // Middleboxes let TLS 1.3 pass when it looks like the resumption of a session (RFC 8446, appendix D.4).
@@ -69,7 +75,12 @@ impl ClientHello<'_> {
         });
         body.block(Prefix::One, |compressions| compressions.u8(0));
         if self.version > Version::Ssl30 {
-            body.block(Prefix::Two, |extensions| self.extensions(extensions));
+            body.block(Prefix::Two, |extensions| {
+                self.extensions(extensions);
+                if let Some(zeros) = padding {
+                    extension(extensions, 21, |body| body.bytes(&vec![0; zeros]));
+                }
+            });
         }
     }
 
@@ -115,6 +126,11 @@ impl ClientHello<'_> {
             shares.block(Prefix::Two, |share| share.bytes(key));
         }
     }
+}
+
+/// Zeros that bring a message to 512 bytes: some boxes between hang on hellos from 256 to 511 bytes (RFC 7685).
+fn padding(length: usize) -> Option<usize> {
+    (256..512).contains(&length).then(|| 512_usize.saturating_sub(length + 4).max(1))
 }
 
 fn extension(all: &mut Writer, number: u16, body: impl FnOnce(&mut Writer)) {
