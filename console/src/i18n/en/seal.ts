@@ -18,7 +18,7 @@ export const seal = {
   'seal.kind.shares': 'shares',
   'seal.shares': 'Shares needed',
   'seal.sharesOf': '{n} of {total}',
-  'seal.rootGeneration': 'Root key rotated',
+  'seal.rootGeneration': 'Generation of the root key',
   'seal.rootMade': 'Root key made',
   'seal.asOldAsStore': 'with the store',
   'seal.rowsToRewrap': 'Rows under an older root key',

@@ -19,7 +19,7 @@ export const seal: Record<keyof typeof en, string> = {
   'seal.kind.shares': '分片',
   'seal.shares': '所需分片',
   'seal.sharesOf': '{total} 片中的 {n} 片',
-  'seal.rootGeneration': '根密钥轮换次数',
+  'seal.rootGeneration': '根密钥代次',
   'seal.rootMade': '根密钥创建时间',
   'seal.asOldAsStore': '与存储同时创建',
   'seal.rowsToRewrap': '仍由旧根密钥加密的行',
