@@ -53,16 +53,24 @@ impl Installation {
         Self::without_root_key(folder, settings.set("root_key.file", &folder.join("root.key").display()))
     }
 
+    /// The same with a seal that is opened with shares: replicas start sealed.
+    pub fn shared(folder: &Path, settings: Settings) -> Result<Self> {
+        Self::without_root_key(folder, settings.set("root_key.shares", "true"))
+    }
+
     /// The same without a root key, which is the caller's business.
     pub fn without_root_key(folder: &Path, settings: Settings) -> Result<Self> {
         let keys = Keys::create(folder)?;
         keys.signer().write(&folder.join("issuer.pem"))?;
+        // One key for all replicas: what they tell each other is encrypted with what is made from it.
+        keys.signer().write(&folder.join("service.pem"))?;
         let settings = settings
             .set("drain.delay", "0s")
             .set("drain.spread", "0s")
             .set("drain.deadline", "5s")
             .set("log.format", "json")
             .set("auth.jwks_file", &keys.jwks().display())
+            .set("auth.service_key_file", &folder.join("service.pem").display())
             .set("tokens.issuer_key_file", &folder.join("issuer.pem").display());
         Ok(Self { keys, folder: folder.to_owned(), settings })
     }
@@ -74,6 +82,13 @@ impl Installation {
             self.settings.clone().set("listen.http", &http).set("grpc.listen", &grpc).set("ops.listen", &ops);
         let process = launch(&self.folder, name, &settings, ops).await?;
         Ok(Crypto { name: name.to_owned(), process, http, grpc, ops, folder: self.folder.clone(), settings })
+    }
+
+    /// The same replicas with another setting.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.settings = self.settings.set(key, value);
+        self
     }
 
     /// A token that allows everything.

@@ -53,10 +53,7 @@ impl CryptoMetrics {
                 "operations",
                 "Messages encrypted, decrypted, signed, verified or hashed with keys",
             ),
-            streamed_bytes: counter(
-                "streamed_bytes",
-                "Bytes given back by streams that encrypt and decrypt",
-            ),
+            streamed_bytes: counter("streamed_bytes", "Bytes given back by streams that encrypt and decrypt"),
             sign_ins: counter("sign_ins", "Sessions begun with a password"),
             failed_sign_ins: counter("failed_sign_ins", "Wrong passwords, API keys and refresh tokens"),
             refusals: metrics.register(
@@ -92,7 +89,9 @@ impl CryptoMetrics {
 /// What is measured when somebody looks: name, meaning, and how.
 type Measure = fn(&Seal) -> u64;
 const MEASURES: [(&str, &str, Measure); 5] = [
-    ("cached_keys", "Keys that are unwrapped in memory", |seal| open(seal, |core| core.keyring.cached_count())),
+    ("cached_keys", "Keys that are unwrapped in memory", |seal| {
+        open(seal, |core| core.keyring.cached_count())
+    }),
     ("queued_jobs", "RSA computations and password hashes that wait", |seal| {
         open(seal, |core| core.pool.waiting())
     }),

@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_status_says_what_to_do() {
-        let empty = GetSealStatusResponse { sealed: true, kind: SealKind::Shares.into(), ..Default::default() };
+        let empty =
+            GetSealStatusResponse { sealed: true, kind: SealKind::Shares.into(), ..Default::default() };
         assert!(shown(&empty).contains("patchbay seal init"));
         let sealed = GetSealStatusResponse {
             initialized: true,

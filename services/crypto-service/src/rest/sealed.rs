@@ -1,15 +1,19 @@
 //! What REST has while the replica is sealed: the seal's own calls, and for everything else the word that it is sealed.
 
-use super::{
-    calls, frame, frame::Frame, limits, metrics::RestMetrics, DoorError,
-};
+use super::{DoorError, calls, frame, frame::Frame, limits, metrics::RestMetrics};
 use crate::{
     error::Error,
     grpc,
     seal::{Seal, gate},
     vault,
 };
-use axum::{Router, extract::Request, middleware::from_fn_with_state, response::{IntoResponse, Response}, routing};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing,
+};
 use patchbay_transcode::{Problem, Transcoder};
 use std::sync::Arc;
 use tonic::Status;

@@ -64,7 +64,8 @@ impl RootKey {
         if ring.keys().len() >= MAX_KEYS {
             return Err(Error::Conflict("the root key".to_owned()));
         }
-        let generation = ring.newest().generation.checked_add(1).ok_or_else(|| Error::internal("2^32 keys"))?;
+        let generation =
+            ring.newest().generation.checked_add(1).ok_or_else(|| Error::internal("2^32 keys"))?;
         let made = RingKey { generation, created: now_ms, key: Arc::new(WrappingKey::random()?) };
         let entry = Entry { target: made.key.id().to_owned(), ..entry };
         let keys = [&[made], ring.keys()].concat();

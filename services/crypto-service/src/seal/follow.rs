@@ -32,20 +32,21 @@ struct Follower {
 }
 
 impl Seal {
-    /// Follows until the process stops, and forgets everything then.
-    pub(super) fn spawn_follower(self: &Arc<Self>) {
+    /// Follows until the process stops, and forgets everything then. It hears from before the replica is ready, so that no share is missed that is
+    /// brought to another one as soon as this one is there.
+    pub(super) async fn spawn_follower(self: &Arc<Self>) {
+        let (mut follower, subscriber) = (Follower::default(), self.reader.subscriber(EVENTS));
+        follower.subscribe(&subscriber).await;
         let (seal, stop) = (Arc::clone(self), self.context.shutdown.hard());
         self.context.tasks.spawn_critical("seal", async move {
-            stop.run_until_cancelled(seal.follow()).await;
+            stop.run_until_cancelled(seal.follow(follower, subscriber)).await;
             if let Some(open) = seal.open.write().take() {
                 open.part.end();
             }
         });
     }
 
-    async fn follow(self: &Arc<Self>) {
-        let mut follower = Follower::default();
-        let mut subscriber = self.reader.subscriber(EVENTS);
+    async fn follow(self: &Arc<Self>, mut follower: Follower, mut subscriber: Subscriber) {
         let mut polls = tokio::time::interval(self.config.keys.poll.duration());
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_open = true;

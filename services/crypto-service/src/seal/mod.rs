@@ -86,7 +86,7 @@ impl Seal {
             Some(root) => seal.open(root).await?,
             None => seal.say_sealed().await,
         }
-        seal.spawn_follower();
+        seal.spawn_follower().await;
         Ok(seal)
     }
 

@@ -3,10 +3,10 @@
 
 use crate::error::Error;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use patchbay_backplane::{Name, SharedBackplane};
 use patchbay_chassis::{Clock, Context, StartError};
 use patchbay_crypto::{Secret, aead};
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use zeroize::{Zeroize, Zeroizing};
@@ -96,8 +96,12 @@ impl Teller {
     }
 
     async fn publish(&self, told: Told) -> Result<(), Error> {
-        let message =
-            Message { id: self.ids.random_hex(16), node: self.node.clone(), at: self.clock.now_millis(), told };
+        let message = Message {
+            id: self.ids.random_hex(16),
+            node: self.node.clone(),
+            at: self.clock.now_millis(),
+            told,
+        };
         let plain = Secret::new(serde_json::to_vec(&message).map_err(Error::internal)?);
         let mut sealed = Vec::new();
         self.key.seal_into(BOUND, plain.expose(), &mut sealed).map_err(Error::internal)?;
