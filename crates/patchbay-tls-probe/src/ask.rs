@@ -1,7 +1,7 @@
 //! One question to a server: a hello, and what it says to it.
 
 use crate::{
-    connection::{Connection, Connector, Stop},
+    connection::{Connection, Connector, Patience, Stop},
     report::Version,
     wire::{Alert, ClientHello, Flight, Progress, Until, WireError},
 };
@@ -37,6 +37,7 @@ pub(crate) struct Offer<'a> {
     pub(crate) groups: &'a [u16],
     pub(crate) alpn: &'a [&'a str],
     pub(crate) share: Share,
+    pub(crate) patience: Patience,
 }
 
 /// Whether a key comes with the hello.
@@ -65,13 +66,13 @@ impl<'a> Asker<'a> {
 
     /// Asks on a new connection. A server that closes it without a word is asked once more a little later: that is how some refuse, and how others say that they are busy.
     pub(crate) async fn ask(&self, offer: Offer<'_>) -> Result<Answer, Stop> {
-        let connection = self.connector.open().await?;
+        let connection = self.connector.open(offer.patience).await?;
         let answer = self.ask_on(connection, offer).await?;
         if !matches!(answer, Answer::Closed) {
             return Ok(answer);
         }
         sleep(AGAIN).await;
-        let connection = self.connector.open().await?;
+        let connection = self.connector.open(offer.patience).await?;
         self.ask_on(connection, offer).await
     }
 

@@ -28,6 +28,10 @@ pub(crate) const READ_BYTES: usize = 8 * 1024;
 /// How long to wait before a server that did not take a connection is tried again: it may have had enough of them at once.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
 
+/// How many times as long as the first answer others may take, and how long they may at least.
+const SLOWER: u32 = 8;
+const QUICKEST: Duration = Duration::from_secs(2);
+
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
@@ -43,6 +47,15 @@ pub(crate) enum Stop {
     Egress(#[from] EgressError),
     #[error("{0}")]
     StartTls(String),
+}
+
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as the probe was told to.
+    Full,
+    /// Some times as long as the first answer took: for hellos that a server may well be silent about.
+    Brief,
 }
 
 /// A connection on which TLS can begin.
@@ -118,6 +131,8 @@ pub(crate) struct Connector<'a> {
     pinned: OnceLock<SocketAddr>,
     deadline: Instant,
     patience: Duration,
+    /// How long one answer may take, once the first one has shown how quick the server is.
+    learned: OnceLock<Duration>,
     /// Connections at the same time; more wait for their turn.
     turns: Semaphore,
     /// Connections that may still be made.
@@ -144,6 +159,7 @@ impl<'a> Connector<'a> {
             pinned: OnceLock::new(),
             deadline: bounds.deadline,
             patience: bounds.patience,
+            learned: OnceLock::new(),
             turns: Semaphore::new(bounds.at_once.max(1)),
             left: AtomicU32::new(bounds.connections),
             made: AtomicU32::new(0),
@@ -166,10 +182,23 @@ impl<'a> Connector<'a> {
         self.attempt(self.patience.max(remaining / 2)).await
     }
 
+    /// Takes the time of the first answer as a measure: a server that is quick and does not answer a hello of an old version is not waited for as long as a slow one.
+    pub(crate) fn learn(&self, took: Duration) {
+        self.learned.get_or_init(|| (took * SLOWER).max(QUICKEST).min(self.patience));
+    }
+
+    fn length_of(&self, patience: Patience) -> Duration {
+        match patience {
+            Patience::Full => self.patience,
+            Patience::Brief => self.learned.get().copied().unwrap_or(self.patience),
+        }
+    }
+
     /// Connects; a server that does not take a connection is tried again a little later.
-    pub(crate) async fn open(&self) -> Result<Connection<'_>, Stop> {
+    pub(crate) async fn open(&self, patience: Patience) -> Result<Connection<'_>, Stop> {
+        let patience = self.length_of(patience);
         for pause in PAUSES {
-            match self.attempt(self.patience).await {
+            match self.attempt(patience).await {
                 Err(Stop::Closed | Stop::StartTls(_) | Stop::Egress(_)) => {
                     let again = (Instant::now() + pause).min(self.deadline);
                     tokio::time::sleep_until(again).await;
@@ -177,7 +206,7 @@ impl<'a> Connector<'a> {
                 outcome => return outcome,
             }
         }
-        self.attempt(self.patience).await
+        self.attempt(patience).await
     }
 
     async fn attempt(&self, patience: Duration) -> Result<Connection<'_>, Stop> {

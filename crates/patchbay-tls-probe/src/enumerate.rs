@@ -15,6 +15,7 @@ pub(crate) use versions::{First, first_answer};
 
 use crate::{
     ask::{Offer, Share},
+    connection::Patience,
     groups::GROUPS,
     report::Version,
     suites::suites_for,
@@ -44,5 +45,5 @@ fn groups_for(version: Version) -> Vec<u16> {
 }
 
 fn offer<'a>(version: Version, suites: &'a [u16], groups: &'a [u16]) -> Offer<'a> {
-    Offer { version, suites, groups, alpn: &[], share: Share::X25519 }
+    Offer { version, suites, groups, alpn: &[], share: Share::X25519, patience: Patience::Full }
 }

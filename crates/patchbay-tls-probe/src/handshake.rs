@@ -9,7 +9,7 @@ pub(crate) use strict_transport::strict_transport;
 
 use self::keeper::Keeper;
 use crate::{
-    connection::{Connection, Connector, Stop},
+    connection::{Connection, Connector, Patience, Stop},
     report::Version,
     wire::version_of,
 };
@@ -124,7 +124,7 @@ async fn establish<'a>(
 ) -> Result<(Option<Established<'a>>, Shown), Stop> {
     let keeper = Arc::new(Keeper::default());
     let Some(config) = config(&keeper, wish) else { return Ok((None, Shown::default())) };
-    let Connection { stream, wait, turn } = connector.open().await?;
+    let Connection { stream, wait, turn } = connector.open(Patience::Full).await?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(server_name.clone(), stream);
     let established =
         wait.for_it(handshake).await?.ok().map(|stream| Established { stream, wait, _turn: turn });

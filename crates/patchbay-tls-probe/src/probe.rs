@@ -116,12 +116,14 @@ async fn ask_all(
     asker: &Asker<'_>,
     report: &mut Report,
 ) -> Result<(), Failed> {
+    let started = Instant::now();
     let first = asker.connector.first().await;
     report.address = asker.connector.address();
     let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
     // One question alone: what is no TLS is found out before more connections are made.
     let tls12 = first_answer(asker, Version::Tls12, Some(connection)).await;
     no_tls(&tls12, report)?;
+    asker.connector.learn(started.elapsed());
 
     let server_name = rustls_name(&target.server_name);
     let application = usual_protocols(target.start_tls);
@@ -161,18 +163,10 @@ async fn ask_details(
     handshake: Option<&Handshake>,
     report: &mut Report,
 ) {
-    let is_http = is_http(target, handshake);
-    let strict = async {
-        if !is_http {
-            return Ok(StrictTransport::NotAsked);
-        }
-        strict_transport(&asker.connector, server_name, &authority(target)).await
-    };
-    let (taken, (groups, no_groups), (alpn, no_alpn), strict) = tokio::join!(
+    let (taken, (groups, no_groups), (alpn, no_alpn)) = tokio::join!(
         join_all(spoken.iter().map(|version| suites(asker, *version))),
         groups(asker, spoken),
         application_protocols(asker, spoken, usual_protocols(target.start_tls), server_name),
-        strict,
     );
     report.groups = groups;
     report.alpn = alpn;
@@ -180,11 +174,15 @@ async fn ask_details(
     report
         .incomplete
         .extend(missing.into_iter().filter_map(|(what, stop)| Some(format!("{what}: {}", stop?))));
-    match strict {
+    tell_suites(taken, report);
+    if !is_http(target, handshake) {
+        return;
+    }
+    // Last, and alone: some servers serve one connection after the other, and this one waits for what is behind them.
+    match strict_transport(&asker.connector, server_name, &authority(target)).await {
         Ok(strict) => report.strict_transport = strict,
         Err(stop) => report.incomplete.push(format!("strict transport security: {stop}")),
     }
-    tell_suites(taken, report);
 }
 
 fn tell_suites(taken: Vec<Taken>, report: &mut Report) {

@@ -291,6 +291,48 @@ async fn failures_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_a_certificate_shows_its_own() {
+    let certified = certified(&["rsa:1024"]);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let server =
+            OpenSsl::start(&certified, &[version, "-Verify", "1", "-cipher", "ALL:@SECLEVEL=0"]).await;
+        let report = probed(server.address).await;
+        assert_eq!(report.chain.unwrap().certificates.len(), 1, "{version}");
+        assert!(report.negotiated.is_some(), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_far_away_is_found_out_in_time() {
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+    let near = OpenSsl::start(&certified(&["rsa:2048"]), &["-serverpref"]).await;
+    let at_hand = probed(near.address).await;
+    let far = probed(servers::far_away(near.address, ROUND_TRIP).await).await;
+    let found = |report: &Report| (report.protocols.clone(), report.groups.clone(), report.alpn.clone());
+    assert_eq!(found(&far), found(&at_hand));
+    println!(
+        "{} connections over {ROUND_TRIP:?} took {:?}, at hand {:?}",
+        far.connections, far.took, at_hand.took
+    );
+}
+
+#[tokio::test]
+async fn a_version_that_a_server_is_silent_about_does_not_hold_up_the_others() {
+    let near = OpenSsl::start(&certified(&["ed25519"]), &[]).await;
+    let address = servers::silent_about_ssl3(near.address).await;
+    let report = probed_with(&address.to_string(), None, &options()).await;
+    assert_eq!(spoken(&report), [Version::Tls12, Version::Tls13]);
+    assert_eq!(report.incomplete.len(), 1);
+    assert!(
+        report
+            .incomplete
+            .iter()
+            .any(|words| words.contains("whether SSL 3.0 is spoken: the server did not answer"))
+    );
+    assert!(report.took < Duration::from_secs(4), "{:?}", report.took);
+}
+
+#[tokio::test]
 async fn bounds_hold_and_what_is_missing_is_named() {
     let (now, most, all) =
         (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -2,8 +2,8 @@
 
 use super::{groups_for, lists, offer};
 use crate::{
-    ask::{Answer, Asker},
-    connection::{Connection, Stop},
+    ask::{Answer, Asker, Offer},
+    connection::{Connection, Patience, Stop},
     report::Version,
     wire::{Alert, Flight, ServerHello, WireError},
 };
@@ -40,7 +40,7 @@ pub(crate) async fn first_answer(
     let mut last = First::Closed;
     for suites in lists(version) {
         let groups = groups_for(version);
-        let offer = offer(version, &suites, &groups);
+        let offer = Offer { patience: Patience::Brief, ..offer(version, &suites, &groups) };
         let answer = match connection.take() {
             Some(connection) => match asker.ask_on(connection, offer).await {
                 Ok(Answer::Closed) => asker.ask(offer).await,

@@ -12,7 +12,10 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     process::{Child, Command},
 };
 
@@ -94,6 +97,48 @@ pub(super) async fn rustls(certified: &Certified, words: &'static [&'static str]
                 let _closed = stream.read(&mut [0; 512]).await;
             }
         }
+    })
+    .await
+}
+
+/// A way to a server that takes half a round trip in each direction, and a whole one to open a connection.
+pub(super) async fn far_away(server: SocketAddr, round_trip: Duration) -> SocketAddr {
+    fake(move |stream: TcpStream| async move {
+        tokio::time::sleep(round_trip).await;
+        let Ok(onward) = TcpStream::connect(server).await else { return };
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+            (stream.into_split(), onward.into_split());
+        tokio::join!(
+            late(&mut from_client, &mut to_server, round_trip / 2),
+            late(&mut from_server, &mut to_client, round_trip / 2),
+        );
+    })
+    .await
+}
+
+async fn late(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, by: Duration) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        tokio::time::sleep(by).await;
+        if to.write_all(buffer.get(..count).unwrap()).await.is_err() {
+            break;
+        }
+    }
+    let _closed = to.shutdown().await;
+}
+
+/// A way to a server on which hellos of SSL 3.0 are lost.
+pub(super) async fn silent_about_ssl3(server: SocketAddr) -> SocketAddr {
+    fake(move |mut stream: TcpStream| async move {
+        let mut record = [0; 3];
+        let count = stream.peek(&mut record).await.unwrap_or(0);
+        if record.get(..count) == Some(&[22, 3, 0]) {
+            let mut lost = [0; 4096];
+            while stream.read(&mut lost).await.is_ok_and(|count| count > 0) {}
+            return;
+        }
+        let Ok(mut onward) = TcpStream::connect(server).await else { return };
+        let _ended = tokio::io::copy_bidirectional(&mut stream, &mut onward).await;
     })
     .await
 }
