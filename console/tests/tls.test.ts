@@ -30,7 +30,9 @@ import {
   inPairs,
   keyWords,
   partsOfName,
+  probeQuery,
   shortName,
+  startTlsNamed,
   startTlsWords,
   versionName,
 } from '../src/tls/words'
@@ -71,6 +73,18 @@ describe('words', () => {
     locale.value = 'zh'
     expect([12, -3].map(daysWords)).toEqual(['剩余 12 天', '已过期 3 天'])
   })
+})
+
+test('a watched host is probed as it is watched', () => {
+  expect(probeQuery('smtp://mail.example.com:25')).toEqual({ host: 'mail.example.com:25', begin: 'smtp' })
+  expect(probeQuery('[::1]:8443')).toEqual({ host: '[::1]:8443' })
+  expect(['ftp', 'smtp', 'imap', 'gopher', undefined].map(startTlsNamed)).toEqual([
+    StartTls.FTP,
+    StartTls.SMTP,
+    StartTls.IMAP,
+    StartTls.UNSPECIFIED,
+    StartTls.UNSPECIFIED,
+  ])
 })
 
 test('certificates change their colour under 30, 14 and 7 days', () => {

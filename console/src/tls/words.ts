@@ -32,6 +32,12 @@ export const START_TLS: { startTls: StartTls; words: Key }[] = [
   { startTls: StartTls.IMAP, words: 'tls.startTls.imap' },
 ]
 
+const SCHEMES = [
+  { scheme: 'ftp', startTls: StartTls.FTP },
+  { scheme: 'smtp', startTls: StartTls.SMTP },
+  { scheme: 'imap', startTls: StartTls.IMAP },
+]
+
 const FAILURES: Record<ProbeFailure, Key> = {
   [ProbeFailure.UNSPECIFIED]: 'tls.failure.OTHER',
   [ProbeFailure.NAME_NOT_FOUND]: 'tls.failure.NAME_NOT_FOUND',
@@ -67,6 +73,17 @@ export function versionName(version: TlsVersion): string {
 
 export function isOld(version: TlsVersion): boolean {
   return OLD.has(version)
+}
+
+/** What a watched host's name asks a probe for: `smtp://mail.example.com:25` says how TLS begins. */
+export function probeQuery(name: string): { host: string; begin?: string } {
+  const [, scheme, host] = /^(\w+):\/\/(.*)$/.exec(name) ?? []
+  return host === undefined || scheme === undefined ? { host: name } : { host, begin: scheme }
+}
+
+/** The other way round; what nobody knows is as the port has it. */
+export function startTlsNamed(scheme: unknown): StartTls {
+  return SCHEMES.find((one) => one.scheme === scheme)?.startTls ?? StartTls.UNSPECIFIED
 }
 
 export function startTlsWords(startTls: StartTls): string {

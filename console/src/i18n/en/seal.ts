@@ -4,8 +4,7 @@ export const seal = {
   'seal.banner': 'The key service is sealed: it can do nothing until enough shares of its key have been brought.',
   'seal.toSeal': 'To the seal',
   'seal.statusTitle': 'The seal',
-  'seal.text':
-    'All secrets in the store are wrapped by a root key, and the root key by the seal key.',
+  'seal.text': 'All secrets in the store are wrapped by a root key, and the root key by the seal key.',
   'seal.loading': 'Looking at the seal…',
   'seal.isOpen': 'Open: the service works.',
   'seal.isSealed': 'Sealed: the service can do nothing until it is opened.',

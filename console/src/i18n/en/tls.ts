@@ -177,6 +177,7 @@ export const tls = {
   'figure.certificate': 'Certificate: {listener}',
 
   'trouble.CERTIFICATES_TOO_LARGE': 'That is more than 64 KiB. Certificates are smaller; is it another file?',
+  'trouble.PRIVATE_KEY': 'There is a private key in this. It was not sent anywhere; bring the certificates alone.',
   'trouble.ADDRESS_FORBIDDEN': 'That address may not be reached from here: {message}.',
   'trouble.CERTIFICATE_MISMATCH': 'The first certificate is not for the public key of this version.',
 }

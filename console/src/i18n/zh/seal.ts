@@ -68,7 +68,7 @@ export const seal: Record<keyof typeof en, string> = {
   'seal.rekeyDone': '新分片已生效，旧分片已经作废，请销毁。',
   'seal.rekeyNowShared': '现在请在 crypto-service 的配置中设置 root_key.shares，并移除旧的密钥。',
   'seal.confirmShare': '确认分片',
-  'seal.close': '封印',
+  'seal.close': '立即封印',
   'seal.closeText': '所有副本立即忘记全部密钥，例如发现有人入侵时。',
   'seal.closeTitle': '确定封印？',
   'seal.closeQuestion': '在足够多的人再次提交分片之前，谁也不能登录、加密或解密。能联系上他们吗？',

@@ -174,6 +174,7 @@ export const tls: Record<keyof typeof en, string> = {
   'figure.certificate': '证书：{listener}',
 
   'trouble.CERTIFICATES_TOO_LARGE': '超过了 64 KiB。证书没有这么大，是不是选错了文件？',
+  'trouble.PRIVATE_KEY': '其中含有私钥。没有发送到任何地方；请只提供证书。',
   'trouble.ADDRESS_FORBIDDEN': '不允许从这里访问该地址：{message}。',
   'trouble.CERTIFICATE_MISMATCH': '第一张证书与该版本的公钥不匹配。',
 }
