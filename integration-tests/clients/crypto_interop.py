@@ -567,7 +567,198 @@ def encodings(service):
             service.check(answer["hex"] == hashlib.new(word, data).hexdigest(), f"{name} of {data!r}")
 
 
-AREAS = {area.__name__: area for area in (pem, vectors, rsa, symmetric, signatures, passwords, tokens, encodings)}
+def agreement(service):
+    """Agreed secrets, HPKE, ML-KEM and ML-DSA, each side with its own key."""
+    from cryptography.hazmat.primitives import hashes, hpke
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem, x25519
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    def raw(public):
+        if isinstance(public, x25519.X25519PublicKey):
+            return public.public_bytes_raw()
+        return public.public_bytes(s.Encoding.X962, s.PublicFormat.UncompressedPoint)
+
+    def agreed(mine, theirs, info, length):
+        shared = mine.exchange(theirs) if isinstance(mine, x25519.X25519PrivateKey) else mine.exchange(ec.ECDH(), theirs)
+        keys = sorted((raw(mine.public_key()), raw(theirs)))
+        label = b"patchbay key agreement v1\0" + b"".join(keys) + info
+        return HKDF(hashes.SHA256(), length, None, label).derive(shared)
+
+    for key_type, generate, kem in (
+        ("X25519", x25519.X25519PrivateKey.generate, hpke.KEM.X25519),
+        ("ECDH_P256", lambda: ec.generate_private_key(ec.SECP256R1()), hpke.KEM.P256),
+    ):
+        for _ in range(10):
+            name, mine = service.create(key_type), generate()
+            public = s.load_pem_public_key(service.export(name, "PUBLIC_PEM"))
+            for info, length in ((b"", 0), (b"chat", 16), (os.urandom(1024), 64)):
+                for peer in (raw(mine.public_key()), spki(mine.public_key())):
+                    answer = service.call(f"/v1/keys/{name}/agree", peer_public_key=b64(peer), info=b64(info), length=length)
+                    service.check(unb64(answer["secret"]) == agreed(mine, public, info, length or 32), f"{key_type} agrees")
+        imported = service.import_key(key_type, pkcs8(mine))
+        service.check(service.export(imported, "PUBLIC_DER") == spki(mine.public_key()), f"{key_type} is imported")
+        for form in ("PKCS8_PEM", "PKCS8_DER"):
+            load = s.load_pem_private_key if form.endswith("PEM") else s.load_der_private_key
+            loaded = load(service.export(imported, form), None)
+            service.check(spki(loaded.public_key()) == spki(mine.public_key()), f"cryptography reads {key_type} {form}")
+        read = openssl("pkey", "-in", "{key}", "-pubout", "-outform", "DER", key=service.export(imported, "PKCS8_PEM"))
+        service.check(read == spki(mine.public_key()), f"openssl reads {key_type}")
+
+        suite = hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+        size = len(raw(public))
+        for length in (0, 1, 100, 100_000):
+            message, info = os.urandom(length), os.urandom(length % 64)
+            theirs = suite.encrypt(message, public, info)
+            fields = {"encapsulated_key": b64(theirs[:size]), "ciphertext": b64(theirs[size:]), "info": b64(info)}
+            opened = service.call(f"/v1/keys/{name}/hpke/open", **fields)
+            service.check(unb64(opened.get("plaintext", "")) == message, f"{key_type}: HPKE from cryptography")
+            service.refused("another info", f"/v1/keys/{name}/hpke/open", **{**fields, "info": b64(b"another")})
+            for recipient in ({"key": imported}, {"public_key": b64(raw(mine.public_key()))}, {"public_key": b64(spki(mine.public_key()))}):
+                ours = service.call("/v1/hpke/seal", plaintext=b64(message), info=b64(info), **recipient)
+                whole = unb64(ours["encapsulated_key"]) + unb64(ours["ciphertext"])
+                service.check(suite.decrypt(whole, mine, info) == message, f"{key_type}: HPKE to cryptography")
+
+    name, mine = service.create("ML_KEM_768"), mlkem.MLKEM768PrivateKey.generate()
+    public = s.load_pem_public_key(service.export(name, "PUBLIC_PEM"))
+    for _ in range(10):
+        secret, ciphertext = public.encapsulate()
+        answer = service.call(f"/v1/keys/{name}/decapsulate", ciphertext=b64(ciphertext))
+        service.check(unb64(answer["shared_secret"]) == secret, "ML-KEM from cryptography")
+        for peer in (mine.public_key().public_bytes_raw(), spki(mine.public_key())):
+            answer = service.call("/v1/kem/encapsulate", public_key=b64(peer))
+            secret = mine.decapsulate(unb64(answer["ciphertext"]))
+            service.check(secret == unb64(answer["shared_secret"]), "ML-KEM to cryptography")
+
+    mine = mldsa.MLDSA65PrivateKey.generate()
+    for name in (service.create("ML_DSA_65"), service.import_key("ML_DSA_65", pkcs8(mine))):
+        public = s.load_pem_public_key(service.export(name, "PUBLIC_PEM"))
+        loaded = s.load_pem_private_key(service.export(name, "PKCS8_PEM"), None)
+        for length in (0, 1, 10_000):
+            message = os.urandom(length)
+            public.verify(service.sign(name, message), message)
+            theirs = loaded.sign(message)
+            service.check(service.verify(name, message, theirs), "ML-DSA from cryptography")
+            service.check(not service.verify(name, message + b"x", theirs), "ML-DSA of another message")
+    service.check(spki(public) == spki(mine.public_key()), "ML-DSA is imported")
+
+
+def wrapped(service):
+    """Material that is wrapped for the service, by cryptography and by openssl."""
+    from cryptography.hazmat.primitives import hashes, keywrap
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric import padding
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    pem = service.call("/v1/wrapping-key", verb="GET")["public_key_pem"].encode()
+    service.check(service.call("/v1/wrapping-key", verb="GET")["public_key_pem"].encode() == pem, "it stays")
+    public = s.load_pem_public_key(pem)
+    service.check(public.key_size == 4096, "RSA-4096")
+
+    def by_cryptography(material, digest):
+        key, algorithm = os.urandom(32), getattr(hashes, digest.upper())()
+        oaep = padding.OAEP(padding.MGF1(algorithm), algorithm, None)
+        return public.encrypt(key, oaep) + keywrap.aes_key_wrap_with_padding(key, material)
+
+    def by_openssl(material, digest):
+        key = os.urandom(32)
+        how = ["rsa_padding_mode:oaep", f"rsa_oaep_md:{digest}", f"rsa_mgf1_md:{digest}"]
+        options = [word for option in how for word in ("-pkeyopt", option)]
+        first = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", "{public}", *options, data=key, public=pem)
+        return first + openssl("enc", "-id-aes256-wrap-pad", "-iv", "A65959A6", "-K", key.hex(), data=material)
+
+    def bring(key_type, wrapped, **how):
+        service.keys += 1
+        name = f"{service.area}-{service.keys}"
+        service.call(f"/v1/keys/{name}/import", type=f"KEY_TYPE_{key_type}", wrapped_material=b64(wrapped), exportable=True, **how)
+        return name
+
+    words = {"sha1": "SHA1", "sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
+    for wrap in (by_cryptography, by_openssl):
+        for digest, word in words.items():
+            secret = os.urandom(32)
+            name = bring("AES256_GCM96", wrap(secret, digest), wrapping_digest=f"DIGEST_ALGORITHM_{word}")
+            sealed = service.encrypt(name, b"mine")
+            service.check(AESGCM(secret).decrypt(sealed[:12], sealed[12:], None) == b"mine", f"{wrap.__name__} {digest}")
+        for key_type, key in private_keys().items():
+            der = key.private_bytes(s.Encoding.DER, s.PrivateFormat.PKCS8, s.NoEncryption())
+            name = bring(key_type, wrap(der, "sha256"))
+            service.check(service.export(name, "PUBLIC_DER") == spki(key.public_key()), f"{wrap.__name__} {key_type}")
+        for length in (32, 33, 64, 512):
+            secret = os.urandom(length)
+            service.check(service.export(bring("HMAC", wrap(secret, "sha256")), "RAW") == secret, f"{length} bytes")
+
+    good = by_cryptography(os.urandom(32), "sha256")
+    odd = {"wrapped_material": b64(good), "type": "KEY_TYPE_AES256_GCM96"}
+    path = "/v1/keys/never/import"
+    said = {service.refused("what is changed", path, **{**odd, "wrapped_material": b64(flipped(good))}).message for _ in range(20)}
+    said.add(service.refused("another digest", path, **odd, wrapping_digest="DIGEST_ALGORITHM_SHA1").message)
+    said.add(service.refused("a part", path, **{**odd, "wrapped_material": b64(good[:500])}).message)
+    service.check(len(said) == 1, f"one error for all: {said}")
+    service.refused("two materials", path, **odd, material=b64(os.urandom(32)))
+    service.refused("a password", path, **odd, password="x")
+    service.refused("another size", path, **{**odd, "wrapped_material": b64(by_cryptography(os.urandom(31), "sha256"))})
+    service.refused("another type", path, **{**odd, "type": "KEY_TYPE_ED25519"})
+
+
+def certificates(service):
+    """Requests that openssl and cryptography read, and chains that an openssl authority has issued."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization as s
+
+    authority = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    root = openssl("req", "-x509", "-new", "-key", "{key}", "-subj", "/CN=Authority of tests", "-days", "2", key=authority)
+
+    def issue(csr):
+        return openssl("x509", "-req", "-in", "{csr}", "-CA", "{ca}", "-CAkey", "{key}", "-set_serial", "7", "-days", "1",
+                       "-copy_extensions", "copy", csr=csr, ca=root, key=authority)
+
+    def request(name, **how):
+        return service.call(f"/v1/keys/{name}/csr", **how)["csr_pem"].encode()
+
+    names = ["mail.example.com", "*.example.com", "192.0.2.1", "2001:db8::1"]
+    subject = "CN=mail.example.com,OU=\u00dc\\, Mail,O=Example,C=DE"
+    for key_type in ("ED25519", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "RSA_2048", "RSA_3072"):
+        name = service.create(key_type)
+        csr = request(name, subject=subject, alternative_names=names)
+        openssl("req", "-verify", "-noout", "-in", "{csr}", csr=csr)
+        read = x509.load_pem_x509_csr(csr)
+        service.check(read.is_signature_valid, f"{key_type}: cryptography verifies it")
+        service.check(read.subject.rfc4514_string() == subject, f"{key_type}: {read.subject.rfc4514_string()}")
+        service.check(spki(read.public_key()) == service.export(name, "PUBLIC_DER"), f"{key_type}: the key")
+        told = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        service.check([str(one.value) for one in told] == names, f"{key_type}: {told}")
+
+        chain = (issue(csr) + root).decode()
+        openssl("verify", "-CAfile", "{root}", "{leaf}", root=root, leaf=chain.encode())
+        key = service.call(f"/v1/keys/{name}/certificate", verb="PUT", certificate_chain_pem="a comment\n" + chain)["key"]
+        service.check(key["versions"][0]["certificate_chain_pem"] == chain, f"{key_type}: the chain is told")
+        key = service.call(f"/v1/keys/{name}", verb="GET")["key"]
+        service.check(key["versions"][0]["certificate_chain_pem"] == chain, f"{key_type}: the chain is kept")
+        again = request(name, template=b64(csr))
+        told = x509.load_pem_x509_csr(again)
+        service.check(told.is_signature_valid and told.subject == read.subject, f"{key_type}: after a template")
+        service.check(list(told.extensions) == list(read.extensions), f"{key_type}: its extensions")
+
+        service.call(f"/v1/keys/{name}/rotate")
+        path = f"/v1/keys/{name}/certificate"
+        mismatch = service.refused("the chain of another version", path, verb="PUT", certificate_chain_pem=chain)
+        service.check("CERTIFICATE_MISMATCH" in str(mismatch), str(mismatch))
+        for odd in (root.decode() + chain, authority.decode(), "x", chain[:-60]):
+            service.refused("no chain", path, verb="PUT", version=1, certificate_chain_pem=odd)
+        service.call(path, verb="PUT", version=1, certificate_chain_pem="")
+        key = service.call(f"/v1/keys/{name}", verb="GET")["key"]
+        service.check(not any(version.get("certificate_chain_pem") for version in key["versions"]), "it is taken away")
+    for key_type in ("XAES256_GCM", "X25519", "ML_DSA_65"):
+        service.refused(key_type, f"/v1/keys/{service.create(key_type)}/csr", subject="CN=x")
+    key = openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
+    theirs = openssl("req", "-new", "-key", "{key}", "-subj", "/CN=theirs", "-addext", "subjectAltName=DNS:theirs.example",
+                     "-addext", "keyUsage=critical,digitalSignature", key=key)
+    ours = x509.load_pem_x509_csr(request(name, template=b64(theirs)))
+    service.check(ours.subject.rfc4514_string() == "CN=theirs" and len(ours.extensions) == 2, "openssl's template")
+
+
+AREAS = {area.__name__: area for area in (pem, vectors, rsa, symmetric, signatures, agreement, wrapped, certificates, passwords, tokens, encodings)}
 
 if __name__ == "__main__":
     url, token, setup_secret, area = sys.argv[1:]

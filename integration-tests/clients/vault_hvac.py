@@ -180,7 +180,7 @@ class Keys(Transit):
         with self.assertRaises(exceptions.InvalidRequest):
             self.key(derived=True)
         with self.assertRaises(exceptions.InvalidRequest):
-            self.key(convergent_encryption=True)
+            self.client.adapter.post("/v1/transit/keys/half", json={"convergent_encryption": True})
         with self.assertRaises(exceptions.InvalidRequest):
             self.key(derived=True, convergent_encryption=True, key_type="ed25519")
         with self.assertRaises(exceptions.VaultError) as raised:

@@ -71,6 +71,21 @@ async fn ed25519_and_ecdsa() -> TestResult {
 }
 
 #[tokio::test]
+async fn agreement_and_encapsulation() -> TestResult {
+    Ok(run("agreement").await?)
+}
+
+#[tokio::test]
+async fn wrapped_imports() -> TestResult {
+    Ok(run("wrapped").await?)
+}
+
+#[tokio::test]
+async fn certificates() -> TestResult {
+    Ok(run("certificates").await?)
+}
+
+#[tokio::test]
 async fn password_hashes() -> TestResult {
     Ok(run("passwords").await?)
 }

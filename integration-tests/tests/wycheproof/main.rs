@@ -6,6 +6,7 @@
 mod api;
 mod cases;
 mod exchange;
+mod exchange_api;
 mod internal;
 mod ml_dsa;
 mod signatures;
@@ -39,5 +40,13 @@ fn signatures_agree_with_every_file() -> TestResult {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_agrees_with_every_file() -> TestResult {
     api::run().await?.finish("Wycheproof, through the API");
+    Ok(())
+}
+
+/// Key agreement, decapsulation and ML-DSA through gRPC, with the private keys that the files have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_agrees_on_keys_with_every_file() -> TestResult {
+    let title = "Wycheproof, agreement through the API (AES-GCM-SIV and encapsulation: nonces and randomness are made inside)";
+    exchange_api::run().await?.finish(title);
     Ok(())
 }

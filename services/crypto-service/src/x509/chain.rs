@@ -54,7 +54,8 @@ impl Chain {
         let spki = leaf.subject_public_key_info().to_der().map_err(Error::internal)?;
         // What was read, and nothing of what may stand between: a certificate is signed as the bytes that it is.
         let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-        Ok(Self { pem: pem::encode_many_config(&blocks, config), spki, subject: leaf.subject().to_string() })
+        let pem = blocks.iter().map(|block| pem::encode_config(block, config)).collect();
+        Ok(Self { pem, spki, subject: leaf.subject().to_string() })
     }
 
     /// The certificates as PEM.

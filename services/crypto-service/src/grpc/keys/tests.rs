@@ -60,6 +60,14 @@ async fn call(keys: &Keys, operation: &str, scope: &str) -> Result<(), Status> {
             let request = ExportKeyRequest { name, format, ..ExportKeyRequest::default() };
             keys.export_key(by(scope, request)).await.map(drop)
         }
+        "csr" => {
+            let request = CreateCertificateRequestRequest { name, ..Default::default() };
+            keys.create_certificate_request(by(scope, request)).await.map(drop)
+        }
+        "certificate" => {
+            let request = SetCertificateRequest { name, ..Default::default() };
+            keys.set_certificate(by(scope, request)).await.map(drop)
+        }
         "backup" => {
             let request = BackupKeyRequest { name, password: "correct horse battery".into() };
             keys.backup_key(by(scope, request)).await.map(drop)
@@ -72,7 +80,7 @@ async fn call(keys: &Keys, operation: &str, scope: &str) -> Result<(), Status> {
 }
 
 /// Operation, word of its scope, whether `manage` stands for it, and the record of a refusal.
-const OPERATIONS: [(&str, &str, bool, Option<&str>); 13] = [
+const OPERATIONS: [(&str, &str, bool, Option<&str>); 15] = [
     ("create", "create", true, Some("key.create")),
     ("import", "import", true, Some("key.import")),
     ("read", "read", true, None),
@@ -82,6 +90,8 @@ const OPERATIONS: [(&str, &str, bool, Option<&str>); 13] = [
     ("soft_delete", "delete", false, Some("key.soft_delete")),
     ("undelete", "delete", false, Some("key.undelete")),
     ("trim", "trim", true, Some("key.trim")),
+    ("csr", "csr", true, Some("key.csr")),
+    ("certificate", "config", false, Some("key.certificate")),
     ("export", "export", false, Some("key.export")),
     ("export_public", "read", true, None),
     ("backup", "backup", false, Some("key.backup")),

@@ -139,6 +139,7 @@ async fn chains_that_cannot_be_are_refused() {
     let (authority, other) = (Authority::new(), Authority::new());
     replica.create("k", KeyType::Ed25519).await;
     let good = authority.pem(&replica, "k", 1).await;
+    assert_eq!(Chain::parse(&good).unwrap().into_pem(), good);
     assert!(
         Chain::parse(&format!("Subject: x\n{good}\n")).unwrap().into_pem()
             == Chain::parse(&good).unwrap().into_pem()

@@ -52,6 +52,13 @@ async fn exported_material_is_the_same_key_where_it_is_imported() {
         (KeyType::Hmac, [Format::Usual, Format::Raw]),
         (KeyType::Ed25519, [Format::Usual, Format::Pkcs8Der]),
         (KeyType::EcdsaP384, [Format::Pkcs8Pem, Format::Pkcs8Der]),
+        (KeyType::X25519, [Format::Usual, Format::Pkcs8Der]),
+        (KeyType::EcdhP256, [Format::Usual, Format::Pkcs8Der]),
+        (KeyType::MlKem768, [Format::Usual, Format::Pkcs8Der]),
+        (KeyType::MlDsa65, [Format::Usual, Format::Pkcs8Der]),
+        (KeyType::Aes256GcmSivConvergent, [Format::Usual, Format::Raw]),
+        (KeyType::Aes128GcmChunked, [Format::Usual, Format::Raw]),
+        (KeyType::Aes256GcmChunked, [Format::Usual, Format::Raw]),
     ] {
         let name = key_type.word();
         make(&replica, name, key_type).await;
@@ -118,7 +125,14 @@ async fn a_backup_is_restored_under_another_root_key_and_decrypts() {
     let (_world, here) = World::alone().await;
     let elsewhere = World::with_root(9);
     let there = elsewhere.replica("there").await;
-    for key_type in [KeyType::Aes256Gcm96, KeyType::Ed25519, KeyType::Rsa2048] {
+    for key_type in [
+        KeyType::Aes256Gcm96,
+        KeyType::Ed25519,
+        KeyType::Rsa2048,
+        KeyType::X25519,
+        KeyType::MlKem768,
+        KeyType::MlDsa65,
+    ] {
         let name = key_type.word();
         make(&here, name, key_type).await;
         here.rotate(name).await.unwrap();
