@@ -161,9 +161,14 @@ impl Suite {
             Cipher::Des => 56,
             Cipher::Rc4 | Cipher::Rc2 if words.contains("_40") => 40,
             Cipher::Rc4 | Cipher::Rc2 if words.contains("_56") => 56,
-            Cipher::Rc4 | Cipher::Rc2 | Cipher::Idea | Cipher::Seed => 128,
             Cipher::Aes | Cipher::Camellia | Cipher::Aria if words.contains("_256") => 256,
-            Cipher::Aes | Cipher::Camellia | Cipher::Aria => 128,
+            Cipher::Aes
+            | Cipher::Camellia
+            | Cipher::Aria
+            | Cipher::Rc4
+            | Cipher::Rc2
+            | Cipher::Idea
+            | Cipher::Seed => 128,
         }
     }
 

@@ -18,6 +18,7 @@ use tokio::{
     },
     process::{Child, Command},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// A certificate that signed itself, and its key.
 pub(super) struct Certified {
@@ -73,17 +74,30 @@ impl OpenSsl {
 
 /// A server of rustls with all its groups, which says the words first, each after it was spoken to. It stands until the test ends.
 pub(super) async fn rustls(certified: &Certified, words: &'static [&'static str]) -> SocketAddr {
+    serve(acceptor(certified, &[]), words, "").await
+}
+
+/// The same as a server of HTTP that gives this answer to all.
+pub(super) async fn https(certified: &Certified, answer: &'static str) -> SocketAddr {
+    serve(acceptor(certified, &["http/1.1"]), &[], answer).await
+}
+
+fn acceptor(certified: &Certified, alpn: &[&str]) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_file(&certified.certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_file(&certified.key).unwrap();
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.kx_groups = rustls::crypto::aws_lc_rs::ALL_KX_GROUPS.to_vec();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn serve(acceptor: TlsAcceptor, words: &'static [&'static str], answer: &'static str) -> SocketAddr {
     fake(move |mut stream: TcpStream| {
         let acceptor = acceptor.clone();
         async move {
@@ -93,8 +107,10 @@ pub(super) async fn rustls(certified: &Certified, words: &'static [&'static str]
                 }
                 let _closed = stream.write_all(words.as_bytes()).await;
             }
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let _closed = stream.read(&mut [0; 512]).await;
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            if stream.read(&mut [0; 512]).await.is_ok_and(|count| count > 0) {
+                let _closed = stream.write_all(answer.as_bytes()).await;
+                let _closed = stream.shutdown().await;
             }
         }
     })
