@@ -1,4 +1,4 @@
-//! One event: as it is made, and as CloudEvents 1.0 writes it.
+//! One event: as it is made, and as `CloudEvents` 1.0 writes it.
 
 use crate::{EventError, EventType, MAX_SIZE};
 use bytes::Bytes;

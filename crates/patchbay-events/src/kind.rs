@@ -15,7 +15,7 @@ macro_rules! types {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The CloudEvents attribute `type`.
+            /// The `CloudEvents` attribute `type`.
             pub const fn word(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+

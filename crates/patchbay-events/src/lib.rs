@@ -1,4 +1,4 @@
-//! Domain events: CloudEvents 1.0 (JSON), appended to one stream of the backplane.
+//! Domain events: `CloudEvents` 1.0 (JSON), appended to one stream of the backplane.
 //!
 //! [`Events`] writes them, on behalf of one replica of a service; [`Reader`] reads them, whoever wrote them. What happened to events afterwards
 //! (webhooks, bridges) is not here: this crate knows the stream and the words, and nothing of those who act on them.

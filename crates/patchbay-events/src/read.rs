@@ -65,7 +65,7 @@ impl Reader {
             Cursor::Before(_) => true,
         };
         let last = page.entries.last().map(|entry| entry.offset);
-        let events = page.entries.into_iter().filter_map(placed).collect();
+        let events = page.entries.iter().filter_map(placed).collect();
         Ok(EventPage { events, last, top: page.top, more: page.more, is_whole })
     }
 
@@ -90,7 +90,7 @@ fn begins_at(page: &Page, since: u64) -> bool {
     }
 }
 
-fn placed(entry: Entry) -> Option<Placed> {
+fn placed(entry: &Entry) -> Option<Placed> {
     let Some(event) = CloudEvent::parse(&entry.payload) else {
         tracing::warn!(
             offset = entry.offset,
@@ -151,7 +151,7 @@ impl Follower {
             self.state = State::Behind;
         } else if offset > self.position.offset {
             self.position.offset = offset;
-            self.ready.extend(placed(Entry { offset, payload: message.payload }).map(Followed::Event));
+            self.ready.extend(placed(&Entry { offset, payload: message.payload }).map(Followed::Event));
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct EventsArgs {
     /// Events to begin with, at most; the newest.
     #[arg(long, value_name = "N", default_value_t = 20)]
     last: usize,
-    /// Prints one JSON object a line, as CloudEvents writes it.
+    /// Prints one JSON object a line, as it stands in the stream.
     #[arg(long)]
     json: bool,
     /// gRPC port of the console.
