@@ -20,12 +20,12 @@ const STOP_MS = 20_000
 const PORTS = ['console', 'consoleGrpc', 'chat', 'chatGrpc', 'camera', 'cameraGrpc', 'media', 'crypto', 'cryptoGrpc', 'ops']
 
 export class Suite {
-  /** `changes` are settings of this suite alone, as environment variables. */
+  /** `changes` are settings of this suite alone, as environment variables, or a function that makes them of its ports. */
   static async start(changes = {}) {
     const suite = new Suite()
-    suite.changes = changes
     suite.data = await mkdtemp(join(tmpdir(), 'patchbay-browser-'))
     suite.ports = await freePorts()
+    suite.changes = typeof changes === 'function' ? changes(suite.ports) : changes
     await suite.run()
     return suite
   }
@@ -97,7 +97,6 @@ export class Suite {
       PATCHBAY_CAMERA_RELAY__MEDIA__TCP: at('media'),
       PATCHBAY_CRYPTO_SERVICE__LISTEN__HTTP: at('crypto'),
       PATCHBAY_CRYPTO_SERVICE__GRPC__LISTEN: at('cryptoGrpc'),
-      ...this.changes,
       PATCHBAY_CONSOLE__HTTP__LISTEN: at('console'),
       PATCHBAY_CONSOLE__GRPC__LISTEN: at('consoleGrpc'),
       PATCHBAY_CONSOLE__UPSTREAMS__CHAT: `http://${at('chat')}`,
@@ -107,6 +106,7 @@ export class Suite {
       PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO: `http://${at('crypto')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CRYPTO_GRPC: `http://${at('cryptoGrpc')}`,
       PATCHBAY_CONSOLE__UPSTREAMS__CONSOLE_GRPC: `http://${at('consoleGrpc')}`,
+      ...this.changes,
     }
   }
 }
