@@ -1,0 +1,9 @@
+//! The TLS probe as its users meet it: `patchbay tls probe` against servers that we did not write, beside a scanner that we did not write; what it says where there
+//! is nothing to probe; and the calls of crypto-service.
+
+mod authority;
+mod compare;
+mod failures;
+mod probe;
+mod servers;
+mod service;
