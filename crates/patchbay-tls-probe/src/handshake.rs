@@ -1,6 +1,6 @@
 //! One whole handshake, as a current client makes it: what comes out of it, and the certificates and the staple that a server shows to nobody else.
 //!
-//! Nothing is verified here, so that servers with bad certificates can be looked at: `chain` judges what is kept. No secret is ever sent over such a connection.
+//! Nothing is refused here, so that servers with bad certificates can be looked at: `chain` judges what is kept. No secret is ever sent over such a connection.
 
 mod keeper;
 mod strict_transport;
@@ -67,6 +67,19 @@ pub(crate) struct Handshake {
 pub(crate) struct Shown {
     pub(crate) certificates: Vec<Vec<u8>>,
     pub(crate) staple: Option<Vec<u8>>,
+    pub(crate) proof: Proof,
+}
+
+/// Whether the server showed that it has the key of its certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It did.
+    Given,
+    /// What it signed is not signed with that key.
+    Wrong,
+    /// It was not looked at: older versions, and signatures that are out of use.
+    #[default]
+    Unchecked,
 }
 
 /// A connection after its handshake.
@@ -122,7 +135,7 @@ async fn establish<'a>(
     server_name: &ServerName<'static>,
     wish: Wish<'_>,
 ) -> Result<(Option<Established<'a>>, Shown), Stop> {
-    let keeper = Arc::new(Keeper::default());
+    let keeper = Arc::new(Keeper::new());
     let Some(config) = config(&keeper, wish) else { return Ok((None, Shown::default())) };
     let Connection { stream, wait, turn } = connector.open(Patience::Full).await?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(server_name.clone(), stream);

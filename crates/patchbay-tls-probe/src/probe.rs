@@ -13,8 +13,11 @@ use crate::{
     enumerate::{First, Taken, application_protocols, first_answer, groups, suites},
     grade,
     groups::Group,
-    handshake::{Handshake, Shown, strict_transport},
-    report::{Negotiated, ProtocolSupport, Report, StartTls, StrictTransport, Version},
+    handshake::{Handshake, Proof, Shown, strict_transport},
+    report::{
+        Certificate, Finding, Grade, Negotiated, ProtocolSupport, Report, Severity, StartTls,
+        StrictTransport, Version,
+    },
     suites::Suite,
     target::Target,
     wire::{Flight, KeyExchangeFacts},
@@ -221,20 +224,37 @@ fn tell_chain(
     let in_the_clear = || {
         let flights = answers.iter().rev().filter_map(|(_, first)| first.flight());
         let flight = flights.into_iter().find(|flight| !flight.certificates.is_empty())?;
-        Some(Shown { certificates: flight.certificates.clone(), staple: flight.staple.clone() })
+        Some(Shown {
+            certificates: flight.certificates.clone(),
+            staple: flight.staple.clone(),
+            proof: Proof::Unchecked,
+        })
     };
     let shown = Some(shown).filter(|shown| !shown.certificates.is_empty()).or_else(in_the_clear);
     let Some(shown) = shown else {
         report.incomplete.push("certificates: the server showed none".to_owned());
         return;
     };
-    report.chain = Some(chain::judge(
+    let mut judged = chain::judge(
         &shown.certificates,
         shown.staple.as_deref(),
         &target.server_name.to_string(),
         options.now,
         &options.roots,
-    ));
+    );
+    if shown.proof == Proof::Wrong && judged.certificates.first().is_some_and(is_checked) {
+        judged.is_trusted = false;
+        let message = "the server shows this certificate and does not have its key: somebody has copied it, or the server was given the wrong key";
+        judged
+            .problems
+            .insert(0, Finding::new(Severity::Critical, "KEY_NOT_PROVEN", message).capped(Grade::T));
+    }
+    report.chain = Some(judged);
+}
+
+/// Whether signatures of its key are checked at all: short keys of RSA are refused before.
+fn is_checked(certificate: &Certificate) -> bool {
+    !certificate.key_type.starts_with("RSA") || (2048..=8192).contains(&certificate.key_bits)
 }
 
 /// What a current client gets; where it gets nothing, what the newest version gives.

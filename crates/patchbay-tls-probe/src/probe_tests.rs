@@ -308,13 +308,34 @@ async fn strict_transport_is_asked_of_servers_of_http_alone() {
 }
 
 #[tokio::test]
+async fn a_copied_certificate_is_not_trusted() {
+    for kind in [&["ed25519"][..], &["rsa:2048"], &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]] {
+        let (own, other) = (certified(kind), certified(kind));
+        let options = Options {
+            roots: Roots::none().and(&own.certificate()).unwrap(),
+            now: Timestamp::now(),
+            ..options()
+        };
+        let trusted = async |server: SocketAddr| {
+            let chain = probed_with(&server.to_string(), None, &options).await.chain.unwrap();
+            let is_told = chain.problems.iter().any(|problem| problem.code == "KEY_NOT_PROVEN");
+            (chain.is_trusted, is_told)
+        };
+        assert_eq!(trusted(servers::rustls(&own, &[]).await).await, (true, false), "{kind:?}");
+        assert_eq!(trusted(servers::copied(&own, &other).await).await, (false, true), "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_wants_a_certificate_shows_its_own() {
     let certified = certified(&["rsa:1024"]);
     for version in ["-tls1_2", "-tls1_3"] {
         let server =
             OpenSsl::start(&certified, &[version, "-Verify", "1", "-cipher", "ALL:@SECLEVEL=0"]).await;
         let report = probed(server.address).await;
-        assert_eq!(report.chain.unwrap().certificates.len(), 1, "{version}");
+        let chain = report.chain.unwrap();
+        assert_eq!(chain.certificates.len(), 1, "{version}");
+        assert!(chain.problems.iter().all(|problem| problem.code != "KEY_NOT_PROVEN"), "{version}");
         assert!(report.negotiated.is_some(), "{version}");
     }
 }

@@ -1,9 +1,10 @@
-//! Keeps what a server shows and accepts it, whatever it is.
+//! Keeps what a server shows and accepts it, whatever it is. Whether the server has the key of its certificate is looked at, and told later: a chain can be copied by anybody.
 
-use super::Shown;
+use super::{Proof, Shown};
 use rustls::{
-    DigitallySignedStruct, Error, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use std::sync::OnceLock;
@@ -13,15 +14,37 @@ const CERTIFICATES: usize = 16;
 const CERTIFICATE_BYTES: usize = 64 * 1024;
 
 /// Keeps the chain and the staple of one handshake.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keeper {
+    algorithms: WebPkiSupportedAlgorithms,
     kept: OnceLock<(Vec<Vec<u8>>, Vec<u8>)>,
+    proof: OnceLock<Proof>,
 }
 
 impl Keeper {
+    pub(super) fn new() -> Self {
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        Self { algorithms, kept: OnceLock::new(), proof: OnceLock::new() }
+    }
+
+    /// Keeps the outcome, and lets the handshake go on.
+    fn keep(&self, outcome: &Result<HandshakeSignatureValid, Error>) -> HandshakeSignatureValid {
+        self.proof.get_or_init(|| match outcome {
+            Ok(_) => Proof::Given,
+            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => Proof::Wrong,
+            // A kind of signature that the library cannot check.
+            Err(_) => Proof::Unchecked,
+        });
+        HandshakeSignatureValid::assertion()
+    }
+
     pub(super) fn shown(&self) -> Shown {
         let (certificates, staple) = self.kept.get().cloned().unwrap_or_default();
-        Shown { certificates, staple: Some(staple).filter(|staple| !staple.is_empty()) }
+        Shown {
+            certificates,
+            staple: Some(staple).filter(|staple| !staple.is_empty()),
+            proof: self.proof.get().copied().unwrap_or_default(),
+        }
     }
 }
 
@@ -44,20 +67,20 @@ impl ServerCertVerifier for Keeper {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        Ok(self.keep(&verify_tls12_signature(message, certificate, signature, &self.algorithms)))
     }
 
     fn verify_tls13_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        Ok(self.keep(&verify_tls13_signature(message, certificate, signature, &self.algorithms)))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

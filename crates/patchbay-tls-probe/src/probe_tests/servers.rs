@@ -1,7 +1,10 @@
 //! Servers to be probed: OpenSSL's, rustls's, and scripted ones.
 
 use patchbay_testkit::{ports::free_address, wait::wait_until};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -72,6 +75,12 @@ impl OpenSsl {
     }
 }
 
+impl Certified {
+    pub(super) fn certificate(&self) -> Vec<u8> {
+        std::fs::read(&self.certificate).unwrap()
+    }
+}
+
 /// A server of rustls with all its groups, which says the words first, each after it was spoken to. It stands until the test ends.
 pub(super) async fn rustls(certified: &Certified, words: &'static [&'static str]) -> SocketAddr {
     serve(acceptor(certified, &[]), words, "").await
@@ -82,17 +91,27 @@ pub(super) async fn https(certified: &Certified, answer: &'static str) -> Socket
     serve(acceptor(certified, &["http/1.1"]), &[], answer).await
 }
 
+/// A server that shows a certificate and has another one's key.
+pub(super) async fn copied(shown: &Certified, signing: &Certified) -> SocketAddr {
+    serve(acceptor_of(shown, signing, &[]), &[], "").await
+}
+
 fn acceptor(certified: &Certified, alpn: &[&str]) -> TlsAcceptor {
-    let chain = vec![CertificateDer::from_pem_file(&certified.certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(&certified.key).unwrap();
+    acceptor_of(certified, certified, alpn)
+}
+
+fn acceptor_of(shown: &Certified, signing: &Certified, alpn: &[&str]) -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_file(&shown.certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(&signing.key).unwrap();
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.kx_groups = rustls::crypto::aws_lc_rs::ALL_KX_GROUPS.to_vec();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let resolver = SingleCertAndKey::from(CertifiedKey::new(chain, key));
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
+        .with_cert_resolver(Arc::new(resolver));
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
