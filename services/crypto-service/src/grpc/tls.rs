@@ -2,7 +2,7 @@
 
 mod convert;
 
-use crate::{caller::Caller, core::Core, error::Error};
+use crate::{caller::Caller, certificates, core::Core, error::Error};
 use convert::{chain, report, start_tls_of};
 use patchbay_proto::crypto::v1::{
     InspectCertificatesRequest, InspectCertificatesResponse, ListCertificatesRequest,
@@ -62,7 +62,8 @@ impl tls_server::Tls for Tls {
         request: Request<ListCertificatesRequest>,
     ) -> Result<Response<ListCertificatesResponse>, Status> {
         Caller::of(&request)?.require("tls", "read", "certificates")?;
-        Err(Status::unimplemented("certificates are not watched yet"))
+        let certificates = certificates::list(&self.core).await?;
+        Ok(Response::new(ListCertificatesResponse { certificates }))
     }
 }
 
