@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import re
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -78,6 +80,30 @@ class Crypto(unittest.TestCase):
         compose("up", "--detach", "--wait", "--no-recreate", "--scale", "chat-gateway=3", "--scale", "crypto-service=2")
         status, opened = call("POST", "/v1/keys/durable/decrypt", {"ciphertext": sealed["ciphertext"]}, self.token)
         self.assertEqual((status, opened.get("plaintext")), (200, text("kept")), opened)
+
+    def test_a_file_is_encrypted_by_one_replica_and_decrypted_by_any_whichever_way_it_comes(self):
+        call("POST", "/v1/keys", {"name": "files", "type": "KEY_TYPE_AES256_GCM_CHUNKED"}, self.token)
+        plain = os.urandom(20_000_003)
+        with tempfile.TemporaryDirectory() as folder:
+            source, sealed, opened = (os.path.join(folder, name) for name in ("plain", "sealed", "opened"))
+            with open(source, "wb") as file:
+                file.write(plain)
+            for base, options in [
+                (f"http://{address(8200)}", ["--http1.1"]),
+                (f"http://{address(80)}/crypto", ["--http1.1"]),
+                (f"http://{address(80)}/crypto", ["--http2-prior-knowledge"]),
+                (f"https://{address(443)}/crypto", ["--insecure"]),
+            ]:
+                with self.subTest(base=base, options=options):
+                    self.stream(f"{base}/v1/keys/files/encrypt-stream", options, source, sealed)
+                    self.stream(f"{base}/v1/keys/files/decrypt-stream", options, sealed, opened)
+                    with open(opened, "rb") as file:
+                        self.assertEqual(file.read(), plain)
+
+    def stream(self, url, options, source, target):
+        header = f"Authorization: Bearer {self.token}"
+        command = ["curl", "--silent", "--show-error", "--fail", "--max-time", "60", "--request", "POST", *options]
+        run(*command, "--header", header, "--upload-file", source, "--output", target, url)
 
     def test_calls_without_a_token_are_refused(self):
         status, answer = call("POST", "/v1/keys", {"name": "mine"})
