@@ -65,7 +65,7 @@ impl Connector {
         tcp.set_connect_timeout(Some(patience));
         let local = context.data_dir.as_deref().map(|data| data.join("tls/ca.pem"));
         let roots = match file.map(Path::to_owned).or(local.filter(|file| file.exists())) {
-            Some(path) => read(path)?,
+            Some(path) => read(&path)?,
             None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
         };
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -76,10 +76,10 @@ impl Connector {
     }
 }
 
-fn read(path: PathBuf) -> Result<RootCertStore, TrustError> {
+fn read(path: &Path) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
-    let failed = |source| TrustError::Read { path: path.clone(), source };
-    let certificates = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let failed = |source| TrustError::Read { path: path.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     for certificate in certificates.map_err(failed)? {
         roots.add(certificate)?;
     }
