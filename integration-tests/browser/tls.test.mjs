@@ -15,6 +15,9 @@ const BINARY = process.env.PATCHBAY_BINARY ?? join(import.meta.dirname, '../../t
 /** The browser knows the authority of no test; that the certificate is right is seen with the authority below. */
 const TRUSTING = { ignoreHTTPSErrors: true }
 
+/** Three times what a debug build needs to capture, encode, connect and show. */
+const LIVE_MS = 15_000
+
 let suite, windows, origin
 
 before(async () => {
@@ -62,6 +65,14 @@ test('people chat through it', async () => {
   await say(ada, 'Hello by TLS')
   await message(bob, 'Hello by TLS').waitFor()
   for (const page of [ada, bob]) await page.context().close()
+})
+
+test('people look at a camera through it', async () => {
+  const page = await windows.window(TRUSTING)
+  await page.goto(`${origin}/#token=${await suite.token()}`)
+  await page.goto(`${origin}/cameras/test`)
+  await page.locator('video[data-live]').waitFor({ timeout: LIVE_MS })
+  await page.context().close()
 })
 
 test('a page speaks to the gateway itself', async () => {
