@@ -15,6 +15,8 @@ use tokio::{
     net::TcpStream,
 };
 
+#[path = "probe_tests/light.rs"]
+mod light;
 #[path = "probe_tests/servers.rs"]
 mod servers;
 

@@ -104,8 +104,8 @@ async fn a_commit_is_noticed_at_once() {
         if name == "second" {
             world.put(key_rotated(name, "other", 2, NOW).unwrap()).await;
         }
-        let followed = tokio::time::timeout(SWEEP, follower.next()).await.unwrap().unwrap();
-        let patchbay_events::Followed::Event(placed) = followed else { panic!("{followed:?}") };
+        let told = tokio::time::timeout(SWEEP, follower.next()).await.unwrap().unwrap();
+        let patchbay_events::Followed::Event(placed) = told else { panic!("{told:?}") };
         assert_eq!(placed.event.subject, name);
     }
     assert!(began.elapsed() < SWEEP / 2, "without waiting for the next sweep");
