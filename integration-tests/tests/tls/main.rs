@@ -137,6 +137,30 @@ async fn chat_and_cameras_come_through_directly_and_by_the_console() -> TestResu
 }
 
 #[tokio::test]
+async fn who_is_connected_is_told_when_the_process_stops() -> TestResult {
+    let mut suite = Suite::start(tempfile::tempdir()?, &Source::Development).await?;
+    let mut client = websocket(suite.address("chat-gateway"), "/", &suite.authority()).await?;
+    chat(&mut client, "before").await?;
+    // Neither a handshake that is not made nor a client that does not answer keeps the process.
+    let _half = half_a_handshake(suite.address("chat-gateway")).await?;
+    let _silent = websocket(suite.address("chat-gateway"), "/", &suite.authority()).await?;
+    suite.process.terminate()?;
+    let farewell = async {
+        while let Some(message) = client.next().await {
+            if let Message::Close(Some(frame)) = message? {
+                return anyhow::Ok(u16::from(frame.code));
+            }
+        }
+        anyhow::bail!("the connection ended without a word")
+    };
+    let code = timeout(MESSAGE, farewell).await??;
+    let begun = Instant::now();
+    assert_eq!(suite.process.wait_exit(RELOAD).await?, Some(0));
+    println!("told {code}, ended {:?} later", begun.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_certificate_is_replaced_while_connections_are_open() -> TestResult {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("authority");
