@@ -19,7 +19,7 @@ import { locale } from '../src/i18n'
 import { mayHaveCertificate } from '../src/keys/types'
 import { services } from '../src/overview/figures'
 import type { Snapshot } from '../src/overview/nodes'
-import { endOf, links } from '../src/tls/chain'
+import { endOf, links, type From } from '../src/tls/chain'
 import {
   daysBadge,
   daysWords,
@@ -147,9 +147,9 @@ describe('a chain', () => {
   const leaf = certificate({ subject: 'CN=a', issuer: 'CN=I' })
   const intermediate = certificate({ subject: 'CN=I', issuer: 'CN=R', isCa: true })
   const root = certificate({ subject: 'CN=R', issuer: 'CN=R', isCa: true, isSelfSigned: true })
-  const drawn = (certificates: (typeof leaf)[], isTrusted = true) => {
+  const drawn = (certificates: (typeof leaf)[], isTrusted = true, from: From = 'served') => {
     const chain = create(CertificateChainSchema, { certificates, isTrusted, root: isTrusted ? 'R' : '' })
-    return { links: links(chain, now), end: endOf(chain) }
+    return { links: links(chain, from, now), end: endOf(chain) }
   }
 
   test('is drawn from the server’s own to a root that clients know', () => {
@@ -175,6 +175,12 @@ describe('a chain', () => {
       'not-signed-by',
       'end',
     ])
+  })
+
+  test('that somebody brought may be of authorities alone', () => {
+    expect(drawn([root], true, 'brought').links).toMatchObject([{ role: 'tls.role.root', problems: [] }])
+    expect(drawn([intermediate, root], true, 'brought').links[0]?.role).toBe('tls.role.intermediate')
+    expect(drawn([root], false).links).toMatchObject([{ role: 'tls.role.own', problems: ['tls.problem.selfSigned'] }])
   })
 
   test('shows at each certificate what is wrong with it', () => {

@@ -19,13 +19,17 @@ const RSA_BITS = 2048
 /** How a chain ends below its last certificate. */
 export type End = 'root-sent' | 'root-known' | 'nowhere'
 
-export function links({ certificates }: CertificateChain, nowMs: number): Link[] {
+/** Whether a server showed the chain, whose first is its own then whatever it is, or somebody brought it. */
+export type From = 'served' | 'brought'
+
+export function links({ certificates }: CertificateChain, from: From, nowMs: number): Link[] {
   return certificates.map((certificate, index) => {
     const following = certificates[index + 1]
+    const isOwn = index === 0 && (from === 'served' || !certificate.isCa)
     return {
       certificate,
-      role: roleOf(certificate, index),
-      problems: problemsOf(certificate, index, nowMs),
+      role: isOwn ? 'tls.role.own' : roleOf(certificate),
+      problems: problemsOf(certificate, isOwn ? 'own' : 'other', nowMs),
       next: !following ? 'end' : following.subject === certificate.issuer ? 'signed-by' : 'not-signed-by',
     }
   })
@@ -36,17 +40,16 @@ export function endOf({ certificates, isTrusted }: CertificateChain): End {
   return certificates.at(-1)?.isSelfSigned ? 'root-sent' : 'root-known'
 }
 
-function roleOf({ isCa, isSelfSigned }: Certificate, index: number): Key {
-  if (index === 0 && !isCa) return 'tls.role.own'
+function roleOf({ isCa, isSelfSigned }: Certificate): Key {
   return isSelfSigned ? 'tls.role.root' : isCa ? 'tls.role.intermediate' : 'tls.role.other'
 }
 
-function problemsOf(certificate: Certificate, index: number, nowMs: number): Key[] {
-  const { daysLeft, notBefore, isSelfSigned, isCa, keyType, keyBits, signatureAlgorithm } = certificate
+function problemsOf(certificate: Certificate, place: 'own' | 'other', nowMs: number): Key[] {
+  const { daysLeft, notBefore, isSelfSigned, keyType, keyBits, signatureAlgorithm } = certificate
   const checks: [boolean, Key][] = [
     [daysLeft < 0, 'tls.problem.expired'],
     [notBefore !== undefined && timestampMs(notBefore) > nowMs, 'tls.problem.notYet'],
-    [index === 0 && isSelfSigned && !isCa, 'tls.problem.selfSigned'],
+    [place === 'own' && isSelfSigned, 'tls.problem.selfSigned'],
     [keyType.startsWith('RSA') && keyBits < RSA_BITS, 'tls.problem.weakKey'],
     // A root is trusted for itself, whatever its signature.
     [!isSelfSigned && /(MD5|SHA-?1)(?!\d)/i.test(signatureAlgorithm), 'tls.problem.weakSignature'],

@@ -63,7 +63,7 @@ export const tls = {
   'tls.endsNowhere': 'leads to no root that is trusted',
   'tls.role.own': 'Own certificate',
   'tls.role.intermediate': 'Intermediate authority',
-  'tls.role.root': 'Root, sent along',
+  'tls.role.root': 'Root',
   'tls.role.other': 'Another certificate',
   'tls.role.knownRoot': 'Root, known to clients',
   'tls.problem.expired': 'It has expired.',

@@ -62,7 +62,7 @@ export const tls: Record<keyof typeof en, string> = {
   'tls.endsNowhere': '未通向任何受信任的根证书',
   'tls.role.own': '自己的证书',
   'tls.role.intermediate': '中间证书机构',
-  'tls.role.root': '一并发送的根证书',
+  'tls.role.root': '根证书',
   'tls.role.other': '其他证书',
   'tls.role.knownRoot': '客户端已知的根证书',
   'tls.problem.expired': '已过期。',
