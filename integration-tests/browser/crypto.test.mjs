@@ -1,6 +1,10 @@
 /** Accounts, sessions, keys and the audit log, as people meet them in the console. */
 
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { assertAccessible, assertFits, fillSignIn, focused, look, panel, PASSWORD, signIn, tabTo } from './people.mjs'
 import { Suite, waitUntil } from './suite.mjs'
@@ -72,7 +76,7 @@ describe('a session', () => {
   test('survives a reload, and shows what the account allows', async () => {
     await page.reload()
     await page.getByTitle('You are ada', { exact: false }).waitFor()
-    for (const name of ['Keys', 'Accounts', 'Audit log']) {
+    for (const name of ['Keys', 'TLS', 'Accounts', 'Audit log']) {
       await page.getByRole('navigation').getByRole('link', { name }).first().waitFor()
     }
   })
@@ -204,7 +208,7 @@ describe('keys', () => {
   })
 
   test('sign what they verify, and nothing else', async () => {
-    for (const type of ['ed25519', 'ecdsa-p256', 'rsa-2048']) {
+    for (const type of ['ed25519', 'ecdsa-p256', 'rsa-2048', 'ml-dsa-65']) {
       await make(`signer-${type}`, type)
       await page.getByRole('link', { name: 'Try it' }).click()
       if (type === 'rsa-2048') await page.goto(`${origin}/playground/sign?key=signer-rsa-2048`)
@@ -226,6 +230,75 @@ describe('keys', () => {
     const download = page.waitForEvent('download')
     await page.getByRole('button', { name: 'Download the public key of version 1' }).click()
     assert.equal((await download).suggestedFilename(), 'signer-ed25519-v1.pub.pem')
+  })
+
+  test('of the convergent type encrypt the same to the same', async () => {
+    await make('lookup', 'aes256-gcm-siv-convergent')
+    await page.getByRole('link', { name: 'Try it' }).click()
+    await page.getByLabel('Plaintext', { exact: true }).fill('ada@example.com')
+    const ciphertexts = new Set()
+    for (let n = 0; n < 2; n += 1) {
+      const answered = page.waitForResponse((response) => response.url().endsWith('Data/Encrypt'))
+      await page.getByRole('button', { name: 'Encrypt', exact: true }).click()
+      await answered
+      await result().waitFor()
+      ciphertexts.add(await result().innerText())
+    }
+    assert.equal(ciphertexts.size, 1)
+  })
+
+  test('for agreement and encapsulation are made, and show what they are for', async () => {
+    for (const [type, told] of [['x25519', 'HPKE'], ['ecdh-p256', 'HPKE'], ['ml-kem-768', 'FIPS 203']]) {
+      await page.goto(`${origin}/keys`)
+      await page.getByRole('button', { name: 'New key' }).click()
+      await page.getByLabel('Type', { exact: true }).selectOption(type)
+      await page.getByText(told, { exact: false }).waitFor()
+      await make(`shared-${type}`, type)
+      await page.getByRole('button', { name: 'Public key', exact: false }).first().waitFor()
+      assert.equal(await page.getByRole('link', { name: 'Try it' }).count(), 0)
+    }
+  })
+
+  test('ask an authority for a certificate, and show what it gave', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'patchbay-csr-'))
+    const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    await page.goto(`${origin}/keys/signer-ecdsa-p256`)
+    await page.getByRole('button', { name: 'Certificate signing request for version 1' }).click()
+    const dialog = page.getByRole('dialog')
+    assert.ok(await dialog.getByRole('button', { name: 'Make the request' }).isDisabled())
+    await dialog.getByLabel('Subject').fill('CN')
+    await dialog.getByRole('button', { name: 'Make the request' }).click()
+    await dialog.getByText('The service does not accept that', { exact: false }).waitFor()
+    await dialog.getByLabel('Subject').fill('CN=mail.example.com,O=Example')
+    await dialog.getByLabel('DNS names and addresses').fill('mail.example.com, 192.0.2.1')
+    await dialog.getByRole('button', { name: 'Make the request' }).click()
+    const request = dialog.locator('[data-test=csr]')
+    await request.waitFor()
+    await picture(page, 'key-csr')
+    await writeFile(join(folder, 'key.csr'), await request.innerText())
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    assert.match(openssl('req', '-in', 'key.csr', '-noout', '-verify', '-text'), /DNS:mail\.example\.com, IP Address:192\.0\.2\.1/)
+
+    openssl('req', '-x509', '-newkey', 'ed25519', '-noenc', '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=Their Authority', '-addext', 'basicConstraints=critical,CA:TRUE')
+    openssl('x509', '-req', '-in', 'key.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-days', '80', '-copy_extensions', 'copy', '-out', 'key.pem')
+    await page.getByRole('button', { name: 'Certificate 1', exact: true }).click()
+    await page.getByText('This version has no certificate yet.').waitFor()
+    const set = async (pem) => {
+      await page.getByLabel('Set the certificate').fill(pem)
+      await page.getByRole('button', { name: 'Set the certificate' }).click()
+    }
+    const authority = await readFile(join(folder, 'ca.pem'), 'utf8')
+    await set(authority)
+    await page.getByText('The first certificate is not for the public key of this version.').waitFor()
+    await set((await readFile(join(folder, 'key.pem'), 'utf8')) + authority)
+    const card = page.locator('[data-test=certificate]').first()
+    await card.getByText('by Their Authority', { exact: false }).waitFor()
+    assert.match(await card.innerText(), /mail\.example\.com[^]*79 days left/)
+    assert.equal(await page.locator('[data-test=certificate]').count(), 2)
+    await look(page, 'key-certificate')
+    await page.getByRole('button', { name: 'Take it away' }).click()
+    await page.getByText('This version has no certificate yet.').waitFor()
+    await rm(folder, { recursive: true, force: true })
   })
 
   test('authenticate messages', async () => {
