@@ -184,7 +184,10 @@ async fn imports_requests_and_certificates_are_recorded_done_or_refused() -> Tes
     };
     let made = keys.create_certificate_request(csr.clone()).await?.into_inner();
     assert!(made.csr_pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----") && made.version == 1);
-    assert_refused(world.keys(&["keys:sign:*"])?.create_certificate_request(csr).await, "PERMISSION_DENIED");
+    assert_refused(
+        world.keys(&["keys:csr:other-*"])?.create_certificate_request(csr).await,
+        "PERMISSION_DENIED",
+    );
     let chain = |pem: &str| pb::SetCertificateRequest {
         name: "app-e".into(),
         version: 0,

@@ -12,6 +12,9 @@ const CHAIN_MAX: usize = 64 * 1024;
 /// Certificates of a chain at most.
 const CERTIFICATES_MAX: usize = 10;
 
+/// What every block of PEM begins with.
+const BEGIN: &str = "-----BEGIN ";
+
 /// What their PEM is labelled.
 const LABEL: &str = "CERTIFICATE";
 
@@ -33,8 +36,12 @@ impl Chain {
         if text.len() > CHAIN_MAX {
             return Err(bad(format!("has {} bytes; {CHAIN_MAX} are allowed", text.len())));
         }
-        let blocks = pem::parse_many(text)
-            .map_err(|_| bad("is not PEM (`-----BEGIN CERTIFICATE-----`)".to_owned()))?;
+        let not_pem = || bad("is not PEM (`-----BEGIN CERTIFICATE-----`), or breaks off".to_owned());
+        let blocks = pem::parse_many(text).map_err(|_| not_pem())?;
+        // The parser passes over what begins and does not end.
+        if blocks.len() != text.matches(BEGIN).count() {
+            return Err(not_pem());
+        }
         if blocks.is_empty() || blocks.len() > CERTIFICATES_MAX {
             return Err(bad(format!(
                 "has {} certificates; 1 to {CERTIFICATES_MAX} are allowed",
@@ -77,8 +84,8 @@ impl Chain {
 /// Compares names as text: the same name may be written with another type of string.
 fn check_order(certificates: &[Certificate]) -> Result<(), Error> {
     let is_issued = |pair: &[Certificate]| match pair {
-        [issued, issuer] => {
-            issued.tbs_certificate().issuer().to_string() == issuer.tbs_certificate().subject().to_string()
+        [lower, upper] => {
+            lower.tbs_certificate().issuer().to_string() == upper.tbs_certificate().subject().to_string()
         }
         _ => true,
     };

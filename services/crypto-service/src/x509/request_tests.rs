@@ -58,7 +58,7 @@ fn every_type_that_signs_certificates_signs_what_was_asked_for() {
     };
     let rsa = rsa::PrivateKey::generate(Size::Rsa2048).unwrap();
     let rsa_spki = rsa.public().to_spki_der();
-    let keys = [
+    let keys = vec![
         ed25519(),
         ecdsa(ecdsa::Curve::P256),
         ecdsa(ecdsa::Curve::P384),

@@ -152,6 +152,7 @@ async fn chains_that_cannot_be_are_refused() {
         format!("{leaf}{}", KeyPair::generate().unwrap().serialize_pem()),
         format!("{}{leaf}", authority.0.pem()),
         leaf.repeat(11),
+        good[..good.len() - 60].to_owned(),
         "x".repeat(70_000),
         leaf.replace("MII", "MIJ"),
     ];
