@@ -8,7 +8,12 @@ use patchbay_proto::crypto::v1::{
     CreateKeyRequest, KeyType, ListCertificatesRequest, RotateKeyRequest, keys_client::KeysClient,
     tls_client::TlsClient,
 };
-use patchbay_testkit::{binaries::binary, http, wait::wait_until};
+use patchbay_testkit::{
+    binaries::binary,
+    http,
+    process::{Launch, Process},
+    wait::wait_until,
+};
 use serde_json::Value;
 use std::process::Command;
 use tonic::Code;
@@ -86,6 +91,7 @@ async fn rotations_are_told_and_the_command_line_shows_them() -> TestResult {
     let create =
         CreateKeyRequest { name: name.clone(), r#type: KeyType::Xaes256Gcm.into(), ..Default::default() };
     keys.create_key(create).await?;
+    let following = follow(&world)?;
     for _ in 0..3 {
         keys.rotate_key(RotateKeyRequest { name: name.clone() }).await?;
     }
@@ -100,10 +106,23 @@ async fn rotations_are_told_and_the_command_line_shows_them() -> TestResult {
     world.replicas[0].restart().await?;
     assert!(versions_told(&world, 3).await?.0 == [2, 3, 4]);
 
+    wait_until("the follower has seen all", PATIENCE, async || following.log().contains(r#""version":4"#))
+        .await?;
+    let followed = following.log();
+    assert!(followed.lines().count() == 3, "each once, and those alone: {followed}");
+
+    let mut keys = KeysClient::new(world.client(1)?);
+    keys.rotate_key(RotateKeyRequest { name }).await?;
+    let took = wait_until("the follower sees one more", PATIENCE, async || {
+        following.log().contains(r#""version":5"#)
+    })
+    .await?;
+    report(&format!("the command line that follows shows a rotation {:.1} s after it", took.as_secs_f64()));
+
     let lines = on_the_command_line(&world, &["--type", "key.", "--json"])?;
     let shown: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
     let versions: Vec<_> = shown.iter().map(|event| event["data"]["version"].clone()).collect();
-    assert!(versions == [2, 3, 4], "oldest first: {lines:?}");
+    assert!(versions == [2, 3, 4, 5], "oldest first: {lines:?}");
     let first = shown.first().context("no event")?;
     assert!(first["specversion"] == "1.0" && first["type"] == "key.rotated", "{first}");
     assert!(
@@ -111,7 +130,7 @@ async fn rotations_are_told_and_the_command_line_shows_them() -> TestResult {
         "{first}"
     );
     let text = on_the_command_line(&world, &["--type", "key.", "--last", "1"])?.join("\n");
-    assert!(text.contains("key.rotated") && text.contains(r#"{"key":"app","version":4}"#), "{text}");
+    assert!(text.contains("key.rotated") && text.contains(r#"{"key":"app","version":5}"#), "{text}");
     Ok(())
 }
 
@@ -178,6 +197,19 @@ async fn versions_told(world: &World, count: usize) -> Result<(Vec<u64>, std::ti
         versions.push(data["version"].as_u64().context("no version")?);
     }
     Ok((versions, took))
+}
+
+/// The command line that shows what comes. It asks at its start where the stream ends: what comes later is missed by nobody.
+fn follow(world: &World) -> Result<Process> {
+    Launch::binary("patchbay", "follower", world.folder.path())?
+        .arg("events")
+        .arg("--follow")
+        .arg("--json")
+        .arg("--type=key.")
+        .arg(format!("--url=http://{}", world.console))
+        .arg("--key")
+        .arg(world.folder.path().join("issuer.pem"))
+        .start()
 }
 
 fn on_the_command_line(world: &World, arguments: &[&str]) -> Result<Vec<String>> {

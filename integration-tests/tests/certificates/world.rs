@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tonic::{Request, metadata::MetadataValue, transport::Endpoint};
 
 /// Longest that anything may take: three times the lease of a replica that was killed, and a round.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything that runs.
 pub(crate) struct World {
