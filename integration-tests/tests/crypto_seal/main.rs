@@ -1,6 +1,7 @@
 //! The seal of crypto-service as operators and attackers meet it: rotations of the root key under `kill -9` and with several replicas, and shares that
 //! open and close it.
 
+mod kills;
 mod rekey;
 mod rotation;
 mod shares;

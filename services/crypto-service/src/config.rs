@@ -267,6 +267,9 @@ impl ServiceConfig for CryptoConfig {
                 "must not be set beside root_key.file or root_key.passphrase_file",
             );
         }
+        if self.root_key.retire_after <= self.keys.poll {
+            problems.add("root_key.retire_after", "must be longer than keys.poll");
+        }
         if self.tokens.ttl.duration().is_zero() || self.tokens.ttl > Span::seconds(15 * 60) {
             problems.add("tokens.ttl", "must be from 1s to 15m");
         }

@@ -56,6 +56,7 @@ impl Keyring {
     async fn read_or_make_wrapping(&self) -> Result<Arc<rsa::PrivateKey>, Error> {
         for _ in 0..ATTEMPTS {
             if let Some(row) = self.0.store.read_one(Table::Root, ROW).await? {
+                self.0.root.reload(&self.0.store).await?;
                 let pkcs8 = self.0.root.unwrap(ROW, &row.value)?;
                 let read = move || rsa::PrivateKey::from_pkcs8(pkcs8.expose());
                 return self.0.pool.sign(read).await?.map(Arc::new).map_err(Error::internal);

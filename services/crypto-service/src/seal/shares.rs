@@ -271,8 +271,10 @@ impl Seal {
             Err(error) => Err(error),
         };
         // Where the store does not answer they are kept, for the next try.
-        if matches!(opened, Ok(()) | Err(Error::SharesWrong)) {
-            collected.brought.clear();
+        match opened {
+            Ok(()) => collected.clear(),
+            Err(Error::SharesWrong) => collected.brought.clear(),
+            Err(_) => {}
         }
         opened
     }

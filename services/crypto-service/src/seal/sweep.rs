@@ -20,7 +20,7 @@ use tokio::{sync::Notify, time::Instant};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a replica that died keeps the others from going on.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(5);
 
 /// How long a key that has gone is remembered: longer than any call may take that has wrapped with it.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -74,12 +74,12 @@ pub(crate) async fn run(core: Arc<Core>) {
     // Revision of the root keys at which nothing was left, and when it was found so.
     let mut clean: Option<(u64, Instant)> = None;
     loop {
-        // Cancel-safe: a notification that is lost is seen at the next look.
-        drop(tokio::time::timeout(LOOK_EVERY, core.sweep.wake.notified()).await);
         match look(&core, clean).await {
             Ok(found) => clean = found,
             Err(error) => tracing::debug!(%error, "could not wrap anew what older root keys wrap"),
         }
+        // Cancel-safe: a notification that is lost is seen at the next look.
+        drop(tokio::time::timeout(LOOK_EVERY, core.sweep.wake.notified()).await);
     }
 }
 
