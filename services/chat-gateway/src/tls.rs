@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-/// WebSockets begin with HTTP/1.1.
+/// A connection of this kind begins with HTTP/1.1.
 pub(crate) const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// After one side has said its last word, the other has so long for its own.
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_pair_says_so_and_tells_when_there_is_room() {
         let (mut ours, theirs) = pair().unwrap();
-        let piece = [0; 64 * 1024];
+        let piece = vec![0; 64 * 1024];
         let mut sent = 0;
         theirs.writable().await.unwrap();
         while let Ok(written) = theirs.try_write(&piece) {
