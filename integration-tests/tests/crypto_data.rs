@@ -30,8 +30,14 @@ const ENCRYPTING: [(KeyType, bool); 10] = [
 ];
 
 /// Types that sign.
-const SIGNING: [KeyType; 5] =
-    [KeyType::Ed25519, KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaP521, KeyType::Rsa2048];
+const SIGNING: [KeyType; 6] = [
+    KeyType::Ed25519,
+    KeyType::EcdsaP256,
+    KeyType::EcdsaP384,
+    KeyType::EcdsaP521,
+    KeyType::Rsa2048,
+    KeyType::MlDsa65,
+];
 
 struct World {
     installation: Installation,

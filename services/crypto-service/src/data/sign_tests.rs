@@ -47,11 +47,27 @@ async fn the_newest_hundred_versions_are_tried_where_none_is_named() {
 }
 
 #[tokio::test]
+async fn types_that_hash_with_their_key_take_no_digest() {
+    for key_type in [KeyType::Ed25519, KeyType::MlDsa65] {
+        let key = key(key_type, 1).await;
+        let wishes = [
+            pb::SignRequest { message: vec![7; 32].into(), prehashed: true, ..Default::default() },
+            pb::SignRequest { scheme: SignatureScheme::Pss.into(), ..Default::default() },
+        ];
+        for request in wishes {
+            assert_eq!(request.run(&key).unwrap_err().reason(), "BAD_REQUEST", "{key_type:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_signature_by_an_old_version_is_known_whether_it_is_named_or_not() {
-    for key_type in [KeyType::Ed25519, KeyType::EcdsaP256, KeyType::EcdsaP521, KeyType::Rsa2048] {
+    let types =
+        [KeyType::Ed25519, KeyType::MlDsa65, KeyType::EcdsaP256, KeyType::EcdsaP521, KeyType::Rsa2048];
+    for key_type in types {
         let key = key(key_type, 3).await;
         for (made, prehashed) in [(1, false), (2, false), (3, false), (1, true)] {
-            if prehashed && key_type == KeyType::Ed25519 {
+            if prehashed && matches!(key_type, KeyType::Ed25519 | KeyType::MlDsa65) {
                 continue;
             }
             let length = if key_type == KeyType::EcdsaP521 { 64 } else { 32 };

@@ -14,7 +14,7 @@ pub(crate) fn rewrapped(rows: Rows, old: &RootKey, new: &RootKey) -> Result<Rows
         let value = match key.split_once('/') {
             Some(("key", name)) => header(&headers, name, new)?,
             Some(("version", place)) => version(&headers, place, &value, old, new)?,
-            // Counters have no secret.
+            // Counters and certificates have no secret.
             _ => value,
         };
         Ok((key, value))
