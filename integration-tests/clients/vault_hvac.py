@@ -257,7 +257,8 @@ class Import(Transit):
         secret = os.urandom(32)
         for function, digest in (("SHA1", hashes.SHA1()), ("SHA256", hashes.SHA256()), ("SHA512", hashes.SHA512())):
             name = f"imported-{function.lower()}"
-            self.post(f"{name}/import", ciphertext=self.wrap(secret, digest), hash_function=function, type="aes256-gcm96")
+            self.post(f"{name}/import", ciphertext=self.wrap(secret, digest), hash_function=function, type="aes256-gcm96",
+                      allow_rotation=True, allow_plaintext_backup=False, auto_rotate_period="0")
             raw = base64.b64decode(self.encrypt(name, b"mine").split(":")[2])
             self.assertEqual(AESGCM(secret).decrypt(raw[:12], raw[12:], None), b"mine")
             self.assertTrue(self.read(name)["imported_key"])
@@ -284,6 +285,7 @@ class Import(Transit):
             {"ciphertext": good, "hash_function": "MD5"},
             {"ciphertext": good, "derived": True},
             {"ciphertext": good, "allow_plaintext_backup": True},
+            {"ciphertext": good, "auto_rotate_period": "24h"},
             {"ciphertext": self.wrap(os.urandom(31))},
             {"public_key": "x"},
             {},

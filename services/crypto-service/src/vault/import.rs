@@ -11,9 +11,6 @@ use crate::error::Error;
 use patchbay_proto::crypto::v1::{self as pb, DigestAlgorithm, GetWrappingKeyRequest, ImportKeyRequest};
 use serde_json::json;
 
-/// What an import cannot say of the key that it makes.
-const LATER: [&str; 2] = ["allow_plaintext_backup", "auto_rotate_period"];
-
 /// The public key to wrap for.
 pub(super) async fn wrapping_key(session: &Session) -> Outcome {
     let request = session.request(GetWrappingKeyRequest {});
@@ -24,11 +21,7 @@ pub(super) async fn wrapping_key(session: &Session) -> Outcome {
 /// Makes a key.
 pub(super) async fn import(session: &Session, name: &str, body: &Fields) -> Outcome {
     body.refuse_derivation()?;
-    if let Some(field) = LATER.into_iter().find(|field| body.word(field).map_or(true, |word| word.is_some()))
-    {
-        let problem = format!("`{field}` cannot be set by an import: set it with keys/{name}/config");
-        return Err(Refusal::bad(problem));
-    }
+    refuse_configuration(name, body)?;
     match session.key_header("import", name).await {
         Ok(_) => {
             let error =
@@ -40,6 +33,20 @@ pub(super) async fn import(session: &Session, name: &str, body: &Fields) -> Outc
         Err(error) => return Err(session.refuse(error)),
     }
     bring(session, name, key::requested_type(body)?, body).await
+}
+
+/// Refuses what an import cannot say of the key that it makes.
+fn refuse_configuration(name: &str, body: &Fields) -> Result<(), Refusal> {
+    let refused = |field: &str| {
+        Err(Refusal::bad(format!("`{field}` cannot be set by an import: set it with keys/{name}/config")))
+    };
+    if body.flag("allow_plaintext_backup")? {
+        return refused("allow_plaintext_backup");
+    }
+    if body.duration("auto_rotate_period")?.is_some_and(|period| !period.is_zero()) {
+        return refused("auto_rotate_period");
+    }
+    Ok(())
 }
 
 /// Adds a version to a key that was imported.
