@@ -126,7 +126,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Tls { command } => tls::run(command),
         Command::Net { command } => net::run(command),
         Command::Status(args) => status::show(&args),
-        Command::Events(args) => events::show(args),
+        Command::Events(args) => events::show(&args),
         Command::Config { command } => {
             Ok(cli::config(&suite(), &presets::complete(&suite(), cli.config.options())?, &command)?)
         }

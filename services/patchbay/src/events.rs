@@ -66,15 +66,15 @@ impl EventsArgs {
 
 /// Prints events, oldest first.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn show(args: EventsArgs) -> anyhow::Result<()> {
+pub(crate) async fn show(args: &EventsArgs) -> anyhow::Result<()> {
     let mut client = args.connect().await?;
-    let (events, position) = newest(&args, &mut client).await?;
+    let (events, position) = newest(args, &mut client).await?;
     for event in events.iter().rev() {
-        if print(&text(&args, event))?.is_break() {
+        if print(&text(args, event))?.is_break() {
             return Ok(());
         }
     }
-    if args.follow { follow(&args, client, position).await } else { Ok(()) }
+    if args.follow { follow(args, client, position).await } else { Ok(()) }
 }
 
 /// The newest events, newest first, and where newer ones go on.
@@ -153,9 +153,7 @@ fn text(args: &EventsArgs, event: &Event) -> String {
 
 fn time(event: &Event) -> String {
     let time = event.time.unwrap_or_default();
-    let time =
-        i32::try_from(time.nanos).ok().and_then(|nanos| jiff::Timestamp::new(time.seconds, nanos).ok());
-    time.map(|time| time.to_string()).unwrap_or_default()
+    jiff::Timestamp::new(time.seconds, time.nanos).map(|time| time.to_string()).unwrap_or_default()
 }
 
 /// What others wrote is shown without what would steer a terminal.
