@@ -4,6 +4,7 @@
 mod kills;
 mod rekey;
 mod rotation;
+mod secrecy;
 mod shares;
 mod together;
 mod world;
