@@ -216,7 +216,7 @@ test('the overview tells days of certificates, and of several replicas the one t
     uptimeSeconds: 1,
     state: 'ready' as const,
     detail: '',
-    figures: { certificate_expires_http: atMs / 1000 + days * 86_400 + 100, tunnels: 1 },
+    figures: { certificate_expires_http: atMs / 1000 + days * 86_400 + 100, root_generation: 7, tunnels: 1 },
   })
   const now: Snapshot = { replicas: [replica('a', 80), replica('b', -2)], backplane: 'memory', backplaneUp: true, atMs }
   expect(services(now, undefined)[0]?.figures).toEqual([

@@ -263,7 +263,7 @@ describe('keys', () => {
     const folder = await mkdtemp(join(tmpdir(), 'patchbay-csr-'))
     const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
     await page.goto(`${origin}/keys/signer-ecdsa-p256`)
-    await page.getByRole('button', { name: 'Certificate signing request for version 1' }).click()
+    await page.getByRole('button', { name: 'CSR 1', exact: true }).click()
     const dialog = page.getByRole('dialog')
     assert.ok(await dialog.getByRole('button', { name: 'Make the request' }).isDisabled())
     await dialog.getByLabel('Subject').fill('CN')

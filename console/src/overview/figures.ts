@@ -23,6 +23,9 @@ const COUNTED = '_total'
 const CERTIFICATE = 'certificate_expires_'
 const DAY_SECONDS = 86_400
 
+/** Of the root key, which all replicas have in common: the page of the seal tells them. */
+const ELSEWHERE = new Set(['root_generation', 'rows_to_rewrap'])
+
 export function services(now: Snapshot, before: Snapshot | undefined): Service[] {
   const names = [...new Set(now.replicas.map(({ service }) => service))].sort()
   return names.map((name) => {
@@ -36,6 +39,7 @@ export function figures(replica: Replica, now: Snapshot, before: Snapshot | unde
   const earlier = before?.replicas.find(({ id, service }) => id === replica.id && service === replica.service)
   const seconds = before ? (now.atMs - before.atMs) / 1000 : 0
   return Object.entries(replica.figures)
+    .filter(([name]) => !ELSEWHERE.has(name))
     .sort(([a], [b]) => a.localeCompare(b))
     .map(([name, value]) => {
       if (name.startsWith(CERTIFICATE)) {

@@ -77,6 +77,8 @@ export const seal = {
   'seal.closeQuestion':
     'Nobody can sign in, encrypt or decrypt until enough people have brought their shares again. Are they within reach?',
 
+  'figure.sealed': 'Sealed replicas',
+
   'trouble.SEALED': 'The key service is sealed. It can do nothing until it is opened.',
   'trouble.SEAL_NOT_SHARED': 'This seal is not opened with shares: its key is a file or a passphrase.',
   'trouble.ALREADY_INITIALIZED': 'This store has its seal key already.',

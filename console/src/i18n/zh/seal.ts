@@ -73,6 +73,8 @@ export const seal: Record<keyof typeof en, string> = {
   'seal.closeTitle': '确定封印？',
   'seal.closeQuestion': '在足够多的人再次提交分片之前，谁也不能登录、加密或解密。能联系上他们吗？',
 
+  'figure.sealed': '已封印的副本',
+
   'trouble.SEALED': '密钥服务已封印，解封之前什么也做不了。',
   'trouble.SEAL_NOT_SHARED': '这个封印不是用分片打开的：它的密钥是文件或口令。',
   'trouble.ALREADY_INITIALIZED': '这个存储已经有封印密钥。',
