@@ -140,7 +140,7 @@ fn files_of_certificates_are_split() {
     let (one, two) = (root.sign(&server()), root.der());
     let file = format!("some words\n{}\n{}", pem(&one), pem(&two));
     assert_eq!(split(file.as_bytes()).unwrap(), [one.clone(), two]);
-    assert_eq!(split(&one).unwrap(), [one.clone()], "as DER");
+    assert_eq!(split(&one).unwrap(), std::slice::from_ref(&one), "as DER");
     assert_eq!(split(b"hello"), Err(CertificateError::None));
     assert_eq!(split(b""), Err(CertificateError::None));
     let many = pem(&one).repeat(MAX_CERTIFICATES + 1);

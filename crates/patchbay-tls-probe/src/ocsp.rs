@@ -29,7 +29,7 @@ pub(crate) fn judge(
         return (OcspStaple::default(), missing(own).into_iter().collect());
     };
     let issuer_key = issuer_key(own, issuer, trust);
-    match read(staple, own, issuer_key) {
+    match read(staple, own, issuer_key.as_ref()) {
         Ok((single, verification)) => {
             let told = OcspStaple {
                 is_stapled: true,
@@ -77,14 +77,14 @@ pub(crate) enum StapleError {
 fn read(
     staple: &[u8],
     own: &Parsed<'_>,
-    issuer_key: Option<SubjectPublicKeyInfo<'_>>,
+    issuer_key: Option<&SubjectPublicKeyInfo<'_>>,
 ) -> Result<(Single, Verification), StapleError> {
     if staple.len() > MAX_STAPLE_LENGTH {
         return Err(StapleError::TooLong);
     }
     let response = Response::read(staple)?;
-    let single = response.single_for(own.x509.raw_serial(), issuer_key.as_ref())?;
-    match response.verify(issuer_key.as_ref()) {
+    let single = response.single_for(own.x509.raw_serial(), issuer_key)?;
+    match response.verify(issuer_key) {
         Verification::Wrong => Err(StapleError::SignatureWrong),
         verification => Ok((single, verification)),
     }

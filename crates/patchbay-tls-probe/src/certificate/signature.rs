@@ -20,7 +20,7 @@ pub(crate) enum Checked {
     /// It is not.
     Wrong,
     /// Its algorithm, or a key of that size, is not one that can be checked here.
-    NotChecked,
+    Unknown,
 }
 
 /// Checks a signature.
@@ -31,12 +31,12 @@ pub(crate) fn check(
     message: &[u8],
     signature: &[u8],
 ) -> Checked {
-    let Some(kind) = Kind::read(algorithm) else { return Checked::NotChecked };
+    let Some(kind) = Kind::read(algorithm) else { return Checked::Unknown };
     if !kind.fits(key) {
         return Checked::Wrong;
     }
     let Some(verification) = kind.verification(key).filter(|_| has_usual_salt(algorithm)) else {
-        return Checked::NotChecked;
+        return Checked::Unknown;
     };
     let signer = UnparsedPublicKey::new(verification, &signer.subject_public_key.data);
     if signer.verify(message, signature).is_ok() { Checked::Right } else { Checked::Wrong }

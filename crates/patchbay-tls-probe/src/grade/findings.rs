@@ -132,11 +132,9 @@ fn about(
         return None;
     }
     let beyond = names.len().saturating_sub(SUITES_TOLD);
-    let mut told = names.into_iter().take(SUITES_TOLD).collect::<Vec<_>>().join(", ");
-    if beyond > 0 {
-        told.push_str(&format!(" and {beyond} more"));
-    }
-    Some(Finding::new(severity, code, format!("{what}: {told}; turn them off")).capped(cap))
+    let more = if beyond > 0 { format!(" and {beyond} more") } else { String::new() };
+    let told = names.into_iter().take(SUITES_TOLD).collect::<Vec<_>>().join(", ");
+    Some(Finding::new(severity, code, format!("{what}: {told}{more}; turn them off")).capped(cap))
 }
 
 /// Counts what a current client gets; where none could connect, what there is at all.

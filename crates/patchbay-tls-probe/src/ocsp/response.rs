@@ -100,7 +100,7 @@ impl<'a> Response<'a> {
         let Some(issuer) = issuer else { return Verification::NotChecked };
         match self.is_signed_by(issuer) {
             Checked::Right => Verification::Right,
-            Checked::NotChecked => Verification::NotChecked,
+            Checked::Unknown => Verification::NotChecked,
             Checked::Wrong if self.is_signed_by_delegate(issuer) => Verification::Right,
             Checked::Wrong => Verification::Wrong,
         }
@@ -115,17 +115,17 @@ impl<'a> Response<'a> {
         let Some(mut signers) = self.signers else { return false };
         for _ in 0..MAX_SIGNERS {
             let Some(value) = signers.any() else { return false };
-            let Ok(signer) = Parsed::read(value.raw) else { continue };
-            let certificate = &signer.x509;
-            let issued = check(
+            let Ok(delegate) = Parsed::read(value.raw) else { continue };
+            let certificate = &delegate.x509;
+            let signature = check(
                 issuer,
                 &Key::read(issuer),
                 &certificate.signature_algorithm,
                 certificate.tbs_certificate.as_ref(),
                 &certificate.signature_value.data,
             );
-            if signer.may_sign_ocsp()
-                && issued == Checked::Right
+            if delegate.may_sign_ocsp()
+                && signature == Checked::Right
                 && self.is_signed_by(&certificate.subject_pki) == Checked::Right
             {
                 return true;
@@ -135,7 +135,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// ResponseData: version, who answers and when come before the answers.
+/// `ResponseData`: version, who answers and when come before the answers.
 fn singles(mut data: Reader<'_>) -> Option<Reader<'_>> {
     data.optional(tag::CONSTRUCTED_0);
     data.optional(tag::CONSTRUCTED_1).or_else(|| data.optional(tag::CONSTRUCTED_2))?;
@@ -167,7 +167,7 @@ fn read_single(
     Some(Some(Single { status, this_update, next_update }))
 }
 
-/// CertID: a hash function, hashes of the issuer's name and key, and the serial number.
+/// `CertID`: a hash function, hashes of the issuer's name and key, and the serial number.
 fn is_for(mut id: Reader<'_>, serial: &[u8], issuer: Option<&SubjectPublicKeyInfo<'_>>) -> Option<bool> {
     let hash = id.enter(tag::SEQUENCE)?.expect(tag::OBJECT_IDENTIFIER)?;
     id.expect(tag::OCTET_STRING)?;

@@ -29,7 +29,10 @@ fn write_report(text: &mut String, report: &Report) -> fmt::Result {
     if let Some(found) = &report.chain {
         chain(text, found)?;
     }
-    findings(text, "Reasons for the grade", &report.findings)?;
+    let of_chain = report.chain.iter().flat_map(|chain| &chain.problems);
+    let beside = of_chain.filter(|problem| !report.findings.contains(problem));
+    findings(text, "About the certificates", beside)?;
+    findings(text, "Reasons for the grade", report.findings.iter())?;
     if !report.incomplete.is_empty() {
         writeln!(text, "\nNot found out in time: {}", report.incomplete.join(", "))?;
     }
@@ -56,13 +59,14 @@ fn head(text: &mut String, report: &Report) -> fmt::Result {
 }
 
 fn protocols(text: &mut String, protocols: &[ProtocolSupport]) -> fmt::Result {
+    writeln!(text)?;
     for ProtocolSupport { version, is_supported, suites, has_server_order } in protocols {
         let order = if *has_server_order { "in the server's order" } else { "the client chooses" };
         match suites.len() {
-            _ if !is_supported => writeln!(text, "\n{version}  no")?,
-            0 => writeln!(text, "\n{version}  yes")?,
-            1 => writeln!(text, "\n{version}  yes, one suite")?,
-            count => writeln!(text, "\n{version}  yes, {count} suites, {order}")?,
+            _ if !is_supported => writeln!(text, "{version}  no")?,
+            0 => writeln!(text, "{version}  yes")?,
+            1 => writeln!(text, "{version}  yes, one suite")?,
+            count => writeln!(text, "{version}  yes, {count} suites, {order}")?,
         }
         for Suite { name, severity, .. } in suites {
             writeln!(text, "  {:<9} {name}", word(*severity, ""))?;
@@ -111,8 +115,7 @@ fn chain(text: &mut String, chain: &Chain) -> fmt::Result {
     if !chain.root.is_empty() && !is_sent {
         branch(text, chain.certificates.len(), &format!("{} (a root that clients have)", chain.root))?;
     }
-    staple(text, chain)?;
-    findings(text, "About the certificates", &chain.problems)
+    staple(text, chain)
 }
 
 fn branch(text: &mut String, depth: usize, name: &str) -> fmt::Result {
@@ -157,12 +160,12 @@ fn staple(text: &mut String, chain: &Chain) -> fmt::Result {
     writeln!(text, "{is_believed}")
 }
 
-fn findings(text: &mut String, title: &str, findings: &[Finding]) -> fmt::Result {
-    if findings.is_empty() {
-        return Ok(());
-    }
-    writeln!(text, "\n{title}")?;
-    for Finding { severity, code, message, caps_at } in findings {
+fn findings<'a>(text: &mut String, title: &str, findings: impl Iterator<Item = &'a Finding>) -> fmt::Result {
+    for (at, finding) in findings.enumerate() {
+        if at == 0 {
+            writeln!(text, "\n{title}")?;
+        }
+        let Finding { severity, code, message, caps_at } = finding;
         let cap = caps_at.map(|grade| format!(", at best {grade}")).unwrap_or_default();
         writeln!(text, "  {:<9} {code}{cap}\n            {message}", word(*severity, "good"))?;
     }
@@ -178,3 +181,7 @@ fn word(severity: Severity, good: &'static str) -> &'static str {
         Severity::Critical => "critical",
     }
 }
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;
