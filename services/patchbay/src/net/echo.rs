@@ -34,7 +34,7 @@ const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 const CONNECTIONS: usize = 512;
 
 /// Longest life of a connection.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 
 /// Time for a request's head.
 const HEAD: Duration = Duration::from_secs(10);

@@ -122,19 +122,22 @@ fn plain(facts: &Facts, language: Language) -> String {
 }
 
 fn html(facts: &Facts, language: Language) -> String {
-    let cells = rows(facts, language).into_iter();
-    let rows: String = cells
-        .map(|(name, value)| format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value)))
-        .collect();
-    let remarks: String =
-        remarks(facts, language).into_iter().map(|remark| format!("<p>{remark}</p>")).collect();
+    let (mut cells, mut words) = (String::new(), String::new());
+    for (name, value) in rows(facts, language) {
+        let value = escape(&value);
+        write!(cells, "<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>")
+            .expect("writing to a string cannot fail");
+    }
+    for remark in remarks(facts, language) {
+        write!(words, "<p>{remark}</p>").expect("writing to a string cannot fail");
+    }
     let (tag, title) = (language.of("en", "zh-CN"), title(language));
     let other = language
         .of("<a href=\"?lang=zh\" lang=\"zh-CN\">中文</a>", "<a href=\"?lang=en\" lang=\"en\">English</a>");
     format!(
         "<!doctype html><html lang=\"{tag}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\
-<body><main><h1>{title}</h1><table>{rows}</table>{remarks}<p>{other}</p></main></body></html>\n"
+<body><main><h1>{title}</h1><table>{cells}</table>{words}<p>{other}</p></main></body></html>\n"
     )
 }
 
