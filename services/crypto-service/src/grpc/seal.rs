@@ -44,7 +44,7 @@ impl pb::seal_server::Seal for Seals {
         let pb::InitializeSealRequest { shares, threshold } = request.into_inner();
         let entry = Entry::of(&caller, "seal.initialize", STORE);
         let texts = self.seal.initialize(Wish::parse(shares, threshold)?, entry).await?;
-        Ok(Response::new(pb::InitializeSealResponse { shares: given(texts) }))
+        Ok(Response::new(pb::InitializeSealResponse { shares: given(&texts) }))
     }
 
     async fn unseal(
@@ -101,7 +101,7 @@ impl pb::seal_server::Seal for Seals {
             Ok(wish) => self.seal.begin_rekey(wish, entry.clone()).await,
             Err(error) => Err(error),
         };
-        let answer = done.map(|texts| pb::BeginRekeyResponse { shares: given(texts) });
+        let answer = done.map(|texts| pb::BeginRekeyResponse { shares: given(&texts) });
         self.answer(entry, answer).await
     }
 
@@ -195,6 +195,6 @@ fn kind(seal: &Seal, sharing: &Result<Option<crate::root_key::Sharing>, Error>) 
 }
 
 /// Texts on their way out of the process.
-fn given(texts: Vec<Zeroizing<String>>) -> Vec<String> {
+fn given(texts: &[Zeroizing<String>]) -> Vec<String> {
     texts.iter().map(|text| text.to_string()).collect()
 }
