@@ -73,7 +73,10 @@ impl Service for CryptoService {
             }),
             drain: Some(drain),
             figures: Some({
-                Arc::new(move || metrics::figures(&seal).into_iter().chain(patchbay_tls::figure(tls.as_ref())).collect())
+                Arc::new(move || {
+                    let certificate = patchbay_tls::figure(tls.as_ref());
+                    metrics::figures(&seal).into_iter().chain(certificate).collect()
+                })
             }),
             on_reaped: None,
         })
