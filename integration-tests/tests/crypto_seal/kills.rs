@@ -12,6 +12,7 @@ use integration_tests::{
 };
 use patchbay_proto::crypto::v1::{BeginRekeyRequest, ConfirmRekeyRequest};
 use std::{path::Path, time::Duration};
+use tokio::task::JoinSet;
 
 const REKEYS: u64 = 16;
 const STORES: u64 = 8;
@@ -43,9 +44,10 @@ async fn a_rekey_that_is_killed_leaves_the_old_shares_or_the_new_ones() -> TestR
         let clients = Clients::connect(&replica, &installation.admin()?)?;
         let request = BeginRekeyRequest { shares: 3, threshold: 3 };
         let new = clients.seal.clone().begin_rekey(request).await?.into_inner().shares;
-        let confirming = tokio::spawn(confirm(clients, new.clone()));
+        let mut confirming = JoinSet::new();
+        confirming.spawn(confirm(clients, new.clone()));
         kill_soon(&mut replica, round).await?;
-        let was_answered = confirming.await??;
+        let was_answered = confirming.join_next().await.context("it was spawned")???;
         let clients = Clients::connect(&replica, &installation.admin()?)?;
         // The shares of the wrong set are refused by name.
         let is_new = !is(&clients.bring(&new[0]).await, "SHARE_INVALID");
@@ -91,10 +93,11 @@ async fn an_initialization_that_is_killed_has_happened_or_not() -> TestResult {
         let shares = clients.initialize().await?;
         clients.bring(&shares[0]).await?;
         clients.bring(&shares[1]).await?;
-        let (last, bringing) = (shares[2].clone(), clients.clone());
-        let bringing = tokio::spawn(async move { bringing.bring(&last).await });
+        let last = shares[2].clone();
+        let mut bringing = JoinSet::new();
+        bringing.spawn(async move { clients.bring(&last).await });
         kill_soon(&mut replica, round).await?;
-        let was_answered = match bringing.await? {
+        let was_answered = match bringing.join_next().await.context("it was spawned")?? {
             Ok(status) => !status.sealed,
             Err(status) => {
                 ensure_cut_off(&status)?;

@@ -76,9 +76,9 @@ async fn a_key_file_becomes_shares() -> TestResult {
 
     let other = folder.path().join("shared");
     fs::create_dir(&other)?;
-    let shared = Installation::shared(&other, settings().set("backplane.file", &file.display()))?;
-    let replica = shared.start("crypto").await?;
-    let clients = Clients::connect(&replica, &shared.admin()?)?;
+    let people = Installation::shared(&other, settings().set("backplane.file", &file.display()))?;
+    let replica = people.start("crypto").await?;
+    let clients = Clients::connect(&replica, &people.admin()?)?;
     assert!(clients.status().await?.initialized);
     clients.bring(&shares[0]).await?;
     assert!(!clients.bring(&shares[2]).await?.sealed);

@@ -18,6 +18,7 @@ use patchbay_proto::crypto::v1::{
 };
 use patchbay_testkit::redis::{Persistence, RedisServer};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 const KILLS: u64 = 36;
 const KEYS: usize = 24;
@@ -66,13 +67,13 @@ async fn survive(store: &str, installation: &Installation, replicas: &mut [Crypt
     for kill in 0..KILLS {
         let killed = usize::try_from(kill)? % count;
         let clients = Clients::connect(&replicas[killed], &installation.admin()?)?;
-        let rotating =
-            tokio::spawn(async move { clients.seal.clone().rotate_root_key(RotateRootKeyRequest {}).await });
+        let mut rotating = JoinSet::new();
+        rotating.spawn(async move { clients.seal.clone().rotate_root_key(RotateRootKeyRequest {}).await });
         // From before the commit to well into the sweep; now and then long enough for its end.
         let micros = if kill % 9 == 8 { 3_000_000 } else { kill * 7919 % 200_000 };
         tokio::time::sleep(Duration::from_micros(micros)).await;
         replicas[killed].process.kill()?;
-        match rotating.await? {
+        match rotating.join_next().await.context("it was spawned")?? {
             Ok(_) => state.rotated += 1,
             Err(status) if is_cut_off(&status) => state.unknown += 1,
             Err(status) => ensure!(reason(&status) == "CONFLICT", "{status:?}"),
@@ -149,7 +150,7 @@ async fn fill(installation: &Installation, replica: &Crypto) -> Result<State> {
 
 async fn check(clients: &Clients, state: &mut State, round: u64) -> Result<()> {
     // Everything now and then; else some of each key.
-    if round % 6 == 0 {
+    if round.is_multiple_of(6) {
         clients.decrypt_all(&state.sealed).await?;
         clients.audit_is_whole().await?;
     } else {

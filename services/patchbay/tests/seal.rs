@@ -1,5 +1,4 @@
 //! `patchbay seal` against an all-in-one whose key people have in shares.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use anyhow::{Context, Result, ensure};
 use patchbay_testkit::{
