@@ -64,7 +64,8 @@ struct Shape<'a> {
 pub(crate) async fn all(authority: &Authority) -> Result<Vec<Server>> {
     let intermediate = authority.intermediate();
     let mut servers = Vec::new();
-    for shape in shapes(authority, &intermediate)? {
+    let shapes = [sound(authority, &intermediate)?, unsound(authority, &intermediate)?];
+    for shape in shapes.into_iter().flatten() {
         servers.push(openssl(authority.folder(), shape)?);
     }
     servers.push(vsftpd(authority)?);
@@ -92,7 +93,8 @@ async fn listens(server: &Server) -> Result<()> {
     Ok(())
 }
 
-fn shapes<'a>(authority: &Authority, intermediate: &'a Path) -> Result<Vec<Shape<'a>>> {
+/// Servers whose certificates are as they should be.
+fn sound<'a>(authority: &Authority, intermediate: &'a Path) -> Result<Vec<Shape<'a>>> {
     let chain = Some(intermediate);
     let shape =
         |name, identity, arguments, grade| Shape { name, identity, chain, arguments, problems: &[], grade };
@@ -121,6 +123,15 @@ fn shapes<'a>(authority: &Authority, intermediate: &'a Path) -> Result<Vec<Shape
         ),
         shape("ecdsa", authority.ecdsa("ecdsa")?, "", "A"),
         shape("ed25519", authority.by_openssl("ed25519", "ed25519", "sha256")?, "", "A"),
+    ])
+}
+
+/// Servers whose certificates are not.
+fn unsound<'a>(authority: &Authority, intermediate: &'a Path) -> Result<Vec<Shape<'a>>> {
+    let chain = Some(intermediate);
+    let shape =
+        |name, identity, arguments, grade| Shape { name, identity, chain, arguments, problems: &[], grade };
+    Ok(vec![
         Shape {
             problems: &["CERTIFICATE_EXPIRED"],
             ..shape("expired", authority.expired("expired")?, "", "T")

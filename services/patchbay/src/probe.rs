@@ -55,7 +55,7 @@ enum Protocol {
 
 /// Probes, prints the report, and fails where the grade is bad.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run(args: ProbeArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &ProbeArgs) -> anyhow::Result<()> {
     let start_tls = args.starttls.map(|protocol| match protocol {
         Protocol::Ftp => StartTls::Ftp,
         Protocol::Smtp => StartTls::Smtp,

@@ -19,6 +19,6 @@ pub(crate) enum TlsCommand {
 pub(crate) fn run(command: TlsCommand) -> anyhow::Result<()> {
     match command {
         TlsCommand::Certificate(args) => certificate::run(&args),
-        TlsCommand::Probe(args) => probe::run(args),
+        TlsCommand::Probe(args) => probe::run(&args),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::score::suites;
 use crate::{
-    report::{Finding, Grade, Report, Severity, StartTls, StrictTransport, Version},
+    report::{Finding, Grade, ProtocolSupport, Report, Severity, StartTls, StrictTransport, Version},
     suites::{Cipher, Integrity, Suite},
 };
 
@@ -54,67 +54,44 @@ fn versions(report: &Report) -> Vec<Finding> {
     findings
 }
 
+/// Suites that nobody should take: code, best grade that is left, what is wrong, and which they are.
+type Weakness = (&'static str, Grade, &'static str, fn(&Suite) -> bool);
+const WEAKNESSES: [Weakness; 5] = [
+    ("NULL_SUITES", Grade::F, "suites without encryption are taken", |suite| suite.cipher() == Cipher::Null),
+    (
+        "ANONYMOUS_SUITES",
+        Grade::F,
+        "suites without a certificate are taken, so that anybody can stand between",
+        |suite| suite.is_anonymous(),
+    ),
+    ("EXPORT_SUITES", Grade::F, "suites made weak for export are taken (FREAK, Logjam)", |suite| {
+        suite.is_export()
+    }),
+    ("DES_SUITES", Grade::F, "suites with keys that can be tried out are taken", |suite| {
+        !suite.is_export() && matches!(suite.cipher(), Cipher::Des | Cipher::Rc2)
+    }),
+    ("RC4_SUITES", Grade::C, "suites with RC4 are taken, which leaks what it encrypts (RFC 7465)", |suite| {
+        suite.cipher() == Cipher::Rc4
+    }),
+];
+
 fn weak_suites(report: &Report) -> Vec<Finding> {
-    let blocks_of_64_bits = |suite: &Suite| matches!(suite.cipher(), Cipher::TripleDes | Cipher::Idea);
-    let in_modern = report
-        .protocols
-        .iter()
-        .filter(|protocol| protocol.is_supported && protocol.version >= Version::Tls11);
-    let is_in_modern = in_modern
-        .flat_map(|protocol| &protocol.suites)
-        .filter_map(|suite| Suite::by_number(suite.number))
-        .any(|suite| blocks_of_64_bits(&suite));
-    let findings = [
-        about(
-            report,
-            Severity::Critical,
-            "NULL_SUITES",
-            Grade::F,
-            "suites without encryption are taken",
-            |suite| suite.cipher() == Cipher::Null,
-        ),
-        about(
-            report,
-            Severity::Critical,
-            "ANONYMOUS_SUITES",
-            Grade::F,
-            "suites without a certificate are taken, so that anybody can stand between",
-            |suite| suite.is_anonymous(),
-        ),
-        about(
-            report,
-            Severity::Critical,
-            "EXPORT_SUITES",
-            Grade::F,
-            "suites made weak for export are taken (FREAK, Logjam)",
-            |suite| suite.is_export(),
-        ),
-        about(
-            report,
-            Severity::Critical,
-            "DES_SUITES",
-            Grade::F,
-            "suites with keys that can be tried out are taken",
-            |suite| !suite.is_export() && matches!(suite.cipher(), Cipher::Des | Cipher::Rc2),
-        ),
-        about(
-            report,
-            Severity::Critical,
-            "RC4_SUITES",
-            Grade::C,
-            "suites with RC4 are taken, which leaks what it encrypts (RFC 7465)",
-            |suite| suite.cipher() == Cipher::Rc4,
-        ),
-        about(
-            report,
-            Severity::Warning,
-            "SMALL_BLOCK_SUITES",
-            if is_in_modern { Grade::C } else { Grade::B },
-            "suites with blocks of 64 bits are taken (Sweet32)",
-            blocks_of_64_bits,
-        ),
-    ];
-    findings.into_iter().flatten().collect()
+    let weak = WEAKNESSES.into_iter().filter_map(|(code, cap, what, is_meant)| {
+        about(report, Severity::Critical, code, cap, what, is_meant)
+    });
+    weak.chain(small_blocks(report)).collect()
+}
+
+/// They are worse where clients would have better: TLS 1.0 and older have little else.
+fn small_blocks(report: &Report) -> Option<Finding> {
+    let is_meant = |suite: &Suite| matches!(suite.cipher(), Cipher::TripleDes | Cipher::Idea);
+    let is_modern = |protocol: &&ProtocolSupport| protocol.is_supported && protocol.version >= Version::Tls11;
+    let modern = report.protocols.iter().filter(is_modern).flat_map(|protocol| &protocol.suites);
+    let is_in_modern =
+        modern.filter_map(|suite| Suite::by_number(suite.number)).any(|suite| is_meant(&suite));
+    let cap = if is_in_modern { Grade::C } else { Grade::B };
+    let what = "suites with blocks of 64 bits are taken (Sweet32)";
+    about(report, Severity::Warning, "SMALL_BLOCK_SUITES", cap, what, is_meant)
 }
 
 fn about(

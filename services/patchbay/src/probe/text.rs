@@ -97,9 +97,11 @@ fn key_exchange(text: &mut String, report: &Report) -> fmt::Result {
 
 fn current_client(text: &mut String, negotiated: &Negotiated) -> fmt::Result {
     let Negotiated { version, suite, group, alpn } = negotiated;
-    let rest = [group, alpn].into_iter().filter(|word| !word.is_empty());
-    let rest: String = rest.map(|word| format!(", {word}")).collect();
-    writeln!(text, "Current client  {version}, {suite}{rest}")
+    write!(text, "Current client  {version}, {suite}")?;
+    for word in [group, alpn].into_iter().filter(|word| !word.is_empty()) {
+        write!(text, ", {word}")?;
+    }
+    writeln!(text)
 }
 
 /// Every certificate stands below the one that it signed, and a root that was not sent at the end.

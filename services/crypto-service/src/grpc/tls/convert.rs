@@ -31,7 +31,7 @@ pub(super) fn report(found: Report) -> pb::ProbeResponse {
         server_name: found.server_name,
         failure: found.failure.map_or(pb::ProbeFailure::Unspecified, failure).into(),
         failure_message: found.failure_message,
-        protocols: found.protocols.into_iter().map(protocol).collect(),
+        protocols: found.protocols.iter().map(protocol).collect(),
         groups: found.groups.into_iter().map(str::to_owned).collect(),
         alpn: found.alpn,
         negotiated: found.negotiated.map(negotiated),
@@ -52,7 +52,7 @@ pub(super) fn chain(judged: Chain) -> pb::CertificateChain {
         is_trusted: judged.is_trusted,
         root: judged.root,
         problems: judged.problems.into_iter().map(finding).collect(),
-        ocsp: Some(staple(judged.ocsp)),
+        ocsp: Some(staple(&judged.ocsp)),
     }
 }
 
@@ -79,7 +79,7 @@ fn certificate(read: Certificate) -> pb::Certificate {
     }
 }
 
-fn staple(staple: OcspStaple) -> pb::OcspStaple {
+fn staple(staple: &OcspStaple) -> pb::OcspStaple {
     pb::OcspStaple {
         is_stapled: staple.is_stapled,
         status: staple.status.map(|status| status.to_string()).unwrap_or_default(),
@@ -88,16 +88,16 @@ fn staple(staple: OcspStaple) -> pb::OcspStaple {
     }
 }
 
-fn protocol(support: ProtocolSupport) -> pb::ProtocolSupport {
+fn protocol(support: &ProtocolSupport) -> pb::ProtocolSupport {
     pb::ProtocolSupport {
         version: version(support.version).into(),
         is_supported: support.is_supported,
-        suites: support.suites.into_iter().map(suite).collect(),
+        suites: support.suites.iter().map(suite).collect(),
         has_server_order: support.has_server_order,
     }
 }
 
-fn suite(suite: Suite) -> pb::CipherSuite {
+fn suite(suite: &Suite) -> pb::CipherSuite {
     pb::CipherSuite {
         name: suite.name.to_owned(),
         number: suite.number.into(),
