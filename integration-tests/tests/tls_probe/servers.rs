@@ -180,7 +180,7 @@ fn openssl(folder: &Path, shape: Shape<'_>) -> Result<Server> {
     if let Some(chain) = chain {
         launch = launch.arg("-cert_chain").arg(chain);
     }
-    let launch = arguments.split_whitespace().fold(launch, |launch, argument| launch.arg(argument));
+    let launch = arguments.split_whitespace().fold(launch, Launch::arg);
     let process = launch.start()?;
     Ok(Server { name, address, start_tls: "none", problems, grade, _running: Running::Process(process) })
 }

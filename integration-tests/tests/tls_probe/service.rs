@@ -54,8 +54,8 @@ fn open() -> Settings {
         .set("tls_probe.deadline", "20s")
 }
 
-fn to(host: impl ToString) -> ProbeRequest {
-    ProbeRequest { host: host.to_string(), ..ProbeRequest::default() }
+fn to(host: impl Into<String>) -> ProbeRequest {
+    ProbeRequest { host: host.into(), ..ProbeRequest::default() }
 }
 
 fn reason(status: &Status) -> String {
@@ -75,7 +75,7 @@ async fn a_server_is_probed_for_those_who_may() -> TestResult {
     let (closed, address) = silent().await?;
     drop(closed);
     let mut ada = world.client(&["tls:probe:127.0.0.*"])?;
-    let answer = ada.probe(to(address)).await?.into_inner();
+    let answer = ada.probe(to(address.to_string())).await?.into_inner();
     assert!(answer.failure() == ProbeFailure::ConnectionRefused, "{}", answer.failure_message);
     assert_eq!((answer.host.as_str(), answer.port), ("127.0.0.1", u32::from(address.port())));
     assert!(!answer.failure_message.is_empty() && answer.grade.is_empty());
@@ -87,7 +87,8 @@ async fn a_server_is_probed_for_those_who_may() -> TestResult {
     let by_name = ProbeRequest { server_name: "127.0.0.1".to_owned(), ..to("example.com") };
     let by_name = ada.probe(by_name).await.err().context("the host decides, not the name")?;
     assert_eq!(reason(&by_name), "PERMISSION_DENIED");
-    let stranger = world.client(&["keys:use:*"])?.probe(to(address)).await.err().context("no scope")?;
+    let stranger =
+        world.client(&["keys:use:*"])?.probe(to(address.to_string())).await.err().context("no scope")?;
     assert_eq!(stranger.code(), Code::PermissionDenied);
     Ok(())
 }
@@ -96,8 +97,11 @@ async fn a_server_is_probed_for_those_who_may() -> TestResult {
 async fn a_real_server_is_told_of_in_all_its_parts() -> TestResult {
     let world = World::create(open()).await?;
     let server = crate::servers::good(&world.authority).await?;
-    let request =
-        ProbeRequest { server_name: NAME.to_owned(), start_tls: StartTls::None.into(), ..to(server.address) };
+    let request = ProbeRequest {
+        server_name: NAME.to_owned(),
+        start_tls: StartTls::None.into(),
+        ..to(server.address.to_string())
+    };
     let answer = world.client(&["tls:probe:*"])?.probe(request).await?.into_inner();
     let chain = answer.chain.context("it shows certificates")?;
     assert!(chain.is_trusted && chain.is_in_order, "{:?}", chain.problems);
@@ -138,7 +142,7 @@ async fn more_probes_than_there_are_turns_are_refused_and_callers_that_leave_giv
     let (mut probing, mut connections) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         let mut client = world.client(&["tls:probe:*"])?;
-        probing.push(tokio::task::spawn(async move { client.probe(to(address)).await }));
+        probing.push(tokio::task::spawn(async move { client.probe(to(address.to_string())).await }));
         connections.push(timeout(PATIENCE, listener.accept()).await??);
     }
     let mut client = world.client(&["tls:probe:*"])?;
