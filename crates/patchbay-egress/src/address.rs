@@ -1,6 +1,7 @@
 //! What kind of address one is, after IANA's registries of special-purpose addresses (RFC 6890).
 //!
-//! IPv6 has many ways to write an IPv4 address (mapped, compatible, translated, NAT64, 6to4, ISATAP): each is taken for what it leads to, so that none is a way around a check.
+//! IPv6 has many ways to write an IPv4 address (mapped, compatible, translated, NAT64, 6to4, ISATAP): each is taken for what it leads to, so that none is a way around a check. What looks like several of
+//! them at once is taken for the worst.
 
 use std::{
     fmt,
@@ -59,16 +60,24 @@ impl fmt::Display for AddressKind {
 pub fn kind_of(address: IpAddr) -> AddressKind {
     match address {
         IpAddr::V4(address) => kind_of_v4(address),
-        IpAddr::V6(address) => embedded_v4(address).map_or_else(|| kind_of_v6(address), kind_of_v4),
+        IpAddr::V6(address) => translated(address).map_or_else(|| kind_on_its_way(address), kind_of_v4),
     }
 }
 
-/// The IPv4 address that an IPv6 address leads to, if it does.
-pub(crate) fn leads_to(address: IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(address) => embedded_v4(address),
-    }
+/// The IPv4 addresses that an IPv6 address may lead to.
+pub(crate) fn leads_to(address: IpAddr) -> impl Iterator<Item = Ipv4Addr> {
+    let found = match address {
+        IpAddr::V4(_) => [None; 3],
+        IpAddr::V6(address) => [translated(address), by_6to4(address), by_isatap(address)],
+    };
+    found.into_iter().flatten()
+}
+
+/// The kind of an address that is routed as it is written, and may be unpacked at the end: it is public only where both it and all that it carries are.
+fn kind_on_its_way(address: Ipv6Addr) -> AddressKind {
+    let carried = [by_6to4(address), by_isatap(address)].into_iter().flatten().map(kind_of_v4);
+    let mut kinds = std::iter::once(kind_of_v6(address)).chain(carried);
+    kinds.find(|kind| *kind != AddressKind::Public).unwrap_or(AddressKind::Public)
 }
 
 /// Metadata services of clouds: the usual one, AWS for containers, Azure, Alibaba, Oracle.
@@ -123,20 +132,28 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
     }
 }
 
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [s0, s1, s2, s3, s4, s5, s6, s7] = address.segments();
-    match [s0, s1, s2, s3, s4, s5] {
+/// Addresses that are only another way to write an IPv4 address: compatible (RFC 4291), mapped, translated (RFC 2765), NAT64 (RFC 6052).
+fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
         // The unspecified and the loopback address look like compatible ones and are not.
-        [0, 0, 0, 0, 0, 0] if s6 == 0 && s7 <= 1 => None,
-        // Compatible (RFC 4291), mapped, translated (RFC 2765), NAT64 (RFC 6052), ISATAP (RFC 5214).
-        [0, 0, 0, 0, 0, 0 | 0xffff]
-        | [0, 0, 0, 0, 0xffff, 0]
-        | [0x64, 0xff9b, 0, 0, 0, 0]
-        | [_, _, _, _, 0 | 0x0200, 0x5efe] => Some(from_segments(s6, s7)),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => Some(from_segments(high, low)),
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from_segments(high, low)),
         _ => None,
     }
+}
+
+/// 6to4 (RFC 3056).
+fn by_6to4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [0x2002, high, low, ..] = address.segments() else { return None };
+    Some(from_segments(high, low))
+}
+
+/// ISATAP (RFC 5214): in any network, the last half says where a router of that network sends it.
+fn by_isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] = address.segments() else { return None };
+    Some(from_segments(high, low))
 }
 
 fn from_segments(high: u16, low: u16) -> Ipv4Addr {
@@ -216,6 +233,25 @@ mod tests {
             for form in forms {
                 assert_eq!(kind_of(form.parse().unwrap()), kind, "{form}");
             }
+        }
+    }
+
+    #[test]
+    fn an_address_of_several_forms_is_taken_for_the_worst_of_them() {
+        for (address, kind) in [
+            // A public address at the end of a 6to4 network that begins with a private one, and the other way round.
+            ("2002:a00:1::5efe:8.8.8.8", Private),
+            ("2002:7f00:1::200:5efe:8.8.8.8", Loopback),
+            ("2002:808:808::5efe:10.0.0.1", Private),
+            // A public address in a network that is not.
+            ("fd00::5efe:8.8.8.8", Private),
+            ("fe80::5efe:8.8.8.8", LinkLocal),
+            ("2001:db8::5efe:8.8.8.8", Documentation),
+            ("2001:0:1::5efe:8.8.8.8", Reserved),
+            ("::5efe:8.8.8.8", Reserved),
+            ("2002:808:808::5efe:1.1.1.1", Public),
+        ] {
+            assert_eq!(kind_of(address.parse().unwrap()), kind, "{address}");
         }
     }
 }
