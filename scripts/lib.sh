@@ -8,8 +8,6 @@ trap 'printf "error: failed%s\n" "${STEP:+: $STEP}" >&2' ERR
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 TOOLS="$ROOT/target/tools"
 VENV="$TOOLS/venv"
-# Apart from the others, because it needs an older cryptography than they do.
-SSLYZE="$TOOLS/sslyze"
 RUST_MINIMUM=1.95
 NODE_MINIMUM=20.19
 # For building camera-relay and the all-in-one, as deploy/Dockerfile does.
