@@ -17,7 +17,7 @@ const HEADER = 61
 /** A large file of holes: it takes no place, and is as long to encrypt as any. */
 const LARGE = 512 * 1024 ** 2
 /** What the page's process may grow by meanwhile; the browser's own buffers are in it. */
-const GROWTH = 128 * 1024 ** 2
+const GROWTH = 192 * 1024 ** 2
 
 /** What Chromium logs by itself of a page that is no secure context. */
 const OF_INSECURE = /Cross-Origin-Opener-Policy header has been ignored/
