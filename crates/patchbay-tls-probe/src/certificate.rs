@@ -15,10 +15,11 @@ use x509_parser::{
     time::ASN1Time,
 };
 
+pub use self::signature::Checked;
 pub(crate) use self::{
     key::Key,
     name::{printable, rfc4514},
-    signature::{Checked, check},
+    signature::check,
 };
 use crate::{
     der::{Reader, tag},
@@ -92,6 +93,14 @@ pub fn read(der: &[u8], now: Timestamp) -> Result<Certificate, CertificateError>
     Ok(Parsed::read(der)?.describe(now))
 }
 
+/// Whether the key of one certificate has made the signature of another, whatever their names are. Both are DER.
+///
+/// # Errors
+/// When one of them is too long or not a certificate.
+pub fn check_signature(certificate: &[u8], issuer: &[u8]) -> Result<Checked, CertificateError> {
+    Ok(Parsed::read(certificate)?.is_signed_by(&Parsed::read(issuer)?))
+}
+
 /// A certificate whose parts can be looked at.
 pub(crate) struct Parsed<'a> {
     pub(crate) x509: x509_parser::certificate::X509Certificate<'a>,
@@ -121,6 +130,10 @@ impl<'a> Parsed<'a> {
         if self.x509.issuer.as_raw() != issuer.x509.subject.as_raw() {
             return Checked::Wrong;
         }
+        self.is_signed_by(issuer)
+    }
+
+    fn is_signed_by(&self, issuer: &Self) -> Checked {
         check(
             &issuer.x509.subject_pki,
             &issuer.key,

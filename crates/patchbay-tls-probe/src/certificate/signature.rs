@@ -14,7 +14,7 @@ const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
 /// Whether a signature is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Checked {
+pub enum Checked {
     /// It is.
     Right,
     /// It is not.

@@ -9,7 +9,7 @@ use super::{
     export::check_password,
     load::Numbered,
     manage::{all_rows_of, remove},
-    material::Made,
+    material::{Made, is_hmac_size},
     rows::{UsageRow, VersionRow, place, usage_row},
     versions::{auto_rotate_millis, check_enabled},
 };
@@ -39,8 +39,9 @@ const LANES: u32 = 4;
 /// Version of the JSON.
 const FORMAT: u32 = 1;
 
-/// JSON of one version at most: RSA-4096 in Base64 and some words. More only costs a copy that is not overwritten.
-const VERSION_BYTES: usize = 4096;
+/// Bytes of JSON at most of a header with a name, and of a version beside its material and its chain.
+const HEADER_BYTES: usize = 1024;
+const VERSION_BYTES: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,8 +131,7 @@ impl Keyring {
         let backup = Arc::new(self.open(backup, password).await?);
         let parsed = Arc::clone(&backup);
         let versions = self.0.pool.sign(move || parse_materials(&parsed)).await??;
-        let header =
-            Header { id: Header::new_id()?, root: self.0.root.id(), ..backup.header.clone() };
+        let header = Header { id: Header::new_id()?, root: self.0.root.id(), ..backup.header.clone() };
         let _changing = self.0.changing.lock().await;
         let before = self.header(name).await?;
         if before.is_some() && existing == Existing::Keep {
@@ -201,7 +201,7 @@ impl Keyring {
 /// The chain of a version, which must be its own.
 fn certificate(version: &BackedUp, parsed: &LoadedVersion) -> Result<Option<CertificateRow>, Error> {
     let Some(chain) = &version.certificate else { return Ok(None) };
-    let chain = Chain::parse(chain).map_err(|_| Error::BackupUnreadable)?;
+    let chain = Chain::read(chain).map_err(|_| Error::BackupUnreadable)?;
     let is_own = parsed.public.as_deref().is_some_and(|spki| chain.is_for(spki));
     is_own.then(|| Some(CertificateRow { chain: chain.into_pem() })).ok_or(Error::BackupUnreadable)
 }
@@ -220,6 +220,7 @@ fn parse_materials(backup: &Backup) -> Result<Vec<LoadedVersion>, Error> {
         || !header.is_consistent()
         || !numbers.eq(header.available())
         || rotates.is_err()
+        || !is_hmac_size(header.key_type, header.hmac_size)
     {
         return Err(Error::BackupUnreadable);
     }
@@ -233,11 +234,18 @@ fn parse_materials(backup: &Backup) -> Result<Vec<LoadedVersion>, Error> {
 
 fn write(backup: &Backup) -> Result<Secret, Error> {
     // With room from the start: a buffer that grows leaves copies behind.
-    let chains: usize =
-        backup.versions.iter().filter_map(|version| version.certificate.as_ref()).map(String::len).sum();
-    let mut json = Vec::with_capacity(VERSION_BYTES * (backup.versions.len() + 1) + 2 * chains);
+    let mut json = Vec::with_capacity(room(backup));
     serde_json::to_writer(&mut json, backup).map_err(Error::internal)?;
     Ok(Secret::new(json))
+}
+
+/// Bytes that a backup is not longer than as JSON: Base64 is a third longer, and each line break of a chain becomes two bytes.
+fn room(backup: &Backup) -> usize {
+    let version = |version: &BackedUp| {
+        let chain = version.certificate.as_ref().map_or(0, String::len);
+        VERSION_BYTES + version.material.expose().len().div_ceil(3) * 4 + 2 * chain
+    };
+    HEADER_BYTES + backup.versions.iter().map(version).sum::<usize>()
 }
 
 fn read(json: &Secret) -> Result<Backup, Error> {
@@ -273,3 +281,7 @@ fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::
     let text = Zeroizing::new(String::deserialize(deserializer)?);
     STANDARD.decode(text.as_bytes()).map(Secret::new).map_err(|_| D::Error::custom("no Base64"))
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

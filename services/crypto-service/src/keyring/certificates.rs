@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Chains of one read.
 const CHUNK: usize = 500;
 
+/// Characters of a name in the record at most: a template's, or a certificate's, may be any number.
+const RECORDED_NAME: usize = 256;
+
 /// The chain of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CertificateRow {
@@ -42,7 +45,7 @@ impl Keyring {
         let key = self.get(name.as_str()).await?;
         let version = Arc::clone(key.encrypting(version)?);
         let request = Request::parse(&wish)?;
-        let entry = entry.detail(format!("version {}, {}", version.number, request.subject()));
+        let entry = entry.detail(format!("version {}, {}", version.number, recorded(&request.subject())));
         let number = version.number;
         let operation = "sign certificate requests; Ed25519, ECDSA and RSA keys can";
         let refused = Error::KeyType { key_type: key.key_type().word(), operation };
@@ -75,7 +78,7 @@ impl Keyring {
         if chain.as_ref().is_some_and(|chain| !chain.is_for(&spki)) {
             return Err(Error::CertificateMismatch);
         }
-        let said = chain.as_ref().map_or_else(|| "none".to_owned(), |chain| chain.subject().to_owned());
+        let said = chain.as_ref().map_or_else(|| "none".to_owned(), |chain| recorded(chain.subject()));
         let entry = entry.detail(format!("version {number}, {said}"));
         let chain = chain.map(|chain| CertificateRow { chain: chain.into_pem() });
         let written = certificate_change(name, *number, chain.as_ref())?;
@@ -109,6 +112,12 @@ impl Keyring {
         }
         Ok(chains)
     }
+}
+
+fn recorded(name: &str) -> String {
+    let mut characters = name.chars();
+    let begun: String = characters.by_ref().take(RECORDED_NAME).collect();
+    if characters.next().is_some() { begun + "..." } else { begun }
 }
 
 /// Writes a chain, or removes it.

@@ -92,8 +92,43 @@ impl Made {
 }
 
 impl Material {
-    /// Parses bytes.
+    /// Parses bytes. What is inside must be of the type: a backup may have been edited.
     fn load(key_type: KeyType, bytes: &Secret) -> Result<Self, CryptoError> {
+        let material = Self::parse(key_type, bytes)?;
+        if material.is_of(key_type) {
+            return Ok(material);
+        }
+        Err(CryptoError::Key(format!("it is no material of type {}", key_type.word())))
+    }
+
+    /// Whether curve or length are those of the type, where bytes alone may be of several.
+    fn is_of(&self, key_type: KeyType) -> bool {
+        match self {
+            Self::Ecdsa(key) => {
+                key_type
+                    == match key.curve() {
+                        ecdsa::Curve::P256 => KeyType::EcdsaP256,
+                        ecdsa::Curve::P384 => KeyType::EcdsaP384,
+                        ecdsa::Curve::P521 => KeyType::EcdsaP521,
+                    }
+            }
+            Self::Agreement(key) => {
+                key_type
+                    == match key.curve() {
+                        agreement::Curve::X25519 => KeyType::X25519,
+                        agreement::Curve::P256 => KeyType::EcdhP256,
+                    }
+            }
+            Self::Rsa(key) => matches!(
+                (key_type, key.public().bits()),
+                (KeyType::Rsa2048, 2048) | (KeyType::Rsa3072, 3072) | (KeyType::Rsa4096, 4096)
+            ),
+            // Each has a length or an identifier of its own, which its parser looks at.
+            _ => true,
+        }
+    }
+
+    fn parse(key_type: KeyType, bytes: &Secret) -> Result<Self, CryptoError> {
         let raw = bytes.expose();
         if let Some(algorithm) = key_type.chunked() {
             return chunked::Key::new(algorithm, raw).map(Self::Chunked);
@@ -197,6 +232,12 @@ pub(crate) fn hmac_size(key_type: KeyType, asked: u32) -> Result<u32, Error> {
         32..=512 => Ok(asked),
         _ => Err(Error::bad("hmac_key_size", "must be 32 to 512, or 0 for 32")),
     }
+}
+
+/// Whether keys of the type have an HMAC size like this in their headers.
+pub(super) fn is_hmac_size(key_type: KeyType, size: u32) -> bool {
+    let is_allowed = usize::try_from(size).is_ok_and(|size| HMAC_SIZES.contains(&size));
+    if key_type == KeyType::Hmac { is_allowed } else { size == 0 }
 }
 
 /// A key under 2048 bits is weak whatever type was asked for; any other kind must be the one asked for.

@@ -41,11 +41,15 @@ pub(super) fn subject(text: &str) -> Result<Name, Error> {
         )
     };
     let name = Name::from_str(text).map_err(|_| wrong())?;
-    if name.iter().all(is_readable) { Ok(name) } else { Err(wrong()) }
+    if is_readable(&name) { Ok(name) } else { Err(wrong()) }
 }
 
-/// The parser takes any bytes for a value; what is signed must be what its tag says, and not empty.
-fn is_readable(attribute: &AttributeTypeAndValue) -> bool {
+/// Whether a name can be signed. Parsers take any bytes for a value; what is signed must be what its tag says, and not empty.
+pub(super) fn is_readable(name: &Name) -> bool {
+    name.iter().all(is_value_readable)
+}
+
+fn is_value_readable(attribute: &AttributeTypeAndValue) -> bool {
     let value = &attribute.value;
     let text = match value.tag() {
         Tag::PrintableString => PrintableStringRef::try_from(value).map(|text| text.as_str().to_owned()),

@@ -4,6 +4,7 @@ use super::names;
 use crate::{error::Error, keyring::Material};
 use bytes::Bytes;
 use patchbay_crypto::{Error as CryptoError, Message, digest::Algorithm as Digest, ecdsa};
+use std::collections::BTreeSet;
 use x509_cert::{
     AlgorithmIdentifier, SubjectPublicKeyInfo,
     attr::{Attribute, Attributes},
@@ -92,9 +93,24 @@ impl Request {
             _ => CertReq::from_pem(template.trim_ascii()),
         };
         let CertReqInfo { subject, attributes, .. } = request.map_err(|_| wrong())?.info;
-        let extensions = attributes.into_vec().into_iter().filter(|it| it.oid == ExtensionReq::OID);
-        let kept = SetOfVec::try_from(extensions.collect::<Vec<_>>()).map_err(|_| wrong())?;
-        Self::checked(subject, kept)
+        if !names::is_readable(&subject) {
+            return Err(Error::bad(
+                "template",
+                "has a subject whose text cannot be read, is empty, or holds control characters",
+            ));
+        }
+        let kept: Vec<_> =
+            attributes.into_vec().into_iter().filter(|it| it.oid == ExtensionReq::OID).collect();
+        if !kept.first().is_none_or(is_extension_request) || kept.len() > 1 {
+            return Err(Error::bad(
+                "template",
+                "must ask for extensions once, as a list of at least one, and each once",
+            ));
+        }
+        if subject.is_empty() && kept.is_empty() {
+            return Err(Error::bad("template", "has neither a subject nor alternative names"));
+        }
+        Ok(Self { subject, attributes: SetOfVec::try_from(kept).map_err(|_| wrong())? })
     }
 
     fn checked(subject: Name, attributes: Attributes) -> Result<Self, Error> {
@@ -132,6 +148,16 @@ impl Request {
         let signature = BitString::from_bytes(&signature).map_err(Error::internal)?;
         CertReq { info, algorithm, signature }.to_pem(LineEnding::LF).map_err(Error::internal)
     }
+}
+
+/// RFC 2985, section 5.4.2, and RFC 5280, section 4.2: one list, in which each extension stands once. What an extension means is for whoever
+/// issues to judge.
+fn is_extension_request(attribute: &Attribute) -> bool {
+    let mut values = attribute.values.iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(extensions) = value.decode_as::<Vec<Extension>>() else { return false };
+    let different: BTreeSet<_> = extensions.iter().map(|extension| extension.extn_id).collect();
+    !extensions.is_empty() && different.len() == extensions.len()
 }
 
 /// How a key signs certificates and requests (RFC 8410, RFC 5758, RFC 4055).

@@ -123,6 +123,75 @@ fn a_template_gives_its_subject_and_extensions_and_nothing_else() {
     }
 }
 
+/// A template whose request for extensions is what is given.
+fn asking(values: Vec<Any>, times: usize) -> Wish {
+    let key = ed25519();
+    let mut from = signed(&wish("CN=x", &["example.com"]), &key);
+    let values = SetOfVec::try_from(values).unwrap();
+    let asked = Attribute { oid: ExtensionReq::OID, values };
+    from.info.attributes = SetOfVec::from_iter([asked.clone()]).unwrap();
+    if times == 2 {
+        let other =
+            Attribute { values: SetOfVec::from_iter([any(&extensions_of(&[names()]))]).unwrap(), ..asked };
+        from.info.attributes.insert(other).unwrap();
+    }
+    Wish { template: Bytes::from(from.to_der().unwrap()), ..Wish::default() }
+}
+
+fn any(der: &[u8]) -> Any {
+    Any::from_der(der).unwrap()
+}
+
+fn names() -> Extension {
+    let key = ed25519();
+    extensions(&signed(&wish("CN=x", &["example.com"]), &key)).remove(0)
+}
+
+fn extensions_of(extensions: &[Extension]) -> Vec<u8> {
+    extensions.to_vec().to_der().unwrap()
+}
+
+#[test]
+fn what_a_template_asks_for_is_a_list_of_extensions_each_once() {
+    let (names, usage) = (
+        names(),
+        Extension {
+            extn_id: ObjectIdentifier::new_unwrap("2.5.29.15"),
+            critical: true,
+            extn_value: OctetString::new([3, 2, 7, 128]).unwrap(),
+        },
+    );
+    let good = extensions_of(&[names.clone(), usage.clone()]);
+    assert!(Request::parse(&asking(vec![any(&good)], 1)).is_ok());
+    for odd in [
+        asking(vec![any(&extensions_of(&[names.clone(), names.clone()]))], 1),
+        asking(vec![any(&[0x30, 0])], 1),
+        asking(vec![any(&[5, 0])], 1),
+        asking(vec![], 1),
+        asking(vec![any(&extensions_of(&[names])), any(&extensions_of(&[usage]))], 1),
+        asking(vec![any(&good)], 2),
+    ] {
+        assert_eq!(refused(&odd), "template");
+    }
+}
+
+#[test]
+fn a_templates_subject_is_what_it_says_it_is() {
+    let key = ed25519();
+    let mut from = signed(&wish("CN=example", &[]), &key);
+    let der = from.to_der().unwrap();
+    let at = der.windows(7).position(|part| part == b"example").unwrap();
+    for odd in [*b"exam\nle", *b"exam\0le", *b"exam\xffle"] {
+        let mut changed = der.clone();
+        changed[at..at + 7].copy_from_slice(&odd);
+        let wish = Wish { template: changed.into(), ..Wish::default() };
+        assert_eq!(refused(&wish), "template", "{odd:?}");
+    }
+    from.info.subject = Name::default();
+    let nameless = Wish { template: from.to_der().unwrap().into(), ..Wish::default() };
+    assert_eq!(refused(&nameless), "template");
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     assert_eq!(refused(&wish("", &[])), "subject");

@@ -159,8 +159,31 @@ async fn chains_that_cannot_be_are_refused() {
     for text in odd {
         assert!(matches!(Chain::parse(&text), Err(Error::BadRequest { .. })), "{text}");
     }
-    // Both authorities have the same name: only whoever verifies can tell them apart.
-    assert!(Chain::parse(&format!("{leaf}{}", other.0.pem())).is_ok());
+    // Both authorities have the same name: only the signature tells them apart.
+    let refused = Chain::parse(&format!("{leaf}{}", other.0.pem())).unwrap_err();
+    assert!(refused.to_string().contains("certificate 1 was not signed by the one after it"), "{refused}");
+    // Headers of PEM are no part of a certificate.
+    let (begin, rest) = good.split_once('\n').unwrap();
+    let headed = format!("{begin}\nComment: mine\n\n{rest}");
+    assert_eq!(Chain::parse(&headed).unwrap().into_pem(), good);
+}
+
+#[tokio::test]
+async fn a_name_of_any_length_makes_no_long_record() {
+    let (_world, replica) = World::alone().await;
+    replica.create("k", KeyType::Ed25519).await;
+    let long = "x".repeat(20_000);
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, long.as_str());
+    let key = KeyPair::generate().unwrap();
+    let template = params.serialize_request(&key).unwrap().der().to_vec().into();
+    let wish = Wish { template, ..Wish::default() };
+    replica.keyring.certificate_request(&named("k"), 0, wish, entry("key.csr", "k")).await.unwrap();
+    let ours = replica.keyring.get("k").await.unwrap().versions[&1].public.clone().unwrap();
+    let leaf = params.signed_by(&Raw(ours[12..].to_vec()), &Authority::new().0).unwrap();
+    set(&replica, "k", 1, Some(Chain::parse(&leaf.pem()).unwrap())).await.unwrap();
+    let longest = replica.rows(Table::Audit, "at/").await.into_iter().map(|(_, value)| value.len()).max();
+    assert!(longest.unwrap() < 2000, "{longest:?}");
 }
 
 #[tokio::test]

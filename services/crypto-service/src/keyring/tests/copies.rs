@@ -203,6 +203,48 @@ async fn damaged_backups_are_refused_with_one_error() {
     }
 }
 
+/// A plaintext backup of a key, and the same as somebody has edited it.
+async fn edited(replica: &Replica, name: &str, edit: impl Fn(&mut serde_json::Value)) -> Secret {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let open = backup(replica, name, "").await.unwrap();
+    let mut json = serde_json::from_slice(&STANDARD.decode(open.expose()).unwrap()).unwrap();
+    edit(&mut json);
+    Secret::new(STANDARD.encode(json.to_string()).into_bytes())
+}
+
+#[tokio::test]
+async fn material_is_restored_as_nothing_but_what_it_is() {
+    let (_world, replica) = World::alone().await;
+    for (is, said) in [
+        (KeyType::EcdsaP256, "ecdsa-p521"),
+        (KeyType::EcdsaP384, "ecdsa-p256"),
+        (KeyType::Rsa2048, "rsa-4096"),
+        (KeyType::X25519, "ecdh-p256"),
+        (KeyType::EcdhP256, "x25519"),
+        (KeyType::Ed25519, "x25519"),
+        (KeyType::MlDsa65, "ml-kem-768"),
+        (KeyType::Hmac, "ed25519"),
+        (KeyType::Aes128GcmChunked, "aes256-gcm-chunked"),
+    ] {
+        make(&replica, is.word(), is).await;
+        let copy = edited(&replica, is.word(), |json| json["header"]["type"] = said.into()).await;
+        let refused = restore(&replica, "new", &copy, "", Existing::Keep).await;
+        assert!(matches!(refused, Err(Error::BackupUnreadable)), "{} as {said}: {refused:?}", is.word());
+    }
+}
+
+#[tokio::test]
+async fn the_next_version_of_a_restored_key_is_of_a_size_that_may_be() {
+    let (_world, replica) = World::alone().await;
+    make(&replica, "h", KeyType::Hmac).await;
+    make(&replica, "e", KeyType::Ed25519).await;
+    for (name, size) in [("h", 0), ("h", 31), ("h", 513), ("h", u32::MAX), ("e", 32)] {
+        let copy = edited(&replica, name, |json| json["header"]["hmac_size"] = size.into()).await;
+        let refused = restore(&replica, "new", &copy, "", Existing::Keep).await;
+        assert!(matches!(refused, Err(Error::BackupUnreadable)), "{name} with {size}: {refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_restored_counter_is_never_lower() {
     let mut world = World::new();
