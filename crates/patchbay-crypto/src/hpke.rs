@@ -19,7 +19,8 @@ const VERSION: &[u8] = b"HPKE-v1";
 const MODE_BASE: u8 = 0;
 /// HKDF-SHA256 (section 7.2).
 const KDF: u16 = 1;
-const TAG: usize = 16;
+/// Bytes by which a ciphertext is longer than its message.
+pub const TAG: usize = 16;
 
 /// A sealed message.
 #[derive(Clone, Debug, PartialEq, Eq)]

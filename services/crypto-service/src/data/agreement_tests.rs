@@ -185,3 +185,22 @@ async fn the_same_message_has_the_same_ciphertext_with_a_convergent_key() {
     let made = [(); 2].map(|()| pb::GenerateDataKeyRequest::default().run(&key).unwrap());
     assert!(made[0].plaintext != made[1].plaintext && made[0].ciphertext != made[1].ciphertext);
 }
+
+/// A limit on sizes that lets a message in must let its ciphertext in too, or it could not be opened again.
+#[tokio::test]
+async fn a_sealed_message_is_no_larger_than_the_message() {
+    for key_type in [KeyType::X25519, KeyType::EcdhP256] {
+        let [key] = keys([key_type]).await;
+        for length in [0, 1, 100_000] {
+            let request = pb::SealHpkeRequest { plaintext: vec![7; length].into(), ..Default::default() };
+            let sealed = SealFor { key: String::new(), request }.run(&key).unwrap();
+            let open = pb::OpenHpkeRequest {
+                encapsulated_key: sealed.encapsulated_key,
+                ciphertext: sealed.ciphertext,
+                ..Default::default()
+            };
+            assert_eq!(open.size(), length);
+            assert_eq!(open.run(&key).unwrap().plaintext.len(), length);
+        }
+    }
+}

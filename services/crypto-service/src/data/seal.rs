@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Room for nonce, tag and padding of any type.
 const OVERHEAD: usize = 64;
 
+/// Room for what an envelope adds: the key of the message under RSA, its nonce, its tag.
+const ENVELOPE_OVERHEAD: usize = 1024;
+
 impl Operation for pb::EncryptRequest {
     type Response = pb::EncryptResponse;
     const WORD: &'static str = "encrypt";
@@ -49,7 +52,7 @@ impl Operation for pb::DecryptRequest {
     }
 
     fn size(&self) -> usize {
-        self.ciphertext.len() + self.associated_data.len()
+        message_size(&self.ciphertext) + self.associated_data.len()
     }
 
     fn is_slow(&self, key: &LoadedKey) -> bool {
@@ -71,7 +74,7 @@ impl Operation for pb::RewrapRequest {
     }
 
     fn size(&self) -> usize {
-        self.ciphertext.len() + self.associated_data.len()
+        message_size(&self.ciphertext) + self.associated_data.len()
     }
 
     fn encrypts_with<'k>(&self, key: &'k LoadedKey) -> Result<Option<&'k Arc<LoadedVersion>>, Error> {
@@ -142,7 +145,7 @@ impl Operation for pb::SealEnvelopeRequest {
     fn run(self, key: &LoadedKey) -> Result<pb::SealEnvelopeResponse, Error> {
         let version = key.encrypting(self.key_version)?;
         let Material::Rsa(rsa) = &version.material else { return Err(cannot(key, told::SEAL_ENVELOPES)) };
-        let mut sealed = begin(ENVELOPE, version.number, self.plaintext.len() + 1024);
+        let mut sealed = begin(ENVELOPE, version.number, self.plaintext.len() + ENVELOPE_OVERHEAD);
         let bound = bound_to(&sealed, &self.associated_data);
         let body = envelope::seal(rsa.public(), &bound, &self.plaintext).map_err(Error::internal)?;
         sealed.extend_from_slice(&body);
@@ -159,7 +162,7 @@ impl Operation for pb::OpenEnvelopeRequest {
     }
 
     fn size(&self) -> usize {
-        self.envelope.len() + self.associated_data.len()
+        self.envelope.len().saturating_sub(HEADER + ENVELOPE_OVERHEAD) + self.associated_data.len()
     }
 
     fn is_slow(&self, key: &LoadedKey) -> bool {
@@ -175,6 +178,16 @@ impl Operation for pb::OpenEnvelopeRequest {
         let plaintext = envelope::open(rsa, &bound, &sealed.body).map_err(|_| Error::DecryptionFailed)?;
         Ok(pb::OpenEnvelopeResponse { plaintext: given_out(plaintext), key_version: version.number })
     }
+}
+
+/// Bytes of the message in a ciphertext, or a few less: what may be encrypted may be decrypted, however it is written.
+fn message_size(ciphertext: &Bytes) -> usize {
+    let binary = match ciphertext.first() {
+        Some(&CIPHERTEXT) => ciphertext.len(),
+        // `patchbay:v`, a number, a colon, and Base64.
+        _ => (ciphertext.len() / 4 * 3).saturating_sub(24),
+    };
+    binary.saturating_sub(HEADER + OVERHEAD)
 }
 
 /// An envelope is bound to its own header, so that its version cannot be changed.
@@ -266,3 +279,7 @@ fn refuse_associated(associated_data: &[u8]) -> Result<(), Error> {
 pub(super) fn given_out(secret: Secret) -> Bytes {
     Bytes::from(secret.into_bytes())
 }
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;
