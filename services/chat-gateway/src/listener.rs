@@ -37,19 +37,23 @@ fn receive(gateway: &Arc<Gateway>, passages: Option<&Passages>, stream: TcpStrea
         tracing::debug!(%error, "could not set TCP_NODELAY");
     }
     match passages {
-        None => welcome(gateway, stream, address),
+        None => {
+            if let Some(connection) = welcome(gateway, stream, address) {
+                gateway.context.tasks.spawn_light(connection);
+            }
+        }
         Some(passages) => tls::receive(gateway, passages, stream, address),
     }
 }
 
-/// Makes the task of a connection; `stream` is in plain text.
-pub(crate) fn welcome(gateway: &Arc<Gateway>, stream: TcpStream, address: IpAddr) {
+/// Makes the task of a connection, where there is room for it; `stream` is in plain text.
+pub(crate) fn welcome(gateway: &Arc<Gateway>, stream: TcpStream, address: IpAddr) -> Option<ConnectionTask> {
     if gateway.connections.open() > most(gateway) {
         gateway.metrics.refused.inc();
-        return refuse(&stream);
+        refuse(&stream);
+        return None;
     }
-    let task = ConnectionTask::new(gateway.clone(), stream, address);
-    gateway.context.tasks.spawn_light(task);
+    Some(ConnectionTask::new(gateway.clone(), stream, address))
 }
 
 /// A quarter more than the limit may be open, so that those beyond it can be told so in their own protocol.

@@ -3,23 +3,34 @@
 
 use crate::{gateway::Gateway, listener::welcome};
 use patchbay_chassis::error::chain;
-use patchbay_tls::{Acceptor, TlsStream};
-use std::{io, net::IpAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
+use patchbay_tls::Acceptor;
+use std::{
+    future::poll_fn,
+    io,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpStream, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
 };
 
 /// A connection of this kind begins with HTTP/1.1.
 pub(crate) const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
-/// After one side has said its last word, the other has so long for its own.
+/// After the connection has ended here, the client has so long to take what was said to it and to end its TLS.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// After everything was told to stop, what is on its way has so long to be written.
 const LAST: Duration = Duration::from_millis(500);
+
+/// Bytes that are carried at a time: a little less than a TLS record.
+const PIECE: usize = 8 * 1024;
 
 /// The way in by TLS.
 pub(crate) struct Passages {
@@ -62,7 +73,14 @@ async fn pass(
         Ok(ends) => ends,
         Err(error) => return tracing::warn!(%error, "could not make a pair of sockets for a client with TLS"),
     };
-    welcome(&gateway, theirs, address);
+    // Dropped when the connection has ended. A socket does not tell that to somebody who waits to write elsewhere.
+    let (here, ended) = oneshot::channel::<()>();
+    if let Some(connection) = welcome(&gateway, theirs, address) {
+        gateway.context.tasks.spawn_light(async move {
+            connection.await;
+            drop(here);
+        });
+    }
     let hard = gateway.context.shutdown.hard();
     // It is not to keep the gateway alive.
     drop(gateway);
@@ -71,7 +89,7 @@ async fn pass(
         tokio::time::sleep(LAST).await;
     };
     tokio::select! {
-        () = join(client, ours) => {}
+        () = join(client, ours, ended) => {}
         () = last => {}
     }
 }
@@ -86,36 +104,86 @@ fn pair() -> io::Result<(UnixStream, TcpStream)> {
     Ok((UnixStream::from_std(ours)?, TcpStream::from_std(theirs)?))
 }
 
-/// Carries bytes both ways. A side that takes nothing is given nothing: its bytes wait in the sockets, and then in the
-/// connection's own queue, which has a limit.
-async fn join(client: TlsStream, gateway: UnixStream) {
+/// Carries bytes both ways until both have ended. A side that takes nothing is given nothing: its bytes wait in the sockets,
+/// and then in the connection's own queue, which has a limit. A client that takes nothing at all is cut once `ended` is.
+async fn join(client: impl AsyncRead + AsyncWrite, gateway: UnixStream, ended: oneshot::Receiver<()>) {
     let (from_client, to_client) = tokio::io::split(client);
     let (from_gateway, to_gateway) = gateway.into_split();
-    let (up, down) = (carry(from_client, to_gateway), carry(from_gateway, to_client));
-    tokio::pin!(up, down);
-    // Cancel-safe: whichever is not at its end is polled on, for a time.
-    let late = tokio::select! {
-        () = &mut up => timeout(FAREWELL, down).await.is_err(),
-        () = &mut down => timeout(FAREWELL, up).await.is_err(),
+    let late = async {
+        // It is never sent anything, only dropped.
+        drop(ended.await);
+        tokio::time::sleep(FAREWELL).await;
     };
-    if late {
-        tracing::debug!("a client did not end its TLS connection, and was cut");
+    tokio::select! {
+        _ = async { tokio::join!(carry(from_client, to_gateway), carry(from_gateway, to_client)) } => {}
+        () = late => tracing::debug!("a client did not end its TLS connection, and was cut"),
     }
 }
 
 /// Carries until the end and tells it on. A client that breaks off is one that has ended.
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let carried = tokio::io::copy(&mut from, &mut to).await;
+async fn carry(from: impl AsyncRead, to: impl AsyncWrite) {
+    let (mut from, mut to) = (pin!(from), pin!(to));
+    let carried = pump(from.as_mut(), to.as_mut()).await;
     let ended = to.shutdown().await;
     if let Err(error) = carried.and(ended) {
         tracing::debug!(%error, "a connection with TLS broke");
     }
 }
 
+async fn pump(mut from: Pin<&mut impl AsyncRead>, mut to: Pin<&mut impl AsyncWrite>) -> io::Result<()> {
+    loop {
+        let piece = read(from.as_mut()).await?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        to.write_all(&piece).await?;
+        // TLS keeps back what the socket did not take.
+        to.flush().await?;
+    }
+}
+
+/// Reads some bytes, none at the end. Memory is taken when they have come: most connections say nothing most of the time.
+async fn read(mut from: Pin<&mut impl AsyncRead>) -> io::Result<Vec<u8>> {
+    poll_fn(|cx| {
+        let mut piece = [0; PIECE];
+        let mut buffer = ReadBuf::new(&mut piece);
+        ready!(from.as_mut().poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().to_vec()))
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
+    use tokio::{io::AsyncReadExt, time::timeout};
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_cut_when_its_connection_ends() {
+        let (ours, theirs) = pair().unwrap();
+        let (client, _silent) = tokio::io::duplex(64);
+        let (here, ended) = oneshot::channel();
+        let mut joined = pin!(join(client, ours, ended));
+        theirs.writable().await.unwrap();
+        while theirs.try_write(&[0; 1024]).is_ok() {}
+        drop((theirs, here));
+        timeout(FAREWELL * 3, &mut joined).await.expect("its place is free again");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_come_before_the_end() {
+        let (ours, theirs) = pair().unwrap();
+        let (client, mut far) = tokio::io::duplex(16);
+        let (here, ended) = oneshot::channel();
+        far.write_all(b"not read by it").await.unwrap();
+        theirs.writable().await.unwrap();
+        assert_eq!(theirs.try_write(b"a farewell of two pieces").unwrap(), 24);
+        drop((theirs, here));
+        let mut heard = Vec::new();
+        let (_, read) = tokio::join!(join(client, ours, ended), far.read_to_end(&mut heard));
+        read.unwrap();
+        assert_eq!(heard, b"a farewell of two pieces");
+    }
 
     #[tokio::test]
     async fn a_pair_carries_bytes_and_the_end_both_ways() {
