@@ -88,8 +88,7 @@ pub enum Existing {
 impl Keyring {
     /// Copies a key. It is recorded before it is given out.
     pub async fn backup(&self, name: &KeyName, password: Secret, entry: Entry) -> Result<Secret, Error> {
-        let (row, rows) = self.snapshot(name, |row| row.value.available().collect()).await?;
-        let header = row.value;
+        let (header, rows, chains) = self.all_versions(name).await?;
         check_enabled(name, &header)?;
         let is_plaintext = password.expose().is_empty();
         if is_plaintext && !header.plaintext_backup_allowed {
@@ -101,7 +100,6 @@ impl Keyring {
         let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         let usage = self.usage(&header, &numbers).await?;
         self.0.root.reload(&self.0.store).await?;
-        let chains = self.chains(name, &header, &numbers).await?;
         let copy = |(((number, row), encryptions), chain): ((Numbered, u64), Option<CertificateRow>)| {
             let material = row.unwrap(&self.0.root, &place(name, &header, number))?;
             let certificate = chain.map(|row| row.chain);

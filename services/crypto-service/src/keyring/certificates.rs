@@ -2,11 +2,16 @@
 //!
 //! A chain is no secret and changes while its version does not, so that it stands in a row of its own.
 
-use super::{Header, KeyName, Keyring, LoadedVersion, manage::Plan, versions::check_enabled};
+use super::{
+    Header, KeyName, Keyring, LoadedVersion,
+    load::Numbered,
+    manage::Plan,
+    versions::{ATTEMPTS, check_enabled},
+};
 use crate::{
     audit::Entry,
     error::Error,
-    store::{Table, parse},
+    store::{Row, Table, parse},
     x509::{Chain, Request, Wish},
 };
 use patchbay_backplane::{Change, Expect};
@@ -93,24 +98,44 @@ impl Keyring {
         self.change(name, plan, entry).await
     }
 
-    /// Chains of versions, in their order.
-    pub(super) async fn chains(
+    /// All versions that are there, and their chains, as they stood together at one time.
+    pub(super) async fn all_versions(
         &self,
         name: &KeyName,
-        header: &Header,
+    ) -> Result<(Header, Vec<Numbered>, Vec<Option<CertificateRow>>), Error> {
+        for _ in 0..ATTEMPTS {
+            let (row, versions) = self.snapshot(name, |row| row.value.available().collect()).await?;
+            let numbers: Vec<u32> = versions.iter().map(|(number, _)| *number).collect();
+            if let Some(chains) = self.chains(name, &row, &numbers).await? {
+                return Ok((row.value, versions, chains));
+            }
+        }
+        Err(Error::Conflict(format!("the key `{name}`")))
+    }
+
+    /// Chains of versions, in their order; `None` when the header is not the same any more: a key that was replaced meanwhile has others.
+    async fn chains(
+        &self,
+        name: &KeyName,
+        header: &Row<Header>,
         numbers: &[u32],
-    ) -> Result<Vec<Option<CertificateRow>>, Error> {
-        if !header.key_type.is_asymmetric() {
-            return Ok(vec![None; numbers.len()]);
+    ) -> Result<Option<Vec<Option<CertificateRow>>>, Error> {
+        if !header.value.key_type.is_asymmetric() {
+            return Ok(Some(vec![None; numbers.len()]));
         }
         let mut chains = Vec::with_capacity(numbers.len());
         for chunk in numbers.chunks(CHUNK) {
-            let rows = chunk.iter().map(|number| name.certificate_row(*number)).collect();
-            for record in self.0.store.read(Table::Keys, rows).await? {
+            let mut keys: Vec<String> = chunk.iter().map(|number| name.certificate_row(*number)).collect();
+            keys.push(name.header_row());
+            let mut rows = self.0.store.read(Table::Keys, keys).await?;
+            if rows.pop().flatten().is_none_or(|row| row.revision != header.revision) {
+                return Ok(None);
+            }
+            for record in rows {
                 chains.push(record.map(|record| parse(&record)).transpose()?.map(|row| row.value));
             }
         }
-        Ok(chains)
+        Ok(Some(chains))
     }
 }
 
@@ -136,3 +161,7 @@ pub(super) fn certificate_change(
 fn sign(request: Request, version: &LoadedVersion) -> Option<Result<String, Error>> {
     request.sign(&version.material, version.public.as_deref()?)
 }
+
+#[cfg(test)]
+#[path = "certificates_tests.rs"]
+mod tests;

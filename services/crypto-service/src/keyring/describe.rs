@@ -42,11 +42,9 @@ pub struct HeaderPage {
 impl Keyring {
     /// Reads a key from the store, with the versions that are there.
     pub async fn describe(&self, name: &KeyName) -> Result<(Header, Vec<VersionInfo>), Error> {
-        let (row, rows) = self.snapshot(name, |row| row.value.available().collect()).await?;
-        let header = row.value;
+        let (header, rows, chains) = self.all_versions(name).await?;
         let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
         let usage = self.usage(&header, &numbers).await?;
-        let chains = self.chains(name, &header, &numbers).await?;
         let describe = |(((number, row), encryptions), chain): ((Numbered, u64), Option<CertificateRow>)| {
             let certificate_chain = chain.map(|row| row.chain);
             Ok(VersionInfo {
