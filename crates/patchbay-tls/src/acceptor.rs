@@ -7,6 +7,7 @@ use crate::{
     plain,
     section::{Tls, Version},
 };
+use parking_lot::Mutex;
 use patchbay_chassis::{Context, error::chain};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use std::{io, sync::Arc, time::Duration};
@@ -34,6 +35,8 @@ struct Shared {
     certificate: Arc<Certificate>,
     metrics: TlsMetrics,
     hsts: Option<Duration>,
+    /// What was wrong with the certificate at the last look, so that it is told once and not at every look.
+    wrong: Mutex<Option<String>>,
 }
 
 /// Why a connection has no TLS.
@@ -45,7 +48,7 @@ pub enum HandshakeError {
     /// The client spoke plain HTTP, and was told so.
     #[error("the client spoke plain HTTP")]
     PlainHttp,
-    /// Client and server have no version or suite in common.
+    /// Client and server have no version, suite or protocol in common.
     #[error("the client offers nothing that is spoken here")]
     NothingInCommon(#[source] io::Error),
     /// The client does not like the certificate, or something else.
@@ -73,7 +76,9 @@ impl From<io::Error> for HandshakeError {
         let told = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match told {
             Some(rustls::Error::AlertReceived(_)) => Self::Refused(error),
-            Some(rustls::Error::PeerIncompatible(_)) => Self::NothingInCommon(error),
+            Some(rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol) => {
+                Self::NothingInCommon(error)
+            }
             _ => Self::Broken(error),
         }
     }
@@ -127,7 +132,7 @@ impl Acceptor {
             versions.with_no_client_auth().with_cert_resolver(Arc::clone(&certificate) as Arc<_>);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let tls = TlsAcceptor::from(Arc::new(config));
-        let shared = Shared { tls, listener, certificate, metrics, hsts };
+        let shared = Shared { tls, listener, certificate, metrics, hsts, wrong: Mutex::default() };
         shared.show_end();
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -175,6 +180,7 @@ impl Shared {
         match self.certificate.look() {
             Look::Same => {}
             Look::Replaced => {
+                *self.wrong.lock() = None;
                 tracing::info!(
                     listener = self.listener,
                     expires = self.certificate.expires(),
@@ -183,14 +189,18 @@ impl Shared {
             }
             Look::Kept(error) => {
                 self.metrics.failures.inc();
-                tracing::warn!(
-                    listener = self.listener,
-                    error = chain(&error),
-                    "the certificate is served as it was"
-                );
+                self.tell(chain(&error));
             }
         }
         self.show_end();
+    }
+
+    fn tell(&self, error: String) {
+        let mut wrong = self.wrong.lock();
+        if wrong.as_ref() != Some(&error) {
+            tracing::warn!(listener = self.listener, error, "the certificate is served as it was");
+            *wrong = Some(error);
+        }
     }
 
     fn show_end(&self) {

@@ -141,7 +141,7 @@ impl Authority {
         Ok(Some(Self { folder: folder.to_owned(), certificate: text, facts, issuer, clock: clock.clone() }))
     }
 
-    /// The key is there before the certificate that needs it.
+    /// The key is there before the certificate that needs it; an old certificate goes before its key does.
     fn make(folder: &Path, clock: &Clock) -> Result<(), TlsError> {
         let key = KeyPair::generate()?;
         let mut authority = params(&key);
@@ -149,6 +149,8 @@ impl Authority {
         let now = since_epoch(clock);
         set_validity(&mut authority, now.saturating_sub(SLACK), now + LIFE);
         let certificate = authority.self_signed(&key)?;
+        let old = folder.join(CERTIFICATE);
+        files::remove(&old).map_err(|source| TlsError::Write { path: old, source })?;
         files::replace(&folder.join(KEY), &key.serialize_pem(), PRIVATE)?;
         files::replace(&folder.join(CERTIFICATE), &certificate.pem(), PUBLIC)?;
         let certificate = folder.join(CERTIFICATE);

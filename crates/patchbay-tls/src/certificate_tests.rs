@@ -191,6 +191,60 @@ fn one_that_has_ended_is_served() {
     assert!(matches!(certificate.look(), Look::Replaced));
 }
 
+/// A pair by OpenSSL, as operators make it.
+fn openssl(folder: &Path, arguments: &[&str]) -> Tls {
+    let tls = files_of(folder);
+    let (file, key) = (tls.certificate_file.as_ref().unwrap(), tls.key_file.as_ref().unwrap());
+    let mut command = std::process::Command::new("openssl");
+    command.args(["req", "-x509", "-subj", "/CN=a.local", "-addext", "subjectAltName=DNS:a.local"]);
+    command.args(arguments).arg("-out").arg(file).arg("-keyout").arg(key);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    tls
+}
+
+#[test]
+fn keys_of_every_usual_kind_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in [
+        &["-newkey", "rsa:2048"][..],
+        &["-newkey", "ed25519"],
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    ] {
+        let tls = openssl(folder.path(), &[kind, &["-nodes"]].concat());
+        open(&tls, folder.path(), &Clock::system()).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+    }
+}
+
+#[test]
+fn a_key_with_a_passphrase_is_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = openssl(folder.path(), &["-newkey", "rsa:2048", "-passout", "pass:secret"]);
+    let told = |tls: &Tls| open(tls, folder.path(), &Clock::system()).unwrap_err();
+    let error = told(&tls);
+    assert!(matches!(error, TlsError::Encrypted { .. }), "{error}");
+    let key = tls.key_file.as_ref().unwrap();
+    let older = std::process::Command::new("openssl")
+        .args(["rsa", "-aes128", "-traditional", "-passin", "pass:secret", "-passout", "pass:secret"])
+        .args([std::ffi::OsStr::new("-in"), key.as_os_str(), "-out".as_ref(), key.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(older.status.success(), "{}", String::from_utf8_lossy(&older.stderr));
+    assert!(fs::read_to_string(key).unwrap().contains("Proc-Type"));
+    let error = told(&tls);
+    assert!(matches!(error, TlsError::Encrypted { .. }), "{error}");
+}
+
+#[test]
+fn a_lock_that_nobody_gives_back_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let _held = Lock::take(folder.path()).unwrap();
+    let waited = Lock::take_within(folder.path(), Duration::from_millis(50));
+    assert!(matches!(waited, Err(TlsError::Busy { .. })));
+}
+
 #[test]
 fn a_lock_is_given_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -26,6 +26,20 @@ pub enum TlsError {
         #[source]
         source: io::Error,
     },
+    /// Another process does not finish.
+    #[error("another process holds {path} and does not let go of it: look whether it is stopped, and end it")]
+    Busy {
+        /// The file that is locked.
+        path: PathBuf,
+    },
+    /// A key can be read by who knows a passphrase.
+    #[error(
+        "the private key in {path} is encrypted with a passphrase, for which nobody can be asked here: write it without one (`openssl pkey -in KEY -out PLAIN_KEY`) into a file that only this service can read"
+    )]
+    Encrypted {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A file has no PEM of the kind that is needed.
     #[error("could not find {what} in {path}")]
     Pem {

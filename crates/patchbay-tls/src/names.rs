@@ -34,7 +34,15 @@ pub(crate) const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// The machine's own name, where it has one that can stand in a certificate.
 pub(crate) fn of_this_machine() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    canonical(name.trim()).ok()
+    machine(name.trim())
+}
+
+/// A name without a dot is taken as networks tell it (RFC 6762, section 3): who may sign for `dev` or `app` may sign for
+/// all that is below it, and these are domains of the Internet.
+fn machine(name: &str) -> Option<String> {
+    let name = canonical(name).ok()?;
+    let is_whole = name.contains(['.', ':']) || DOMAINS.contains(&name.as_str());
+    Some(if is_whole { name } else { format!("{name}.local") })
 }
 
 /// One spelling for each name; `*.` may stand before a name of a host.
@@ -113,6 +121,26 @@ mod tests {
             assert_eq!(canonical(name).ok().as_deref(), expected, "{name}");
         }
         assert!(canonical(&"a".repeat(64)).is_err() && canonical(&"a.".repeat(200)).is_err());
+    }
+
+    #[test]
+    fn a_machine_is_no_domain_of_the_internet() {
+        for (name, expected) in [
+            ("dev", "dev.local"),
+            ("NAS", "nas.local"),
+            ("nas.example.org", "nas.example.org"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(machine(name).as_deref(), Some(expected));
+        }
+        assert_eq!(machine("(none)"), None);
+        let signs = |machine: &str| {
+            constraints(Some(machine)).permitted_subtrees.into_iter().any(|subtree| {
+                matches!(subtree, GeneralSubtree::DnsName(name) if is_below("bank.dev", [name.as_str()]))
+            })
+        };
+        assert!(!signs(&super::machine("dev").unwrap()));
+        assert!(signs("dev"), "it would");
     }
 
     #[test]

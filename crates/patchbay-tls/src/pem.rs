@@ -57,10 +57,21 @@ pub(crate) fn served(chain: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Serve
         return Err(missing("a certificate", path)(source));
     };
     let facts = facts(first).ok_or_else(|| TlsError::NotACertificate { path: path.to_owned() })?;
+    if is_encrypted(key.1) {
+        return Err(TlsError::Encrypted { path: key.0.to_owned() });
+    }
     let key = PrivateKeyDer::from_pem_slice(key.1).map_err(missing("a private key", key.0))?;
     let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .map_err(|source| TlsError::Unusable { path: path.to_owned(), source })?;
     Ok(Served { certified: Arc::new(certified), facts })
+}
+
+/// Whether a key is under a passphrase, by PKCS #8 (RFC 7468, section 11) or by the older heads of PEM (RFC 1421).
+fn is_encrypted(key: &[u8]) -> bool {
+    let is_so = |line: &[u8]| {
+        line.starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY") || line.starts_with(b"Proc-Type: 4,ENCRYPTED")
+    };
+    key.split(|byte| *byte == b'\n').any(is_so)
 }
 
 /// Reads what is asked of a certificate.

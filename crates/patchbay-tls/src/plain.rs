@@ -34,7 +34,8 @@ pub(crate) async fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(ANSWER.as_bytes()).await?;
     stream.shutdown().await?;
     let rest = async {
-        let (mut read, mut piece) = (0, [0; 4096]);
+        // Not within the future: every handshake would have room for it.
+        let (mut read, mut piece) = (0, vec![0; 4096]);
         while read < MAX_REST {
             match stream.read(&mut piece).await {
                 Ok(1..) => read += piece.len(),
