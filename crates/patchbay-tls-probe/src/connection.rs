@@ -12,7 +12,7 @@ use std::{
     slice,
     sync::{
         OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -138,6 +138,8 @@ pub(crate) struct Connector<'a> {
     /// Connections that may still be made.
     left: AtomicU32,
     made: AtomicU32,
+    /// Whether hellos that do not fit one packet come to nothing, as one has shown.
+    loses_long_hellos: AtomicBool,
 }
 
 /// How many connections, and how long.
@@ -163,6 +165,7 @@ impl<'a> Connector<'a> {
             turns: Semaphore::new(bounds.at_once.max(1)),
             left: AtomicU32::new(bounds.connections),
             made: AtomicU32::new(0),
+            loses_long_hellos: AtomicBool::new(false),
         })
     }
 
@@ -174,6 +177,16 @@ impl<'a> Connector<'a> {
     /// Connections that were made.
     pub(crate) fn made(&self) -> u32 {
         self.made.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that hellos that do not fit one packet come to nothing.
+    pub(crate) fn remember_that_long_hellos_are_lost(&self) {
+        self.loses_long_hellos.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they do, as far as is known.
+    pub(crate) fn loses_long_hellos(&self) -> bool {
+        self.loses_long_hellos.load(Ordering::Relaxed)
     }
 
     /// Connects once, with more patience than usual: the first time, where a server may have to wake up.

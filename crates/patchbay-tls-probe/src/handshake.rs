@@ -96,26 +96,26 @@ impl Handshake {
         server_name: &ServerName<'static>,
         wish: Wish<'_>,
     ) -> Result<Option<Self>, Stop> {
-        let (established, _) = establish(connector, server_name, wish).await?;
+        let (established, _) = establish(connector, server_name, wish, Patience::Full).await?;
         Ok(established.as_ref().and_then(Self::of))
     }
 
-    /// Makes one as a current client does, and keeps what the server showed. Where it comes to nothing, it is made again with curves alone.
+    /// Makes one as a current client does, and keeps what the server showed. Where it comes to nothing, or the hello is lost, it is made again with curves alone.
     pub(crate) async fn current(
         connector: &Connector<'_>,
         server_name: &ServerName<'static>,
         alpn: &[&str],
     ) -> Result<(Option<Self>, Shown), Stop> {
         let wish = Wish::current(alpn);
-        let (established, shown) = establish(connector, server_name, wish).await?;
-        if let Some(established) = established {
-            return Ok((Self::of(&established), shown));
+        match establish(connector, server_name, wish, Patience::Brief).await {
+            Ok((Some(established), shown)) => return Ok((Self::of(&established), shown)),
+            Ok((None, shown)) if !shown.certificates.is_empty() => return Ok((None, shown)),
+            Ok((None, _)) => {}
+            Err(Stop::Unanswered(_)) => connector.remember_that_long_hellos_are_lost(),
+            Err(stop) => return Err(stop),
         }
-        if !shown.certificates.is_empty() {
-            return Ok((None, shown));
-        }
-        let (established, shown) =
-            establish(connector, server_name, Wish { groups: Groups::Curves, ..wish }).await?;
+        let curves = Wish { groups: Groups::Curves, ..wish };
+        let (established, shown) = establish(connector, server_name, curves, Patience::Full).await?;
         Ok((established.as_ref().and_then(Self::of), shown))
     }
 
@@ -134,10 +134,12 @@ async fn establish<'a>(
     connector: &'a Connector<'_>,
     server_name: &ServerName<'static>,
     wish: Wish<'_>,
+    patience: Patience,
 ) -> Result<(Option<Established<'a>>, Shown), Stop> {
     let keeper = Arc::new(Keeper::new());
-    let Some(config) = config(&keeper, wish) else { return Ok((None, Shown::default())) };
-    let Connection { stream, wait, turn } = connector.open(Patience::Full).await?;
+    let groups = if connector.loses_long_hellos() { Groups::Curves } else { wish.groups };
+    let Some(config) = config(&keeper, Wish { groups, ..wish }) else { return Ok((None, Shown::default())) };
+    let Connection { stream, wait, turn } = connector.open(patience).await?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(server_name.clone(), stream);
     let established =
         wait.for_it(handshake).await?.ok().map(|stream| Established { stream, wait, _turn: turn });

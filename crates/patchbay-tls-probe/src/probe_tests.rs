@@ -15,8 +15,12 @@ use tokio::{
     net::TcpStream,
 };
 
+#[path = "probe_tests/hostile.rs"]
+mod hostile;
 #[path = "probe_tests/light.rs"]
 mod light;
+#[path = "probe_tests/odd.rs"]
+mod odd;
 #[path = "probe_tests/servers.rs"]
 mod servers;
 

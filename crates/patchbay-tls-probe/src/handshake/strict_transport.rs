@@ -2,7 +2,7 @@
 
 use super::{Wish, establish};
 use crate::{
-    connection::{Connector, READ_BYTES, Stop},
+    connection::{Connector, Patience, READ_BYTES, Stop},
     report::StrictTransport,
 };
 use rustls::pki_types::ServerName;
@@ -23,7 +23,7 @@ pub(crate) async fn strict_transport(
     server_name: &ServerName<'static>,
     authority: &str,
 ) -> Result<StrictTransport, Stop> {
-    let (established, _) = establish(connector, server_name, Wish::only(&"http/1.1")).await?;
+    let (established, _) = establish(connector, server_name, Wish::only(&"http/1.1"), Patience::Full).await?;
     let Some(mut established) = established else { return Ok(StrictTransport::NotAsked) };
     let exchange = async {
         let stream = &mut established.stream;

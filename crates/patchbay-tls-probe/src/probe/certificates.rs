@@ -9,7 +9,7 @@ use crate::{
     ask::Asker,
     connection::{Bounds, Connector},
     enumerate::{First, first_answer},
-    handshake::Handshake,
+    handshake::{Handshake, Shown},
     report::{Report, Version},
     target::Target,
 };
@@ -65,14 +65,20 @@ async fn show_to(
     asker: &Asker<'_>,
     report: &mut Report,
 ) -> Result<(), Failed> {
+    let started = Instant::now();
     let first = asker.connector.first().await;
     report.address = asker.connector.address();
     let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
     let tls12 = first_answer(asker, Version::Tls12, Some(connection)).await;
     no_tls(&tls12, report)?;
+    asker.connector.learn(started.elapsed());
     let name = rustls_name(&target.server_name);
     let current = Handshake::current(&asker.connector, &name, usual_protocols(target.start_tls)).await;
-    let (handshake, shown) = current.map_err(|stop| failed_to_reach(stop, report))?;
+    let (handshake, shown) = match current {
+        // What was shown in the clear is worth telling, whatever a current client gets.
+        Err(_) if shows(&tls12) => (None, Shown::default()),
+        current => current.map_err(|stop| failed_to_reach(stop, report))?,
+    };
     let mut answers = vec![(Version::Tls12, tls12)];
     if shown.certificates.is_empty() {
         for version in IN_THE_CLEAR {

@@ -5,6 +5,7 @@ use super::{
     record::{Message, Records, WireError},
     server::{self, KeyExchangeFacts, ServerHello},
 };
+use crate::report::Version;
 
 const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
@@ -118,8 +119,10 @@ impl Flight {
             return Err(WireError::Malformed("message before its hello"));
         }
         let hello = ServerHello::read(body).ok_or(WireError::Malformed("hello"))?;
+        // From TLS 1.3 on the hello is all that comes in the clear; one that asks for another hello is followed by nothing at all until it gets one.
+        let is_last = hello.is_retry || hello.version() == Some(Version::Tls13);
         self.alert = None;
         self.hello = Some(hello);
-        Ok(if self.until == Until::Hello { Progress::Whole } else { Progress::More })
+        Ok(if self.until == Until::Hello || is_last { Progress::Whole } else { Progress::More })
     }
 }
