@@ -58,8 +58,7 @@ pub fn judge(
 fn read<'a>(der: &'a [Vec<u8>], problems: &mut Vec<Finding>) -> Vec<Parsed<'a>> {
     if der.len() > MAX_CERTIFICATES {
         let message = format!(
-            "the server sends {} certificates and only the first {MAX_CERTIFICATES} are looked at; send the chain of the certificate alone",
-            der.len()
+            "there are more than {MAX_CERTIFICATES} certificates and only the first are looked at; send the chain of the certificate alone"
         );
         problems.push(Finding::new(Severity::Warning, "TOO_MANY_CERTIFICATES", message));
     }

@@ -73,6 +73,28 @@ fn an_answer_is_read_however_it_is_cut() {
 }
 
 #[test]
+fn a_certificate_that_is_too_long_stays_the_first_and_one_too_many_is_seen() {
+    let shown = |sizes: &[usize]| {
+        let list: Vec<u8> = sizes
+            .iter()
+            .flat_map(|size| {
+                let [.., high, middle, low] = size.to_be_bytes();
+                [&[high, middle, low], vec![7; *size].as_slice()].concat()
+            })
+            .collect();
+        let [.., high, middle, low] = list.len().to_be_bytes();
+        let body = [&[high, middle, low], list.as_slice()].concat();
+        let messages = [server_hello([7; 32], 0xc02f, &[]), message(11, &body), message(14, &[])].concat();
+        let records: Vec<u8> = messages.chunks(16_000).flat_map(|part| record(22, part)).collect();
+        let mut flight = Flight::new(Until::Done);
+        assert_eq!(flight.feed(&records), Ok(Progress::Whole));
+        flight.certificates.iter().map(Vec::len).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&[70_000, 5]), [70_000, 5]);
+    assert_eq!(shown(&[3; 20]), [3; 17]);
+}
+
+#[test]
 fn only_the_hello_is_waited_for_when_no_more_is_wanted() {
     let mut flight = Flight::new(Until::Hello);
     assert_eq!(flight.feed(&record(22, &server_hello([7; 32], 0x0005, &[]))), Ok(Progress::Whole));

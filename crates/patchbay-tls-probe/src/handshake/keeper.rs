@@ -1,6 +1,7 @@
 //! Keeps what a server shows and accepts it, whatever it is. Whether the server has the key of its certificate is looked at, and told later: a chain can be copied by anybody.
 
 use super::{Proof, Shown};
+use crate::certificate::MAX_CERTIFICATES;
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -9,9 +10,8 @@ use rustls::{
 };
 use std::sync::OnceLock;
 
-/// Certificates that are kept of one chain, and bytes of one.
-const CERTIFICATES: usize = 16;
-const CERTIFICATE_BYTES: usize = 64 * 1024;
+/// Certificates that are kept of one chain: one more than is looked at, so that it is told that there were more. All of them together have 64 KiB at most, which is the library's limit of a message.
+const CERTIFICATES: usize = MAX_CERTIFICATES + 1;
 
 /// Keeps the chain and the staple of one handshake.
 #[derive(Debug)]
@@ -59,8 +59,7 @@ impl ServerCertVerifier for Keeper {
     ) -> Result<ServerCertVerified, Error> {
         self.kept.get_or_init(|| {
             let all = std::iter::once(end_entity).chain(intermediates).take(CERTIFICATES);
-            let short = all.filter(|certificate| certificate.len() <= CERTIFICATE_BYTES);
-            (short.map(|certificate| certificate.to_vec()).collect(), ocsp_response.to_vec())
+            (all.map(|certificate| certificate.to_vec()).collect(), ocsp_response.to_vec())
         });
         Ok(ServerCertVerified::assertion())
     }

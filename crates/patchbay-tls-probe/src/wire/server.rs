@@ -2,14 +2,13 @@
 
 use super::{codec::Reader, version_of};
 use crate::{
+    certificate::MAX_CERTIFICATES,
     report::Version,
     suites::{KeyExchange, Suite},
 };
 
-/// Certificates that are kept of one chain.
-const CERTIFICATES: usize = 16;
-/// Bytes of a certificate that is kept.
-const CERTIFICATE_BYTES: usize = 64 * 1024;
+/// Certificates that are kept of one chain: one more than is looked at, so that it is told that there were more.
+const CERTIFICATES: usize = MAX_CERTIFICATES + 1;
 
 /// The random bytes of a hello that asks for another one (RFC 8446, section 4.1.3): SHA-256 of `HelloRetryRequest`.
 const RETRY: [u8; 32] = [
@@ -106,10 +105,8 @@ pub(super) fn certificates(body: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut list = Reader::new(body).block24()?;
     let mut found = Vec::new();
     while !list.is_empty() && found.len() < CERTIFICATES {
-        let certificate = list.block24()?.rest();
-        if certificate.len() <= CERTIFICATE_BYTES {
-            found.push(certificate.to_vec());
-        }
+        // Whatever its length: one that is left out would make its issuer look like the server's own.
+        found.push(list.block24()?.rest().to_vec());
     }
     Some(found)
 }
