@@ -4,7 +4,7 @@ use super::target::Target;
 use patchbay_chassis::{Problems, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, ops::RangeInclusive, time::Duration};
 
 /// Hosts at most.
 const MAX_WATCHED: usize = 1000;
@@ -12,6 +12,9 @@ const MAX_WATCHED: usize = 1000;
 /// Thresholds at most, and days of one.
 const MAX_THRESHOLDS: usize = 16;
 const MAX_DAYS: u32 = 3650;
+
+/// Shortest and longest lease of the replica that watches: it is renewed three times as often.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
 /// Certificates that are watched: those of the suite's own listeners always, and these.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -23,11 +26,18 @@ pub struct Certificates {
     pub check_every: Span,
     /// Days before a certificate's end at which it is told, each once.
     pub warn_days: Vec<u32>,
+    /// How long the replica that watches is waited for after it died, before another goes on. What is known is looked through three times as often, so that is how late a threshold may be told.
+    pub lease: Span,
 }
 
 impl Default for Certificates {
     fn default() -> Self {
-        Self { watch: Vec::new(), check_every: Span::seconds(6 * 3600), warn_days: vec![30, 14, 7, 1] }
+        Self {
+            watch: Vec::new(),
+            check_every: Span::seconds(6 * 3600),
+            warn_days: vec![30, 14, 7, 1],
+            lease: Span::seconds(15),
+        }
     }
 }
 
@@ -43,6 +53,9 @@ impl Certificates {
         }
         if self.check_every.duration() < Duration::from_secs(1) {
             problems.add("certificates.check_every", "must be a second at least");
+        }
+        if !LEASES.contains(&self.lease.duration()) {
+            problems.add("certificates.lease", "must be from 1s to 10m");
         }
         let days = &self.warn_days;
         if days.is_empty()

@@ -10,11 +10,8 @@ use patchbay_backplane::{FencingToken, Name, SharedBackplane};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often a replica asks for the lease, reads what is known, and tells of what ends soon.
-const TICK: Duration = Duration::from_secs(5);
-
-/// How long a replica that died is waited for before another watches.
-const LEASE: Duration = Duration::from_secs(15);
+/// Parts of the lease after which it is asked for or renewed, what is known is read, and what ends soon is told: two of them may fail before it is lost.
+const PARTS: u32 = 3;
 
 /// The lease of the replica that looks at hosts and tells.
 fn lease() -> Name {
@@ -27,6 +24,8 @@ struct Watcher {
     look: Box<dyn Look>,
     node: String,
     figures: DaysLeft,
+    /// How long a replica that died is waited for before another watches.
+    lease: Duration,
     /// Hosts that this replica has looked at since it has the lease: it begins with all of them.
     looked: HashSet<String>,
 }
@@ -39,6 +38,7 @@ pub(crate) fn spawn(core: &Arc<Core>) {
         look: Box::new(Probe::of(core)),
         node: context.node.to_string(),
         figures: DaysLeft::register(&context.metrics, &context.clock),
+        lease: core.config.certificates.lease.duration(),
         looked: HashSet::new(),
     };
     let stop = context.shutdown.hard();
@@ -50,7 +50,7 @@ pub(crate) fn spawn(core: &Arc<Core>) {
 impl Watcher {
     /// Never ends. What failed is tried again at the next tick.
     async fn run(mut self) {
-        let mut ticks = interval(TICK);
+        let mut ticks = interval(self.lease / PARTS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -63,12 +63,12 @@ impl Watcher {
     /// The holder of the lease looks and tells; everybody keeps the figures.
     async fn turn(&mut self) -> Result<(), Error> {
         let backplane = self.monitor.store.backplane().clone();
-        match backplane.acquire(&lease(), &self.node, LEASE).await? {
+        match backplane.acquire(&lease(), &self.node, self.lease).await? {
             Some(token) => {
                 // Cancel-safe: a round that is dropped has told either nothing of a certificate or all of it, or leaves an event whose id is known.
                 tokio::select! {
                     outcome = self.monitor.round(self.look.as_ref(), &mut self.looked) => outcome?,
-                    () = keep_lease(&backplane, self.node.clone(), token) => {
+                    () = keep_lease(&backplane, self.node.clone(), token, self.lease) => {
                         tracing::info!("another replica watches certificates now");
                     }
                 }
@@ -81,12 +81,12 @@ impl Watcher {
 }
 
 /// Extends the lease until it is lost. While the backplane does not answer nobody else gets it either.
-async fn keep_lease(backplane: &SharedBackplane, node: String, token: FencingToken) {
-    let mut ticks = interval(LEASE / 3);
+async fn keep_lease(backplane: &SharedBackplane, node: String, token: FencingToken, ttl: Duration) {
+    let mut ticks = interval(ttl / PARTS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if matches!(backplane.renew(&lease(), &node, token, LEASE).await, Ok(false)) {
+        if matches!(backplane.renew(&lease(), &node, token, ttl).await, Ok(false)) {
             return;
         }
     }

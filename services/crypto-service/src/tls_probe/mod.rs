@@ -41,6 +41,21 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// All of them: a figure that is not there yet would look like one that is gone.
+const OUTCOMES: [&str; 11] = [
+    "answered",
+    "busy",
+    "forbidden",
+    "name_not_found",
+    "connection_refused",
+    "unreachable",
+    "timed_out",
+    "connection_closed",
+    "not_tls",
+    "start_tls_refused",
+    "handshake_refused",
+];
+
 /// Why the file of roots cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum RootsFileError {
@@ -61,14 +76,21 @@ impl TlsProber {
                 read_roots(file).map_err(|error| StartError::failed("use tls_probe.roots_file", error))?
             }
         };
-        let (name, help) = ("tls_probes", "Probes of TLS servers, by what came of them");
+        let (name, help) = (
+            "tls_probes",
+            "Probes of TLS servers, by what came of them: `answered`, `busy`, `forbidden`, or the failure",
+        );
+        let probes = context.metrics.register(name, help, Family::default());
+        for outcome in OUTCOMES {
+            probes.get_or_create(&Outcome { outcome });
+        }
         Ok(Self {
             config: config.clone(),
             guard: Guard::new(&config.egress, "tls_probe.egress"),
             roots,
             turns: Semaphore::new(config.at_once),
             clock: context.clock.clone(),
-            probes: context.metrics.register(name, help, Family::default()),
+            probes,
         })
     }
 
