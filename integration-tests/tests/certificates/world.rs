@@ -42,7 +42,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Hosts are looked at every two seconds; the replicas' own listeners show a certificate of `own_days`.
+    /// Hosts are looked at every second, and a replica that died is waited for 3 s; the replicas' own listeners show a certificate of `own_days`.
     pub(crate) async fn start(host_days: u32, own_days: u32) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let redis = RedisServer::start(Persistence::Always).await?;
@@ -51,7 +51,8 @@ impl World {
         let settings = Settings::default()
             .set("backplane.url", &redis.url())
             .set("certificates.watch", &format!(r#"["{}"]"#, host.address))
-            .set("certificates.check_every", "2s")
+            .set("certificates.check_every", "1s")
+            .set("certificates.lease", "3s")
             .set("tls_probe.egress.allow", r#"["127.0.0.0/8"]"#)
             .set("listen.tls.certificate_file", &certificate.display())
             .set("listen.tls.key_file", &key.display());
