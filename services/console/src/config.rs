@@ -59,8 +59,8 @@ pub struct Upstreams {
     pub crypto_grpc: Upstream,
     /// The console's own gRPC port, for `/patchbay.console.v1.*`.
     pub console_grpc: Upstream,
-    /// File with the authority (PEM) by which upstreams with `https://` are trusted; read at start. Where it is not set: the local authority
-    /// in the folder of `data.dir`, and where there is none, those of the web.
+    /// File with the authority (PEM) by which upstreams with `https://` are trusted, and no other; read again when it changes. Where it is not
+    /// set: those of the web, and the local authority in the folder of `data.dir`.
     pub authority_file: Option<PathBuf>,
 }
 

@@ -6,11 +6,12 @@
 mod headers;
 mod refusal;
 mod route;
+mod trust;
 mod tunnel;
 mod upload;
 mod upstream;
 
-pub(crate) use upstream::TrustError;
+pub(crate) use trust::TrustError;
 
 use crate::{config::ConsoleConfig, metrics::ConsoleMetrics};
 use axum::{
@@ -29,6 +30,7 @@ use patchbay_http::{Connection, Transport};
 use refusal::Refusal;
 use route::{Protocol, Route, Routes};
 use std::{net::IpAddr, sync::Arc, time::Duration};
+use trust::Trust;
 use tunnel::{Ends, Tunnels};
 use upload::Progress;
 use upstream::Connector;
@@ -66,8 +68,8 @@ impl Proxy {
         context: &Context,
         metrics: ConsoleMetrics,
     ) -> Result<Self, TrustError> {
-        let authority = config.upstreams.authority_file.as_deref();
-        let connector = Connector::new(authority, context, config.limits.connect_timeout.duration())?;
+        let trust = Trust::open(config.upstreams.authority_file.as_deref(), context.data_dir.as_deref())?;
+        let connector = Connector::new(trust, config.limits.connect_timeout.duration());
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(MOST_IDLE);
         let http = builder.build(connector.clone());

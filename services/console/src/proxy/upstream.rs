@@ -1,20 +1,15 @@
 //! Connections to upstreams: in plain text, or in TLS whose certificate is verified for the name or address that is configured.
 
+use super::trust::Trust;
 use axum::http::{Uri, uri::Scheme};
 use futures_util::future::BoxFuture;
 use hyper_util::{
     client::legacy::connect::{Connected, Connection, HttpConnector},
     rt::TokioIo,
 };
-use patchbay_chassis::Context;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use std::{
     io,
-    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{self, Poll},
@@ -25,68 +20,25 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::client::TlsStream;
 use tower::Service;
-
-/// Why upstreams cannot be verified.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TrustError {
-    /// The file is no list of certificates.
-    #[error("could not read the authorities in {path}")]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: rustls::pki_types::pem::Error,
-    },
-    /// One of them cannot be used, or the library does not take what it is asked for.
-    #[error("could not use the authorities of upstreams")]
-    Unusable(#[from] rustls::Error),
-}
 
 /// Connects to upstreams. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector {
     tcp: HttpConnector,
-    tls: TlsConnector,
+    trust: Arc<Trust>,
     patience: Duration,
 }
 
 impl Connector {
-    /// Upstreams with `https` are trusted by the authority in `file`; where there is none, by the local authority of the
-    /// data folder, and where there is none either, by those of the web.
-    pub(super) fn new(
-        file: Option<&Path>,
-        context: &Context,
-        patience: Duration,
-    ) -> Result<Self, TrustError> {
+    pub(super) fn new(trust: Trust, patience: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(patience));
-        let local = context.data_dir.as_deref().map(|data| data.join("tls/ca.pem"));
-        let roots = match file.map(Path::to_owned).or(local.filter(|file| file.exists())) {
-            Some(path) => read(&path)?,
-            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
-        };
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let mut config = versions.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tcp, tls: TlsConnector::from(Arc::new(config)), patience })
+        Self { tcp, trust: Arc::new(trust), patience }
     }
-}
-
-fn read(path: &Path) -> Result<RootCertStore, TrustError> {
-    let mut roots = RootCertStore::empty();
-    let failed = |source| TrustError::Read { path: path.to_owned(), source };
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    for certificate in certificates.map_err(failed)? {
-        roots.add(certificate)?;
-    }
-    if roots.is_empty() {
-        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(roots)
 }
 
 type ConnectError = Box<dyn std::error::Error + Send + Sync>;
@@ -101,7 +53,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (tls, patience) = (self.tls.clone(), self.patience);
+        let (trust, patience) = (Arc::clone(&self.trust), self.patience);
         let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let connecting = self.tcp.call(uri);
@@ -111,7 +63,7 @@ impl Service<Uri> for Connector {
                 return Ok(TokioIo::new(Stream::Plain(stream)));
             }
             let name = ServerName::try_from(host)?;
-            let made = timeout(patience, tls.connect(name, stream)).await;
+            let made = timeout(patience, async { trust.connector().await.connect(name, stream).await }).await;
             let stream = made.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok(TokioIo::new(Stream::Tls(Box::new(stream))))
         })
