@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(theirs.try_write(b"a farewell of two pieces").unwrap(), 24);
         drop((theirs, here));
         let mut heard = Vec::new();
-        let (_, read) = tokio::join!(join(client, ours, ended), far.read_to_end(&mut heard));
+        let ((), read) = tokio::join!(join(client, ours, ended), far.read_to_end(&mut heard));
         read.unwrap();
         assert_eq!(heard, b"a farewell of two pieces");
     }
