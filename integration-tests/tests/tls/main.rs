@@ -301,6 +301,9 @@ fn certificates_are_signed_for_names_of_this_network_only() -> TestResult {
     assert!(sign("example.local")?.status.success());
     let again = sign("example.local")?;
     assert!(!again.status.success(), "a key is never written over");
+    fs::remove_file(Path::new(&out).join("key.pem"))?;
+    assert!(!sign("example.local")?.status.success(), "nor is a certificate");
+    assert!(!Path::new(&out).join("key.pem").exists(), "and no key is left that fits nothing");
     let verified = std::process::Command::new("openssl")
         .args(["verify", "-verify_hostname", "example.local", "-CAfile"])
         .arg(Path::new(&data).join("tls/ca.pem"))

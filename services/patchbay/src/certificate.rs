@@ -32,7 +32,11 @@ pub(crate) fn run(args: &CertificateArgs) -> anyhow::Result<()> {
     fs::create_dir_all(&args.out).with_context(|| format!("could not make {}", args.out.display()))?;
     let (certificate, key) = (args.out.join("certificate.pem"), args.out.join("key.pem"));
     write_new(&key, &signed.key, 0o600)?;
-    write_new(&certificate, &signed.certificate, 0o644)?;
+    if let Err(error) = write_new(&certificate, &signed.certificate, 0o644) {
+        // The key that was just written is of no use to anybody.
+        fs::remove_file(&key).with_context(|| format!("could not remove {}", key.display()))?;
+        return Err(error);
+    }
     cli::print(&format!(
         "Wrote {} and {}, good for 90 days. Clients have to trust {}",
         certificate.display(),

@@ -8,6 +8,7 @@ use crate::{
 use patchbay_chassis::{
     Mode, Options, Settings, Suite,
     config::{ConfigError, Layer},
+    listen::reachable,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -74,7 +75,7 @@ fn console_url(settings: &Settings) -> Option<String> {
     let listen: SocketAddr = shown(settings, "console.http.listen")?.parse().ok()?;
     let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
     let host = if is_here { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
-    let has_tls = flag(settings, "console.http.tls.development")
+    let has_tls = is_set(settings, "console.http.tls.development")
         || shown(settings, "console.http.tls.certificate_file").is_some();
     let scheme = if has_tls { "https" } else { "http" };
     (listen.port() != 0).then(|| format!("{scheme}://{host}:{}", listen.port()))
@@ -83,14 +84,9 @@ fn console_url(settings: &Settings) -> Option<String> {
 /// Where the console reaches a service that has a certificate of the local authority, which is for this machine.
 fn local_tls(settings: &Settings, service: &str) -> Option<String> {
     let listen: SocketAddr = shown(settings, &format!("{service}.listen.http"))?.parse().ok()?;
-    let has_tls = flag(settings, &format!("{service}.listen.tls.development"));
+    let has_tls = is_set(settings, &format!("{service}.listen.tls.development"));
     let is_here = listen.ip().is_unspecified() || listen.ip().is_loopback();
-    (has_tls && is_here && listen.port() != 0).then(|| format!("https://127.0.0.1:{}", listen.port()))
-}
-
-/// A switch that is in effect.
-fn flag(settings: &Settings, key: &str) -> bool {
-    settings.shown.iter().any(|shown| shown.key == key && shown.value.as_bool() == Some(true))
+    (has_tls && is_here && listen.port() != 0).then(|| format!("https://{}", reachable(listen)))
 }
 
 /// A text that is in effect.

@@ -71,7 +71,7 @@ fn rows(facts: &Facts, language: Language) -> Vec<(&'static str, String)> {
     let handshake = if facts.is_resumed {
         say("resumed an earlier session", "恢复了先前的会话")
     } else {
-        say("full, with the certificate", "完整握手,已出示证书")
+        say("full, with the certificate", "完整握手，已出示证书")
     };
     vec![
         (say("Version", "协议版本"), facts.version.clone()),
@@ -89,17 +89,20 @@ fn remarks(facts: &Facts, language: Language) -> Vec<&'static str> {
     let mut remarks = vec![match facts.version.as_str() {
         "TLS 1.3" => language.of(
             "TLS 1.3 is the newest version: the handshake takes one round trip, and the certificate travels encrypted.",
-            "TLS 1.3 是最新版本:握手只需一次往返,证书以加密方式传输。",
+            "TLS 1.3 是最新版本：握手只需一次往返，证书以加密方式传输。",
         ),
         _ => language.of(
             "TLS 1.2 is still safe with this suite; TLS 1.3 is faster and hides more.",
-            "使用此套件时 TLS 1.2 仍然安全;TLS 1.3 更快,隐藏的信息更多。",
+            "使用此套件时 TLS 1.2 仍然安全；TLS 1.3 更快，隐藏的信息更多。",
         ),
     }];
-    remarks.push(language.of(
-        "The key was agreed for this connection alone: who records it today cannot read it with the server's key later.",
-        "密钥仅为本次连接协商:即使日后取得服务器私钥,也无法解密今天录下的流量。",
-    ));
+    // An older session that is resumed by TLS 1.2 goes on with its secret, which the server keeps for a time.
+    if facts.group.is_some() {
+        remarks.push(language.of(
+            "The key was agreed for this connection alone: who records it today cannot read it with the server's key later.",
+            "密钥仅为本次连接协商：即使日后取得服务器私钥，也无法解密今天录下的流量。",
+        ));
+    }
     if facts.group.as_deref().is_some_and(|group| group.contains("MLKEM")) {
         remarks.push(language.of(
             "The key agreement withstands quantum computers as well.",
@@ -178,6 +181,15 @@ mod tests {
         }
         assert!(body(&facts(), Form::Html, Language::Chinese).contains("<title>您的 TLS 连接</title>"));
         assert!(body(&facts(), Form::Text, Language::English).contains("quantum"));
+    }
+
+    #[test]
+    fn a_session_that_goes_on_with_an_old_secret_is_not_praised_for_a_new_one() {
+        let told =
+            |facts: &Facts| body(facts, Form::Text, Language::English).contains("this connection alone");
+        assert!(told(&facts()));
+        let resumed = Facts { version: "TLS 1.2".to_owned(), group: None, is_resumed: true, ..facts() };
+        assert!(!told(&resumed));
     }
 
     #[test]
