@@ -18,9 +18,13 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    pin::pin,
+    time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, interval_at},
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::Streaming;
 
@@ -36,10 +40,17 @@ const PIECE: usize = 256 * 1024;
 /// Pieces between the file and the network; the reader waits when there is no more room.
 const AHEAD: usize = 4;
 
+/// Room for the one thing that can go wrong while a file is read.
+const ONE: usize = 1;
+
+/// How often an empty piece is sent while nothing comes: the service waits for the next one for 30 s, or as it is configured, and what fills a pipe may pause for longer.
+const PULSE: Duration = Duration::from_secs(1);
+
 /// The form of an encrypted file, see `streams.proto`: bytes before the chunks, and of a chunk before and after encryption.
 const HEADER: u64 = 61;
 const CHUNK: u64 = 16 * 1024;
-const SEALED_CHUNK: u64 = CHUNK + 16;
+const TAG: u64 = 16;
+const SEALED_CHUNK: u64 = CHUNK + TAG;
 
 #[derive(Args)]
 pub(crate) struct EncryptArgs {
@@ -75,7 +86,8 @@ pub(crate) struct DecryptArgs {
 
 #[derive(Args)]
 struct Target {
-    /// Where the result goes; `-` is standard output. Without it, the file's name with or without `.pbs`.
+    /// Where the result goes; `-` is standard output. Without it, the file's name with or without `.pbs`, and for standard input
+    /// standard output.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// What the file is bound to: who decrypts must say the same.
@@ -98,7 +110,7 @@ pub(crate) async fn encrypt(args: EncryptArgs) -> anyhow::Result<()> {
         ..Default::default()
     };
     let (pieces, reading) = source.pieces();
-    let pieces = pieces.map(|chunk| EncryptStreamRequest { chunk, ..Default::default() });
+    let pieces = steadily(pieces).map(|chunk| EncryptStreamRequest { chunk, ..Default::default() });
     let answers = client.encrypt_stream(tokio_stream::iter([first]).chain(pieces)).await;
     let answers = answers.map_err(|status| refused(&status))?.into_inner();
     reading.write(answers, |answer| answer.chunk, &out).await
@@ -109,20 +121,25 @@ pub(crate) async fn encrypt(args: EncryptArgs) -> anyhow::Result<()> {
 pub(crate) async fn decrypt(args: DecryptArgs) -> anyhow::Result<()> {
     let out = args.target.path(|| {
         let is_ours = args.file.extension().is_some_and(|ending| ending == ENDING);
-        is_ours.then(|| args.file.with_extension(""))
+        let plain = if is_ours { args.file.with_extension("") } else { DASH.into() };
+        (is_ours || args.file == Path::new(DASH)).then_some(plain)
     })?;
     let mut source = Source::open(&args.file)?;
     let range = args.range();
-    let header = source.skip_to(range.as_ref())?;
+    let mut start = Bytes::from(source.skip_to(range.as_ref())?);
+    let (mut pieces, mut reading) = source.pieces();
+    if range.is_none() {
+        // The service answers when it has the header, which a pipe may be long in giving.
+        start = reading.first(&mut pieces).await?;
+    }
     let mut client = StreamsClient::new(args.remote.connect().await?);
     let first = DecryptStreamRequest {
         key: args.with,
         associated_data: args.target.associated_data.into_bytes().into(),
         range,
-        chunk: header.into(),
+        chunk: start,
     };
-    let (pieces, reading) = source.pieces();
-    let pieces = pieces.map(|chunk| DecryptStreamRequest { chunk, ..Default::default() });
+    let pieces = steadily(pieces).map(|chunk| DecryptStreamRequest { chunk, ..Default::default() });
     let answers = client.decrypt_stream(tokio_stream::iter([first]).chain(pieces)).await;
     let answers = answers.map_err(|status| refused(&status))?.into_inner();
     reading.write(answers, |answer| answer.chunk, &out).await
@@ -155,6 +172,8 @@ impl Target {
 /// What is read.
 struct Source {
     input: Input,
+    /// Bytes that a file has when it is opened; pipes and devices have none.
+    length: u64,
     bar: ProgressBar,
 }
 
@@ -166,12 +185,12 @@ enum Input {
 impl Source {
     fn open(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new(DASH) {
-            return Ok(Self { input: Input::Standard, bar: hash::spinner() });
+            return Ok(Self { input: Input::Standard, length: 0, bar: hash::spinner() });
         }
         let unread = || format!("could not read {}", path.display());
         let file = File::open(path).with_context(unread)?;
         let length = file.metadata().with_context(unread)?.len();
-        Ok(Self { input: Input::File(file), bar: hash::bar(length, path) })
+        Ok(Self { input: Input::File(file), length, bar: hash::bar(length, path) })
     }
 
     /// Reads the header, and goes to the chunk in which a range begins.
@@ -182,73 +201,116 @@ impl Source {
         };
         let mut header = Vec::new();
         Read::by_ref(file).take(HEADER).read_to_end(&mut header).context("could not read the header")?;
+        let plain = plaintext_length(self.length);
+        if range.offset > plain {
+            bail!(
+                "the part begins at byte {}, and the file has {plain} bytes when it is decrypted",
+                range.offset
+            );
+        }
         let chunk = range.offset / CHUNK;
         let place = chunk.checked_mul(SEALED_CHUNK).and_then(|bytes| bytes.checked_add(HEADER));
         let place = place.context("no file is as long as that")?;
         file.seek(SeekFrom::Start(place)).context("could not go to where the part begins")?;
+        self.length = self.length.saturating_sub(place);
         self.bar = ProgressBar::hidden();
         Ok(header)
     }
 
     /// Reads on a thread of its own.
-    fn pieces(self) -> (impl Stream<Item = Bytes> + Send + 'static, Reading) {
+    fn pieces(self) -> (ReceiverStream<Bytes>, Reading) {
         let (sender, receiver) = mpsc::channel(AHEAD);
-        let (failed, failure) = oneshot::channel();
-        let Self { input, bar } = self;
+        let (failed, failure) = mpsc::channel(ONE);
+        let Self { input, length, bar } = self;
         let reading = Reading { failure, bar: bar.clone() };
         std::thread::spawn(move || {
             let read = match input {
-                Input::File(file) => read(file, &sender, &bar),
-                Input::Standard => read(io::stdin().lock(), &sender, &bar),
+                Input::File(file) => read(file, length, &sender, &bar),
+                Input::Standard => read(io::stdin().lock(), length, &sender, &bar),
             };
             if let Err(error) = read {
                 // With the sender the stream would end, and what was sent would be taken for the whole.
-                drop(failed.send((error, sender)));
+                drop(failed.blocking_send((error, sender)));
             }
         });
         (ReceiverStream::new(receiver), reading)
     }
 }
 
-fn read(mut input: impl Read, pieces: &mpsc::Sender<Bytes>, bar: &ProgressBar) -> io::Result<()> {
+/// Bytes of the plaintext of a file. One that was cut in a chunk is found out when it is decrypted.
+fn plaintext_length(file: u64) -> u64 {
+    let sealed = file.saturating_sub(HEADER);
+    sealed.saturating_sub((sealed / SEALED_CHUNK + 1) * TAG)
+}
+
+/// Reads to the end. A file that ends before its `length` was shortened by somebody, and what is left of it is not the whole.
+fn read(
+    mut input: impl Read,
+    length: u64,
+    pieces: &mpsc::Sender<Bytes>,
+    bar: &ProgressBar,
+) -> io::Result<()> {
+    let mut total = 0;
     loop {
         let mut piece = Vec::with_capacity(PIECE);
-        let length = Read::by_ref(&mut input).take(PIECE as u64).read_to_end(&mut piece)?;
-        bar.inc(length as u64);
-        if length == 0 || pieces.blocking_send(piece.into()).is_err() {
+        let count = Read::by_ref(&mut input).take(PIECE as u64).read_to_end(&mut piece)? as u64;
+        total += count;
+        bar.inc(count);
+        if count == 0 && total < length {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter while it was read"));
+        }
+        if count == 0 || pieces.blocking_send(piece.into()).is_err() {
             return Ok(());
         }
     }
 }
 
+/// The pieces, and empty ones while there are none.
+fn steadily(pieces: ReceiverStream<Bytes>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let pulse = interval_at(Instant::now() + PULSE, PULSE);
+    pieces.timeout_repeating(pulse).map(Result::unwrap_or_default)
+}
+
 /// A file that is being read.
 struct Reading {
-    failure: oneshot::Receiver<(io::Error, mpsc::Sender<Bytes>)>,
+    failure: mpsc::Receiver<(io::Error, mpsc::Sender<Bytes>)>,
     bar: ProgressBar,
 }
 
 impl Reading {
+    /// The first piece; none is empty.
+    async fn first(&mut self, pieces: &mut ReceiverStream<Bytes>) -> anyhow::Result<Bytes> {
+        // Cancel-safe: a file that cannot be read ends everything.
+        tokio::select! {
+            piece = pieces.next() => Ok(piece.unwrap_or_default()),
+            error = self.failed() => Err(error),
+        }
+    }
+
+    /// Waits until the file cannot be read, for ever where it can. Cancel-safe.
+    async fn failed(&mut self) -> anyhow::Error {
+        match self.failure.recv().await {
+            Some((error, _)) => anyhow::Error::new(error).context("could not read the file"),
+            None => pending().await,
+        }
+    }
+
     /// Writes what comes, and says how much and where.
     async fn write<T>(
-        self,
+        mut self,
         mut answers: Streaming<T>,
         chunk: impl Fn(T) -> Bytes,
         out: &Path,
     ) -> anyhow::Result<()> {
+        let mut interrupts = Interrupts::of(out)?;
         let mut output = Output::create(out)?;
-        let unread = async {
-            match self.failure.await {
-                Ok(failure) => failure,
-                Err(_) => pending().await,
-            }
-        };
-        let mut unread = pin!(unread);
         let mut bytes = 0;
         let received = loop {
-            // Cancel-safe: a file that cannot be read ends everything, and `message` loses nothing before.
+            // Cancel-safe: the others end everything, and `message` loses nothing before.
             let answer = tokio::select! {
                 answer = answers.message() => answer,
-                (error, _) = &mut unread => break Err(error).context("could not read the file"),
+                error = self.failed() => break Err(error),
+                () = interrupts.next() => break Err(anyhow::anyhow!("interrupted: nothing is kept")),
             };
             match answer {
                 Ok(Some(answer)) => {
@@ -266,6 +328,28 @@ impl Reading {
             cli::print(&format!("{}: {bytes} bytes", out.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Signals that would leave a part of the result lying about. To standard output nothing is left, and they end the process as they always do, also while it waits for
+/// somebody to read.
+struct Interrupts(Option<[Signal; 2]>);
+
+impl Interrupts {
+    fn of(out: &Path) -> io::Result<Self> {
+        if out == Path::new(DASH) {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])))
+    }
+
+    /// Waits for one, for ever where they are not caught. Cancel-safe.
+    async fn next(&mut self) {
+        let Some([interrupt, terminate]) = &mut self.0 else { return pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
