@@ -11,7 +11,7 @@ use prometheus_client::{
 const WATCHED: [u16; 2] = [500, 503];
 
 /// All that is counted. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct RestMetrics {
     pub(super) connections: Gauge,
     requests: Counter,
@@ -25,15 +25,21 @@ struct Refusal {
 }
 
 impl RestMetrics {
+    /// Registers them, or takes those that are registered: the server and the paths of an open replica, which may be opened again, count in the same ones.
     pub(super) fn register(metrics: &Metrics) -> Self {
-        let made = Self::default();
+        let refusals = "Requests by REST that got an error, by its status; 499 did not wait for an answer";
+        let made = Self {
+            connections: metrics.register("rest_connections", "Open REST connections", Gauge::default()),
+            requests: metrics.register(
+                "rest_requests",
+                "Requests by REST, answered or not",
+                Counter::default(),
+            ),
+            refusals: metrics.register("rest_refusals", refusals, Family::default()),
+        };
         for status in WATCHED {
             drop(made.refusals.get_or_create(&Refusal { status }));
         }
-        metrics.register("rest_connections", "Open REST connections", made.connections.clone());
-        metrics.register("rest_requests", "Requests by REST, answered or not", made.requests.clone());
-        let help = "Requests by REST that got an error, by its status; 499 did not wait for an answer";
-        metrics.register("rest_refusals", help, made.refusals.clone());
         made
     }
 
