@@ -19,7 +19,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 impl World {
     /// `curl -T`, which reads while it sends.
     async fn curl(&self, path: &str, upload: &Path, out: &Path) -> Result<Output> {
+        self.curl_with("--http1.1", path, upload, out).await
+    }
+
+    async fn curl_with(&self, version: &str, path: &str, upload: &Path, out: &Path) -> Result<Output> {
         let mut command = Command::new("curl");
+        command.arg(version);
         command.args([
             "--silent",
             "--show-error",
@@ -81,10 +86,34 @@ async fn what_is_found_out_late_breaks_the_answer_off() -> TestResult {
     sealed[last] ^= 1;
     let (upload, out) = (world.folder.path().join("changed"), world.folder.path().join("out"));
     fs::write(&upload, sealed)?;
-    let output = world.curl("files/decrypt-stream", &upload, &out).await?;
-    assert!(!output.status.success(), "curl must not take it for the whole");
-    let found = fs::read(out)?;
-    assert!(found.len() < plain.len() && plain.starts_with(&found), "what came is genuine");
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let output = world.curl_with(version, "files/decrypt-stream", &upload, &out).await?;
+        assert!(!output.status.success(), "{version}: curl must not take it for the whole");
+        let found = fs::read(&out)?;
+        assert!(found.len() < plain.len() && plain.starts_with(&found), "{version}: what came is genuine");
+    }
+    let counted = format!("refusals_total{{reason=\"{}\"}} 2", "DECRYPTION_FAILED");
+    wait_until("both are counted", DEADLINE, async || {
+        let metrics = patchbay_testkit::http::get(world.crypto.ops, "/metrics", &[]).await;
+        metrics.is_ok_and(|answer| answer.body.contains(&counted))
+    })
+    .await?;
+    Ok(())
+}
+
+/// Its answers end with the connection, so that one that is broken off looks whole.
+#[tokio::test]
+async fn http_1_0_is_refused() -> TestResult {
+    let world = World::start().await?;
+    let (upload, out) = (world.folder.path().join("upload"), world.folder.path().join("out"));
+    fs::write(&upload, message(100))?;
+    for path in ["files/encrypt-stream", "files/decrypt-stream"] {
+        let output = world.curl_with("--http1.0", path, &upload, &out).await?;
+        let head = String::from_utf8(output.stdout)?;
+        assert!(head.contains(" 505 "), "{path}: {head}");
+        let body: Value = serde_json::from_slice(&fs::read(&out)?)?;
+        assert_eq!(body["error"]["reason"], "HTTP_VERSION", "{path}");
+    }
     Ok(())
 }
 
@@ -93,6 +122,7 @@ async fn mistakes_are_told_in_json() -> TestResult {
     let world = World::start().await?;
     for (path, expected, reason) in [
         ("nobody/encrypt-stream", 404, "NOT_FOUND"),
+        ("%ff/decrypt-stream", 400, "BAD_REQUEST"),
         ("files/encrypt-stream?offset=1", 400, "BAD_REQUEST"),
         ("files/decrypt-stream?length=-1", 400, "BAD_REQUEST"),
         ("files/encrypt-stream?associated_data=%2B", 400, "BAD_REQUEST"),

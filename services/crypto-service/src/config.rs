@@ -224,8 +224,15 @@ pub struct Limits {
     pub batch: usize,
     /// Open REST connections; more wait to be accepted.
     pub connections: usize,
-    /// Time for a REST request to arrive whole.
+    /// Time for a REST request to arrive whole; of one in pieces, for each piece.
     pub request_timeout: Span,
+}
+
+impl Limits {
+    /// How long the next piece of what comes in pieces is waited for.
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.request_timeout.duration()
+    }
 }
 
 impl Default for Limits {

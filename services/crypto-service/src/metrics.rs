@@ -26,6 +26,7 @@ const WATCHED: [&str; 4] = ["BUSY", "INTERNAL", "KEY_EXHAUSTED", "UNAVAILABLE"];
 
 /// All that is counted.
 #[expect(missing_docs, reason = "each is described where it is registered")]
+#[derive(Clone)]
 pub struct CryptoMetrics {
     pub operations: Counter,
     pub streamed_bytes: Counter,

@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use patchbay_backplane::Health;
 use patchbay_proto::crypto::v1::{self as pb, admin_server::AdminServer};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
@@ -158,7 +158,7 @@ async fn restore(
     entry: Entry,
 ) -> Result<pb::RestoreResponse, Failure> {
     caller.require("crypto", "restore", "store")?;
-    let (password, bytes) = collect(pieces).await?;
+    let (password, bytes) = collect(pieces, core.config.limits.patience()).await?;
     let restored = backup::restore(core, &password, &bytes, entry).await?;
     Ok(pb::RestoreResponse { keys: restored.keys, accounts: restored.accounts })
 }
@@ -172,9 +172,12 @@ async fn interrupted(core: &Core, entry: Entry, status: Status) -> Status {
     status
 }
 
-async fn collect(mut pieces: Streaming<pb::RestoreRequest>) -> Result<(Zeroizing<String>, Vec<u8>), Failure> {
+async fn collect(
+    mut pieces: Streaming<pb::RestoreRequest>,
+    patience: Duration,
+) -> Result<(Zeroizing<String>, Vec<u8>), Failure> {
     let (mut password, mut bytes) = (Zeroizing::new(String::new()), Vec::new());
-    while let Some(piece) = next(&mut pieces).await? {
+    while let Some(piece) = next(&mut pieces, patience).await? {
         if bytes.is_empty() && password.is_empty() {
             password = Zeroizing::new(piece.password);
         }

@@ -54,11 +54,12 @@ impl pb::hash_server::Hash for Hash {
         request: Request<Streaming<pb::DigestStreamRequest>>,
     ) -> Result<Response<pb::DigestStreamResponse>, Status> {
         let mut pieces = request.into_inner();
-        let first = next(&mut pieces).await?;
+        let patience = self.core.config.limits.patience();
+        let first = next(&mut pieces, patience).await?;
         let first = first.ok_or_else(|| Error::bad("algorithms", "must be named in the first message"))?;
         let mut contexts = begin(&first)?;
         let mut size = hash(&mut contexts, &first.chunk).await;
-        while let Some(piece) = next(&mut pieces).await? {
+        while let Some(piece) = next(&mut pieces, patience).await? {
             if !piece.algorithms.is_empty() {
                 return Err(Error::bad("algorithms", "must be named in the first message alone").into());
             }

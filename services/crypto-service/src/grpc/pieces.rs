@@ -4,15 +4,16 @@ use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
-/// Time for the next piece to come.
-const NEXT_PIECE: Duration = Duration::from_secs(30);
-
-/// Waits for the next piece; `None` is the end.
+/// Waits for the next piece, which must come within `patience` (`limits.request_timeout`); `None` is the end.
 pub(crate) async fn next<T>(
     pieces: &mut (impl Stream<Item = Result<T, Status>> + Unpin),
+    patience: Duration,
 ) -> Result<Option<T>, Status> {
-    let late = |_| Status::deadline_exceeded("the next piece did not come within 30 s of the one before");
-    tokio::time::timeout(NEXT_PIECE, pieces.next()).await.map_err(late)?.transpose()
+    let late = |_| {
+        let problem = format!("the next piece did not come within {patience:?} of the one before");
+        Status::deadline_exceeded(problem)
+    };
+    tokio::time::timeout(patience, pieces.next()).await.map_err(late)?.transpose()
 }
 
 #[cfg(test)]
@@ -20,15 +21,17 @@ mod tests {
     use super::*;
     use tonic::Code;
 
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn pieces_may_take_long_together_and_not_alone() {
-        let slow = tokio_stream::iter(0..100).throttle(NEXT_PIECE / 2).map(Ok);
+        let slow = tokio_stream::iter(0..100).throttle(PATIENCE / 2).map(Ok);
         let mut slow = Box::pin(slow);
         for number in 0..100 {
-            assert_eq!(next(&mut slow).await.unwrap(), Some(number));
+            assert_eq!(next(&mut slow, PATIENCE).await.unwrap(), Some(number));
         }
-        assert_eq!(next(&mut slow).await.unwrap(), None);
+        assert_eq!(next(&mut slow, PATIENCE).await.unwrap(), None);
         let mut silent = tokio_stream::pending::<Result<(), Status>>();
-        assert_eq!(next(&mut silent).await.unwrap_err().code(), Code::DeadlineExceeded);
+        assert_eq!(next(&mut silent, PATIENCE).await.unwrap_err().code(), Code::DeadlineExceeded);
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     caller::Caller,
     core::Core,
     error::Error,
+    metrics::CryptoMetrics,
     streams::{self, Decrypting, Encrypting, Header, Lock, Opened, Range, Step},
 };
 use bytes::Bytes;
@@ -35,14 +36,15 @@ impl pb::streams_server::Streams for Streams {
     ) -> Result<Response<Self::EncryptStreamStream>, Status> {
         let caller = Caller::of(&request)?;
         let mut pieces = request.into_inner();
-        let first = next(&mut pieces).await?.ok_or_else(no_key)?;
+        let patience = self.core.config.limits.patience();
+        let first = next(&mut pieces, patience).await?.ok_or_else(no_key)?;
         let key = (&*first.key, first.key_version);
         let opened = streams::begin(&self.core, &caller, "encrypt", key, &first.associated_data).await?;
         let version = opened.header.version;
-        let message = Encrypting::new(opened, pieces, first.chunk);
-        let core = Arc::clone(&self.core);
+        let message = Encrypting::new(opened, pieces, patience, first.chunk);
+        let metrics = self.core.metrics.clone();
         let run = move |message: Encrypting<_>| message.step();
-        Ok(Response::new(answers(core, message, version, run, |chunk, key_version| {
+        Ok(Response::new(answers(metrics, message, version, run, |chunk, key_version| {
             pb::EncryptStreamResponse { chunk, key_version }
         })))
     }
@@ -55,14 +57,14 @@ impl pb::streams_server::Streams for Streams {
     ) -> Result<Response<Self::DecryptStreamStream>, Status> {
         let caller = Caller::of(&request)?;
         let mut pieces = request.into_inner();
-        let first = next(&mut pieces).await?.ok_or_else(no_key)?;
+        let first = next(&mut pieces, self.core.config.limits.patience()).await?.ok_or_else(no_key)?;
         let range = first.range.map_or(Range::ALL, |range| Range::new(range.offset, range.length));
         let lock = Lock { key: &first.key, associated_data: &first.associated_data, range };
         let message = Decrypting::begin(&self.core, &caller, lock, pieces, first.chunk.clone()).await?;
         let version = message.version();
-        let core = Arc::clone(&self.core);
+        let metrics = self.core.metrics.clone();
         let run = move |message: Decrypting<_>| message.step();
-        Ok(Response::new(answers(core, message, version, run, |chunk, key_version| {
+        Ok(Response::new(answers(metrics, message, version, run, |chunk, key_version| {
             pb::DecryptStreamResponse { chunk, key_version }
         })))
     }
@@ -117,9 +119,10 @@ enum Progress<M> {
     Over,
 }
 
-/// The answers of a message, each made when the one before has been taken.
+/// The answers of a message, each made when the one before has been taken. They hold the key of their message and no other: whoever does not read must not keep the
+/// keys of the service in memory when its seal is closed.
 fn answers<M, F, T>(
-    core: Arc<Core>,
+    metrics: CryptoMetrics,
     message: M,
     version: u32,
     step: impl Fn(M) -> F + Send + Sync + 'static,
@@ -130,24 +133,25 @@ where
     F: Future<Output = Result<Step<M>, Status>> + Send + 'static,
     T: Send + 'static,
 {
-    let tools = Arc::new((core, step, answer));
+    let tools = Arc::new((metrics, step, answer));
     Box::pin(stream::try_unfold(Progress::Begun(message, version), move |progress| {
         let tools = Arc::clone(&tools);
         async move {
-            let (core, step, answer) = &*tools;
+            let (metrics, step, answer) = &*tools;
             let (message, version) = match progress {
                 Progress::Begun(message, version) => (message, version),
                 Progress::Going(message) => (message, 0),
                 Progress::Over => return Ok(None),
             };
-            let (chunk, progress) = match step(message).await? {
-                Step::More(chunk, message) => (chunk, Progress::Going(message)),
-                Step::Last(chunk) => {
-                    core.metrics.operations.inc();
-                    (chunk, Progress::Over)
-                }
-            };
-            core.metrics.streamed_bytes.inc_by(chunk.len() as u64);
+            let (chunk, progress) =
+                match step(message).await.inspect_err(|status| metrics.refused_with(status))? {
+                    Step::More(chunk, message) => (chunk, Progress::Going(message)),
+                    Step::Last(chunk) => {
+                        metrics.operations.inc();
+                        (chunk, Progress::Over)
+                    }
+                };
+            metrics.streamed_bytes.inc_by(chunk.len() as u64);
             Ok(Some((answer(chunk.into(), version), progress)))
         }
     }))

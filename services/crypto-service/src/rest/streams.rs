@@ -5,7 +5,7 @@ use super::body::{self, Breaks};
 use axum::{
     Router,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::IntoResponse,
     routing,
 };
@@ -15,7 +15,7 @@ use base64::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use patchbay_proto::crypto::v1::{self as pb, streams_client::StreamsClient};
 use patchbay_transcode::{Calls, Limits, Problem, headers_to_pass};
 use std::{io, sync::Arc, time::Duration};
@@ -45,24 +45,17 @@ pub(super) fn router(calls: &Calls, limits: Limits) -> Router {
         .with_state(place)
 }
 
-async fn encrypt(
-    State(place): State<Arc<Place>>,
-    Path(key): Path<String>,
-    request: Request<Body>,
-) -> Response<Body> {
+async fn encrypt(State(place): State<Arc<Place>>, key: Named, request: Request<Body>) -> Response<Body> {
     place.encrypt(key, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn decrypt(
-    State(place): State<Arc<Place>>,
-    Path(key): Path<String>,
-    request: Request<Body>,
-) -> Response<Body> {
+async fn decrypt(State(place): State<Arc<Place>>, key: Named, request: Request<Body>) -> Response<Body> {
     place.decrypt(key, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 impl Place {
-    async fn encrypt(&self, key: String, request: Request<Body>) -> Result<Response<Body>, Problem> {
+    async fn encrypt(&self, key: Named, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        let key = name(key)?;
         let wish = Wish::parse(&request, &["associated_data", "key_version"])?;
         let first = pb::EncryptStreamRequest {
             key,
@@ -78,7 +71,8 @@ impl Place {
         answered(answers, breaks, |answer| (answer.chunk, answer.key_version)).await
     }
 
-    async fn decrypt(&self, key: String, request: Request<Body>) -> Result<Response<Body>, Problem> {
+    async fn decrypt(&self, key: Named, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        let key = name(key)?;
         let wish = Wish::parse(&request, &["associated_data", "offset", "length"])?;
         let range = wish.range();
         let first = pb::DecryptStreamRequest {
@@ -107,6 +101,13 @@ impl Place {
     }
 }
 
+/// A key as the path names it.
+type Named = Result<Path<String>, PathRejection>;
+
+fn name(key: Named) -> Result<String, Problem> {
+    key.map(|Path(name)| name).map_err(|_| Problem::field("key", "must be UTF-8"))
+}
+
 /// What the query asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wish {
@@ -121,6 +122,7 @@ impl Wish {
         if request.method() != Method::POST {
             return Err(Problem::no_such_method("POST".to_owned()));
         }
+        check_version(request.version())?;
         let mut wish = Self::default();
         for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
             match &*name {
@@ -145,6 +147,15 @@ impl Wish {
         let is_part = self.offset.is_some() || self.length > 0;
         is_part.then(|| pb::StreamRange { offset: self.offset.unwrap_or_default(), length: self.length })
     }
+}
+
+/// An answer by HTTP/1.0 ends with its connection, so that one that was broken off looks as one that is whole.
+fn check_version(version: Version) -> Result<(), Problem> {
+    if version >= Version::HTTP_11 {
+        return Ok(());
+    }
+    let problem = "by HTTP/1.0 nobody can tell a part from the whole: use HTTP/1.1 or later, also between a proxy and this service";
+    Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "HTTP_VERSION", problem))
 }
 
 fn number<T: std::str::FromStr>(field: &str, value: &str) -> Result<T, Problem> {

@@ -42,7 +42,7 @@ where
     ) -> Result<Self, Status> {
         // Before anything is read: who may not decrypt is told so, whatever he sends.
         caller.require_key("decrypt", lock.key)?;
-        let mut parts = Parts::new(pieces, first);
+        let mut parts = Parts::new(pieces, core.config.limits.patience(), first);
         let header = Header::parse(&parts.exactly(HEADER).await?)?;
         let Opened { key, header } = open(core, caller, lock.key, header, lock.associated_data).await?;
         let decryptor = Decryptor::new(key, lock.range.first_chunk());

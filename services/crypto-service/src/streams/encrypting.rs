@@ -2,6 +2,7 @@
 
 use super::{Opened, Piece, pieces::Parts, refused};
 use patchbay_crypto::chunked::Encryptor;
+use std::time::Duration;
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -27,11 +28,11 @@ where
     P: Piece,
 {
     /// Begins; `first` are the bytes of the first message.
-    pub(crate) fn new(opened: Opened, pieces: S, first: bytes::Bytes) -> Self {
+    pub(crate) fn new(opened: Opened, pieces: S, patience: Duration, first: bytes::Bytes) -> Self {
         Self {
             header: opened.header.to_bytes(),
             encryptor: Encryptor::new(opened.key),
-            parts: Parts::new(pieces, first),
+            parts: Parts::new(pieces, patience, first),
         }
     }
 

@@ -4,6 +4,7 @@ use super::PART;
 use crate::{error::Error, grpc::pieces};
 use bytes::Bytes;
 use patchbay_proto::crypto::v1 as pb;
+use std::time::Duration;
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -49,6 +50,8 @@ impl Piece for pb::DecryptStreamRequest {
 /// The bytes of a message that comes in pieces of any size, in parts of a bounded one.
 pub(super) struct Parts<S> {
     pieces: S,
+    /// Time for the next one to come.
+    patience: Duration,
     /// What is left of the piece that came last.
     left: Bytes,
 }
@@ -59,8 +62,8 @@ where
     P: Piece,
 {
     /// Goes on after the first message, whose bytes are `first`.
-    pub(super) fn new(pieces: S, first: Bytes) -> Self {
-        Self { pieces, left: first }
+    pub(super) fn new(pieces: S, patience: Duration, first: Bytes) -> Self {
+        Self { pieces, patience, left: first }
     }
 
     /// The next part; `None` is the end.
@@ -85,7 +88,7 @@ where
     /// Waits until some bytes are there; false is the end.
     async fn fill(&mut self) -> Result<bool, Status> {
         while self.left.is_empty() {
-            let Some(piece) = pieces::next(&mut self.pieces).await? else { return Ok(false) };
+            let Some(piece) = pieces::next(&mut self.pieces, self.patience).await? else { return Ok(false) };
             if let Some(field) = piece.belongs_first() {
                 return Err(Error::bad(field, "must be in the first message alone").into());
             }
