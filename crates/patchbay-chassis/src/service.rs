@@ -114,8 +114,8 @@ impl Part {
     }
 
     /// Fires when the part was told to stop, or the process was.
-    pub fn ended(&self) -> CancellationToken {
-        self.shutdown.hard()
+    pub fn ended(&self) -> &CancellationToken {
+        &self.shutdown.hard
     }
 }
 

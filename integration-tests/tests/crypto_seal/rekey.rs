@@ -6,7 +6,11 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use futures_util::stream;
-use integration_tests::{crypto::Installation, verdict::TestResult};
+use integration_tests::{
+    crypto::{Crypto, Installation},
+    report::report,
+    verdict::TestResult,
+};
 use patchbay_proto::crypto::v1::{
     BackupRequest, BeginRekeyRequest, ConfirmRekeyRequest, ConfirmRekeyResponse, RestoreRequest,
     RotateRootKeyRequest, SealKind,
@@ -19,6 +23,9 @@ use std::{fs, time::Duration};
 use tonic::Status;
 
 const PASSWORD: &str = "correct horse battery staple";
+
+/// Rekeys whose caller goes away before, while and after they take effect.
+const ABANDONED: u64 = 16;
 
 impl Clients {
     async fn begin_rekey(&self) -> Result<Vec<String>, Status> {
@@ -149,6 +156,81 @@ async fn a_rekey_is_confirmed_on_any_replica_and_all_go_on() -> TestResult {
     one.bring(&shares[0]).await?;
     one.bring(&shares[1]).await?;
     one.decrypt_all(&sealed).await?;
+    Ok(())
+}
+
+/// Two replicas on Redis that are open, and the folder and the server that they need.
+struct Two {
+    replicas: [Crypto; 2],
+    clients: [Clients; 2],
+    _redis: RedisServer,
+    _folder: tempfile::TempDir,
+}
+
+async fn two_open() -> Result<Two> {
+    let folder = tempfile::tempdir()?;
+    let redis = RedisServer::start(Persistence::Always).await?;
+    let installation = Installation::shared(folder.path(), settings().set("backplane.url", &redis.url()))?;
+    let replicas = [installation.start("crypto-0").await?, installation.start("crypto-1").await?];
+    let token = installation.admin()?;
+    let clients = [Clients::connect(&replicas[0], &token)?, Clients::connect(&replicas[1], &token)?];
+    for share in &clients[0].initialize().await?[..3] {
+        clients[0].bring(share).await?;
+    }
+    let is_open = async || clients[1].status().await.is_ok_and(|status| !status.sealed);
+    wait_until("both are open", Duration::from_secs(6), is_open).await?;
+    Ok(Two { replicas, clients, _redis: redis, _folder: folder })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_rekeys_that_were_begun_on_two_replicas_the_last_counts() -> TestResult {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut two = two_open().await?;
+    let [one, other] = &two.clients;
+    let first = one.begin_rekey().await?;
+    let last = other.begin_rekey().await?;
+    assert!(is(&one.confirm(&first[0]).await, "SHARE_INVALID"));
+    // To the replica that has begun the other one.
+    let answer = one.confirm(&last[0]).await?;
+    assert!(!answer.done && answer.status.is_some_and(|status| status.rekey_progress == 1));
+    assert!(is(&one.confirm(&first[1]).await, "SHARE_INVALID"));
+    assert!(one.confirm(&last[2]).await?.done);
+    one.rotate_root().await?;
+    // Where the replica that made the new key is gone, so is the key, and whoever brings a share is told.
+    let lost = other.begin_rekey().await?;
+    two.replicas[1].process.kill()?;
+    assert!(is(&one.confirm(&lost[0]).await, "NO_REKEY"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rekey_whose_caller_goes_away_is_done_on_all_replicas_or_not_at_all() -> TestResult {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let two = two_open().await?;
+    let mut cut = 0;
+    for round in 0..ABANDONED {
+        let [here, there] = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        let (here, there) = (&two.clients[here], &two.clients[there]);
+        let request = BeginRekeyRequest { shares: 1, threshold: 1 };
+        let shares = here.seal.clone().begin_rekey(request).await?.into_inner().shares;
+        let patience = Duration::from_micros(500 + round * 733 % 8_000);
+        cut += u32::from(tokio::time::timeout(patience, here.confirm(&shares[0])).await.is_err());
+        // A replica that does not know the seal key in use refuses every change of it, and closes in the end.
+        for clients in [there, here] {
+            let changes = async || {
+                let Ok(shares) = clients.begin_rekey().await else { return false };
+                let begun = clients.confirm(&shares[0]).await.is_ok();
+                begun && clients.confirm(&shares[1]).await.is_ok_and(|answer| answer.done)
+            };
+            wait_until("the seal key can be changed", Duration::from_secs(6), changes)
+                .await
+                .with_context(|| format!("round {round}, {patience:?}"))?;
+        }
+    }
+    report(&format!(
+        "{cut} of {ABANDONED} rekeys were left by their callers; all replicas know the key that is in use"
+    ));
+    assert!(cut > 0, "no caller went away");
     Ok(())
 }
 

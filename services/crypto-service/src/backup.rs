@@ -96,7 +96,7 @@ pub(crate) async fn make(core: &Core, password: &str, entry: Entry) -> Result<Ve
     let mut roots = core.root.expose();
     let [keys, accounts] = snapshot(&core.store).await?;
     // Rows that were read may be wrapped by keys from before and from after the reading.
-    core.root.reload(&core.store).await?;
+    core.root.catch_up(&core.store).await?;
     for (id, secret) in core.root.expose() {
         if roots.iter().all(|(known, _)| *known != id) {
             roots.push((id, secret));

@@ -328,10 +328,11 @@ impl RootKey {
         }
     }
 
-    /// Whether something failed because of a root key that was not known here, and is now: then it should be tried again.
-    pub(crate) async fn has_learnt(&self, store: &Store, error: Option<&Error>) -> bool {
+    /// Whether something failed because of a root key that was not known here when the root keys had the revision `since`, and is now, whoever has read it: then it
+    /// should be tried again.
+    pub(crate) async fn has_learnt(&self, store: &Store, since: u64, error: Option<&Error>) -> bool {
         let is_unknown = matches!(error, Some(Error::Internal(cause)) if cause.is::<NotWrapped>());
-        is_unknown && matches!(self.reload(store).await, Ok(Reload::Changed))
+        is_unknown && self.reload(store).await.is_ok() && self.revision() != since
     }
 
     /// When the last of the keys that have gone from the store went; `None` where there is none.

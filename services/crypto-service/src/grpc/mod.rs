@@ -60,6 +60,11 @@ pub(crate) fn methods() -> MethodScopes {
         .fold(MethodScopes::new(DOMAIN), |methods, method| methods.method(method.path, method.requirement))
 }
 
+/// Whether the answers of a method may come one by one. Streams are what has no place in REST's table.
+pub(crate) fn is_stream(path: &str) -> bool {
+    METHODS.iter().any(|method| method.door.is_none() && method.path == path)
+}
+
 /// What is wrong with one item of a batch, in the words of a whole call's error, and counted like that. Causes of internal ones are
 /// logged, not told.
 pub(crate) fn item_error(core: &Core, error: &Error) -> pb::ItemError {

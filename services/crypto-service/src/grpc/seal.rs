@@ -10,6 +10,7 @@ use crate::{
 };
 use patchbay_proto::crypto::v1::{self as pb, seal_server::SealServer};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
@@ -39,12 +40,15 @@ impl pb::seal_server::Seal for Seals {
         &self,
         request: Request<pb::InitializeSealRequest>,
     ) -> Result<Response<pb::InitializeSealResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        caller.require("crypto", "seal", STORE)?;
+        let (caller, entry) = managed(&request, "seal.initialize")?;
         let pb::InitializeSealRequest { shares, threshold } = request.into_inner();
-        let entry = Entry::of(&caller, "seal.initialize", STORE);
-        let texts = self.seal.initialize(Wish::parse(shares, threshold)?, entry).await?;
-        Ok(Response::new(pb::InitializeSealResponse { shares: given(&texts) }))
+        let done = match caller.require("crypto", "seal", STORE).and_then(|()| Wish::parse(shares, threshold))
+        {
+            Ok(wish) => self.seal.initialize(wish, entry.clone()).await,
+            Err(error) => Err(error),
+        };
+        let answer = done.map(|texts| pb::InitializeSealResponse { shares: given(&texts) });
+        self.answer(entry, answer).await
     }
 
     async fn unseal(
@@ -56,7 +60,7 @@ impl pb::seal_server::Seal for Seals {
         let share = Zeroizing::new(share);
         let done = match (reset, share.is_empty()) {
             (true, true) => self.seal.reset(&client).await,
-            (false, false) => self.seal.unseal(&share, &client).await,
+            (false, false) => self.to_its_end(|seal| async move { seal.unseal(&share, &client).await }).await,
             (true, false) => Err(Error::bad("reset", "must not be set beside a share")),
             (false, true) => Err(Error::bad("share", "must be given")),
         };
@@ -72,7 +76,10 @@ impl pb::seal_server::Seal for Seals {
     ) -> Result<Response<pb::CloseSealResponse>, Status> {
         let (caller, entry) = managed(&request, "seal.close")?;
         let done = match caller.require("crypto", "seal", STORE) {
-            Ok(()) => self.seal.close_all(entry.clone()).await,
+            Ok(()) => {
+                let entry = entry.clone();
+                self.to_its_end(|seal| async move { seal.close_all(entry).await }).await
+            }
             Err(error) => Err(error),
         };
         self.answer(entry, done.map(|()| pb::CloseSealResponse {})).await
@@ -112,7 +119,7 @@ impl pb::seal_server::Seal for Seals {
         let (caller, entry) = managed(&request, "seal.rekey")?;
         let share = Zeroizing::new(request.into_inner().share);
         let done = match caller.require("crypto", "seal", STORE) {
-            Ok(()) => self.seal.confirm_rekey(&share).await,
+            Ok(()) => self.to_its_end(|seal| async move { seal.confirm_rekey(&share).await }).await,
             Err(error) => Err(error),
         };
         let status = Some(self.status().await);
@@ -122,9 +129,22 @@ impl pb::seal_server::Seal for Seals {
 
 impl Seals {
     async fn rotate(&self, entry: Entry) -> Result<pb::RotateRootKeyResponse, Error> {
-        self.seal.rotate_root(entry).await?;
+        self.to_its_end(|seal| async move { seal.rotate_root(entry).await }).await?;
         let root = self.seal.core()?.root.status();
         Ok(pb::RotateRootKeyResponse { root_key_id: root.id, root_generation: root.generation })
+    }
+
+    /// Does it to its end, also where the caller goes away meanwhile: what follows a commit, such as telling the other replicas, must not be left out.
+    async fn to_its_end<T, F>(&self, work: impl FnOnce(Arc<Seal>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let work = work(Arc::clone(&self.seal));
+        // Nobody may be there any more to be answered.
+        self.seal.context.tasks.spawn("seal-change", async move { drop(answer.send(work.await)) });
+        answered.await.map_err(Error::internal)?
     }
 
     /// Answers; what is refused is recorded where there is a log to record it in.

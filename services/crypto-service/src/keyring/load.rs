@@ -27,8 +27,9 @@ pub(super) type Numbered = (u32, VersionRow);
 impl Keyring {
     /// Reads a key; of versions that are in memory already only the header, because versions do not change.
     pub(super) async fn load(&self, name: &KeyName) -> Result<Arc<LoadedKey>, Error> {
+        let since = self.0.root.revision();
         let loaded = self.read(name).await;
-        if self.0.root.has_learnt(&self.0.store, loaded.as_ref().err()).await {
+        if self.0.root.has_learnt(&self.0.store, since, loaded.as_ref().err()).await {
             return self.read(name).await;
         }
         loaded

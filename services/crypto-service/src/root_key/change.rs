@@ -1,7 +1,7 @@
 //! Changes of root keys and of the seal key: each is one commit, complete whatever happens after it.
 
 use super::{
-    Derivation, LENGTH, Reload, RootKey, RootKeyError,
+    Derivation, LENGTH, Reload, RootKey, RootKeyError, SealChanged,
     ring::{Ring, RingKey},
     row::{self, RootRow, Sharing},
     wrapping::WrappingKey,
@@ -116,10 +116,10 @@ impl RootKey {
         Ok(())
     }
 
-    /// Takes a seal key that another replica has put in place.
+    /// Takes a seal key that was put in place; an error where the store has another one.
     pub(crate) async fn learn_seal(&self, secret: Secret, store: &Store) -> Result<(), Error> {
         let seal = Arc::new(WrappingKey::new(secret)?);
-        let Some(row) = row::read_root(store).await? else { return Ok(()) };
+        let row = row::read_root(store).await?.ok_or_else(|| Error::internal(SealChanged))?;
         let ring = Ring::read(&row, &seal)?;
         self.adopt_seal(seal, ring);
         Ok(())
@@ -130,7 +130,8 @@ impl RootKey {
         self.adopt(ring);
     }
 
-    async fn catch_up(&self, store: &Store) -> Result<(), Error> {
+    /// Reads the root keys again; an error where they cannot be read any more.
+    pub(crate) async fn catch_up(&self, store: &Store) -> Result<(), Error> {
         match self.reload(store).await? {
             Reload::Same | Reload::Changed => Ok(()),
             Reload::SealChanged => Err(Error::Conflict("the seal key".to_owned())),

@@ -60,13 +60,15 @@ async fn what_another_replica_wraps_by_a_new_key_is_learnt() {
     let (one, other) = (open(&store).await, open(&store).await);
     one.rotate(10, &store, entry()).await.unwrap();
     let wrapped = one.wrap(PLACE, &secret(1)).unwrap();
-    let first = other.unwrap(PLACE, &wrapped);
+    let (since, first) = (other.revision(), other.unwrap(PLACE, &wrapped));
     assert!(is_unknown(&first));
-    assert!(other.has_learnt(&store, first.as_ref().err()).await);
+    assert!(other.has_learnt(&store, since, first.as_ref().err()).await);
     assert_eq!(other.unwrap(PLACE, &wrapped).unwrap(), secret(1));
+    // Somebody else has learnt of it meanwhile.
+    assert!(other.has_learnt(&store, since, first.as_ref().err()).await);
     // Nothing more is to be learnt of a row that is broken.
-    let broken = other.unwrap("elsewhere", &wrapped);
-    assert!(!other.has_learnt(&store, broken.as_ref().err()).await);
+    let (since, broken) = (other.revision(), other.unwrap("elsewhere", &wrapped));
+    assert!(!other.has_learnt(&store, since, broken.as_ref().err()).await);
 }
 
 #[tokio::test]
@@ -104,6 +106,7 @@ async fn a_rekey_changes_what_opens_the_store_and_no_row() {
     let wrapped = one.wrap(PLACE, &secret(1)).unwrap();
     let derived = one.derive(Derivation::Refresh);
     let initial = Initial { seal: secret(9), sharing: sharing() };
+    assert!(one.learn_seal(secret(9), &store).await.is_err(), "it is not in place yet");
     one.rekey(&initial, &store, entry()).await.unwrap();
     assert!(matches!(RootKey::open(secret(7), &store).await, Err(RootKeyError::Wrong)));
     let opened = RootKey::open_shared(secret(9), &store).await.unwrap().unwrap();

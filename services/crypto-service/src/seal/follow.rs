@@ -87,6 +87,7 @@ impl Seal {
                 follower.changed = None;
                 open.core.sweep.wake();
             }
+            Reload::SealChanged if self.knows_new_key(&open.core).await => follower.changed = None,
             Reload::SealChanged => {
                 let since = *follower.changed.get_or_insert_with(Instant::now);
                 if since.elapsed() >= KEY_PATIENCE {

@@ -33,17 +33,23 @@ async fn pass(seal: &Seal, request: Request) -> Response {
     let Some(open) = seal.current() else {
         return refused(seal);
     };
-    let ended = open.part.ended();
+    // The answer of any other call is all there when it begins.
+    let is_stream = grpc::is_stream(request.uri().path());
     let answering = open.grpc.clone().oneshot(request);
-    drop(open);
+    let ended = open.part.ended();
     // The call is asked first, so that one that answers at once costs nothing more.
-    tokio::select! {
+    let answered = tokio::select! {
         biased;
-        answered = answering => match answered {
-            Ok(response) => response.map(|body| Body::new(UntilEnded::new(body, ended))),
-            Err(never) => match never {},
-        },
-        () = ended.cancelled() => refused(seal),
+        answered = answering => answered,
+        () = ended.cancelled() => return refused(seal),
+    };
+    match answered {
+        Ok(response) if is_stream => {
+            let ended = ended.clone();
+            response.map(|body| Body::new(UntilEnded::new(body, ended)))
+        }
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
     }
 }
 
@@ -56,13 +62,14 @@ fn refused(seal: &Seal) -> Response {
 impl Seal {
     /// The paths of REST, where the replica is open.
     pub(crate) fn rest(&self) -> Option<(Router, CancellationToken)> {
-        self.current().map(|open: Arc<Open>| (open.rest.clone(), open.part.ended()))
+        self.current().map(|open: Arc<Open>| (open.rest.clone(), open.part.ended().clone()))
     }
 }
 
 /// An answer that breaks off when the seal is closed. Whoever waits for more of it would keep the keys in memory.
 struct UntilEnded {
-    body: tonic::body::Body,
+    /// Until it was cut off.
+    body: Option<tonic::body::Body>,
     ended: CancellationToken,
     /// Only once there was something to wait for.
     waiting: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -70,7 +77,7 @@ struct UntilEnded {
 
 impl UntilEnded {
     fn new(body: tonic::body::Body, ended: CancellationToken) -> Self {
-        Self { body, ended, waiting: None }
+        Self { body: Some(body), ended, waiting: None }
     }
 }
 
@@ -82,23 +89,57 @@ impl HttpBody for UntilEnded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(frame);
-        }
         let Self { ended, waiting, body } = &mut *self;
-        let waiting = waiting.get_or_insert_with(|| Box::pin(ended.clone().cancelled_owned()));
-        if waiting.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+        let Some(going_on) = body else { return Poll::Ready(None) };
+        // First, because a body that always has more would go on otherwise.
+        if !ended.is_cancelled() {
+            if let Poll::Ready(frame) = Pin::new(going_on).poll_frame(context) {
+                return Poll::Ready(frame);
+            }
+            let waiting = waiting.get_or_insert_with(|| Box::pin(ended.clone().cancelled_owned()));
+            if waiting.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
         }
-        *body = tonic::body::Body::empty();
+        *body = None;
         Poll::Ready(Some(Err(Error::Sealed.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+
+    #[tokio::test]
+    async fn an_answer_that_always_has_more_breaks_off_too() {
+        let frame = || Ok::<_, Status>(Frame::data(Bytes::from_static(b"more")));
+        let endless = StreamBody::new(stream::repeat_with(frame));
+        let ended = CancellationToken::new();
+        let mut body = UntilEnded::new(tonic::body::Body::new(endless), ended.clone());
+        assert!(body.frame().await.unwrap().is_ok());
+        ended.cancel();
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.frame().await.is_none() && body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_waits_for_more_is_woken_and_breaks_off() {
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Status>>());
+        let ended = CancellationToken::new();
+        let mut body = UntilEnded::new(tonic::body::Body::new(silent), ended.clone());
+        assert!(body.frame().now_or_never().is_none());
+        let waiting = body.frame();
+        ended.cancel();
+        assert!(waiting.await.unwrap().is_err());
     }
 }

@@ -92,11 +92,14 @@ impl Seal {
 
     /// The root keys, where the seal key is here.
     async fn root_key(&self) -> Result<Option<RootKey>, RootKeyError> {
-        let is_shared = root_key::read_sharing(&self.reader).await?.is_some();
         if self.config.root_key.shares {
-            let is_foreign = !is_shared && root_key::is_initialized(&self.reader).await?;
-            return if is_foreign { Err(RootKeyError::NotShared) } else { Ok(None) };
+            return match self.expected_sharing().await {
+                Ok(_) => Ok(None),
+                Err(Error::SealNotShared) => Err(RootKeyError::NotShared),
+                Err(error) => Err(error.into()),
+            };
         }
+        let is_shared = self.sharing().await?.is_some();
         let key = root_key::read_seal_key(&self.config.root_key, &self.reader).await?;
         let Some(key) = key else { return Ok(None) };
         match RootKey::open(key, &self.reader).await {
@@ -152,6 +155,16 @@ impl Seal {
     /// How the seal key is shared.
     pub(crate) async fn sharing(&self) -> Result<Option<Sharing>, Error> {
         Ok(root_key::read_sharing(&self.reader).await?.map(|row| row.value))
+    }
+
+    /// How the seal key is shared; `None` in an empty store, and an error where there is a seal key that is not shared.
+    async fn expected_sharing(&self) -> Result<Option<Sharing>, Error> {
+        // Both are written at once: what is read second is at least as new.
+        let is_initialized = self.is_initialized().await?;
+        match self.sharing().await? {
+            None if is_initialized => Err(Error::SealNotShared),
+            sharing => Ok(sharing),
+        }
     }
 
     /// Whether the store has a seal key.

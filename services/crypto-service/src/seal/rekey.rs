@@ -5,10 +5,10 @@
 
 use super::{
     Seal,
-    shares::{Making, Purpose, Wish, parse},
+    shares::{Collected, Making, Purpose, Wish, parse},
     tell::Told,
 };
-use crate::{audit::Entry, error::Error, root_key, store::Table};
+use crate::{audit::Entry, core::Core, error::Error, root_key, store::Table};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use patchbay_backplane::Name;
 use patchbay_crypto::shamir::Share;
@@ -33,6 +33,8 @@ pub(crate) struct Rekey {
     pub(crate) brought: usize,
     /// Identity of its shares, in hexadecimal.
     set: String,
+    /// Shares that the replica which made them has heard of, whatever they brought: what changes with each of them.
+    heard: u32,
     /// Wrong combinations so far.
     wrong: u32,
 }
@@ -68,7 +70,7 @@ impl Seal {
         self.core()?;
         let (making, texts) = Making::begin(Purpose::Rekey, wish, entry)?;
         let mut collected = self.collected.lock().await;
-        self.announce(&making, 0).await?;
+        self.announce(&making).await?;
         collected.making = Some(making);
         Ok(texts)
     }
@@ -88,29 +90,50 @@ impl Seal {
         self.wait_for_answer(&rekey).await
     }
 
-    /// `None` where the key was made on another replica.
+    /// `None` where the key was made on another replica, also when an older one waits here: the one that was begun last is the one that counts.
     async fn confirm_here(&self, share: Share) -> Result<Option<bool>, Error> {
         let core = self.core()?;
         let mut collected = self.collected.lock().await;
-        let Some(making) = collected.making(Purpose::Rekey) else { return Ok(None) };
+        let making = collected.making(Purpose::Rekey).filter(|making| making.is_of(&share));
+        let Some(making) = making else { return Ok(None) };
         match making.bring(share) {
             Ok(None) => {
-                self.announce(making, 0).await?;
+                self.announce(making).await?;
                 return Ok(Some(false));
             }
             Err(error) => {
-                let wrong = self.rekey().await?.map_or(0, |rekey| rekey.wrong);
-                self.announce(making, wrong.saturating_add(1)).await?;
+                self.announce(making).await?;
                 return Err(error);
             }
             Ok(Some(())) => {}
         }
-        core.root.rekey(&making.initial, &core.store, making.entry.clone()).await?;
-        let wrapped = core.root.wrap(PLACE, &making.initial.seal)?;
-        collected.making = None;
-        self.teller.tell(Told::SealKey(STANDARD.encode(wrapped))).await;
-        self.context.backplane.delete(&place()).await?;
+        if let Err(error) = core.root.rekey(&making.initial, &core.store, making.entry.clone()).await {
+            // The answer to a commit that has taken effect may be lost.
+            if core.root.learn_seal(making.initial.seal.clone(), &core.store).await.is_err() {
+                return Err(error);
+            }
+        }
+        self.in_place(&core, &mut collected).await?;
         Ok(Some(true))
+    }
+
+    /// Whether the seal key that the store has now is the one that was made here: its commit was not answered.
+    pub(super) async fn knows_new_key(&self, core: &Core) -> bool {
+        let mut collected = self.collected.lock().await;
+        let Some(making) = collected.making(Purpose::Rekey) else { return false };
+        let learnt = core.root.learn_seal(making.initial.seal.clone(), &core.store).await;
+        learnt.is_ok() && self.in_place(core, &mut collected).await.is_ok()
+    }
+
+    /// Tells the other replicas of the key that was made here and is in use now.
+    async fn in_place(&self, core: &Core, collected: &mut Collected) -> Result<(), Error> {
+        let Some(making) = collected.making.take() else { return Ok(()) };
+        let wrapped = core.root.wrap(PLACE, &making.initial.seal)?;
+        self.teller.tell(Told::SealKey(STANDARD.encode(wrapped))).await;
+        if let Err(error) = self.context.backplane.delete(&place()).await {
+            tracing::debug!(%error, "a rekey that is done is told of until it is forgotten");
+        }
+        Ok(())
     }
 
     /// Takes a share of a new key that was brought to another replica.
@@ -131,13 +154,14 @@ impl Seal {
         serde_json::from_slice(&told.value).map(Some).map_err(Error::internal)
     }
 
-    async fn announce(&self, making: &Making, wrong: u32) -> Result<(), Error> {
+    async fn announce(&self, making: &Making) -> Result<(), Error> {
         let sharing = &making.initial.sharing;
         let rekey = Rekey {
             threshold: sharing.threshold,
             brought: making.brought.len(),
             set: sharing.set.clone(),
-            wrong,
+            heard: making.heard,
+            wrong: making.wrong,
         };
         let value = serde_json::to_vec(&rekey).map_err(Error::internal)?;
         self.context.backplane.set(&place(), value.into(), Some(TOLD)).await?;
@@ -158,8 +182,8 @@ impl Seal {
                 Some(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
-        // A share that was brought before changes nothing.
-        Ok(false)
+        // Every share changes what is announced: the replica that made the key is gone, and the key with it.
+        Err(Error::NoRekey)
     }
 }
 

@@ -51,6 +51,9 @@ pub(super) struct Making {
     set: [u8; 4],
     pub(super) brought: Vec<Share>,
     until: Instant,
+    /// Shares that came, and how often they were wrong together.
+    pub(super) heard: u32,
+    pub(super) wrong: u32,
     /// Who began it.
     pub(super) entry: Entry,
 }
@@ -98,18 +101,28 @@ impl Making {
         let initial = Initial { seal: secret, sharing };
         let until = Instant::now() + PENDING;
         let texts = shares.iter().map(Share::to_text).collect();
-        Ok((Self { purpose, initial, set, brought: Vec::new(), until, entry }, texts))
+        Ok((Self { purpose, initial, set, brought: Vec::new(), until, heard: 0, wrong: 0, entry }, texts))
     }
 
     /// Takes a share; the key where it is the last that is needed and all are right.
     pub(super) fn bring(&mut self, share: Share) -> Result<Option<()>, Error> {
+        self.heard = self.heard.saturating_add(1);
         add(&mut self.brought, share);
         if self.brought.len() < usize::from(self.initial.sharing.threshold) {
             return Ok(None);
         }
         let brought = std::mem::take(&mut self.brought);
         let is_right = shamir::combine(&brought).is_ok_and(|secret| secret == self.initial.seal);
-        if is_right { Ok(Some(())) } else { Err(Error::SharesWrong) }
+        if is_right {
+            return Ok(Some(()));
+        }
+        self.wrong = self.wrong.saturating_add(1);
+        Err(Error::SharesWrong)
+    }
+
+    /// Whether a share is one of those that were made here.
+    pub(super) fn is_of(&self, share: &Share) -> bool {
+        self.set == share.set()
     }
 
     fn progress(&self) -> Progress {
@@ -135,7 +148,7 @@ impl Collected {
     }
 
     fn is_made_here(&mut self, share: &Share) -> bool {
-        self.making(Purpose::Initialize).is_some_and(|making| making.set == share.set())
+        self.making(Purpose::Initialize).is_some_and(|making| making.is_of(share))
     }
 }
 
@@ -177,23 +190,28 @@ impl Seal {
         Ok(texts)
     }
 
-    /// Takes a share that somebody brings from an address, and tells the other replicas of it.
+    /// Takes a share that somebody brings from an address, and tells the other replicas of it. Only what is refused is counted: a share of this seal is
+    /// taken whatever others have brought, or whoever reaches this call could keep the seal closed.
     pub(crate) async fn unseal(self: &Arc<Self>, text: &str, client: &str) -> Result<(), Error> {
-        self.check_guesses(client).await?;
         let done = match parse(text) {
             Ok(share) => self.bring(share, Some(text)).await,
             Err(error) => Err(error),
         };
-        if matches!(done, Err(Error::ShareInvalid(_) | Error::SharesWrong)) {
-            self.count_guess(client).await?;
+        match done {
+            Err(Error::ShareInvalid(why)) => {
+                self.check_guesses(client).await?;
+                self.count_guess(client).await?;
+                Err(Error::ShareInvalid(why))
+            }
+            done => done,
         }
-        done
     }
 
-    /// Forgets what was brought, here and elsewhere. It costs an attempt, because anybody may do it.
+    /// Forgets what was brought, here and elsewhere. It costs an attempt and is rare in all, because anybody may do it.
     pub(crate) async fn reset(&self, client: &str) -> Result<(), Error> {
         self.check_guesses(client).await?;
         self.count_guess(client).await?;
+        self.count_reset().await?;
         self.forget_brought().await;
         self.teller.tell(Told::Reset).await;
         Ok(())
@@ -212,10 +230,8 @@ impl Seal {
         let mut collected = self.collected.lock().await;
         let is_made_here = collected.is_made_here(&share);
         if !is_made_here {
-            match self.sharing().await? {
-                Some(sharing) => check(&share, &sharing)?,
-                None if self.is_initialized().await? => return Err(Error::SealNotShared),
-                None => {}
+            if let Some(sharing) = self.expected_sharing().await? {
+                check(&share, &sharing)?;
             }
         }
         if let Some(text) = told {
@@ -243,16 +259,23 @@ impl Seal {
         let seal = making.initial.seal.clone();
         match done {
             Ok(()) => {}
+            // By this very key, when a commit was not answered that has taken effect.
+            Err(Error::AlreadyInitialized) if self.is_sharing(&making.initial.sharing.set).await? => {}
             Err(Error::AlreadyInitialized) => {
                 collected.clear();
                 return Err(Error::AlreadyInitialized);
             }
-            // The commit may have taken effect all the same: then the next share opens what is there.
+            // The commit may have taken effect all the same: then the same shares open what is there.
             Err(error) => return Err(error),
         }
         let threshold = making.initial.sharing.threshold;
         collected.clear();
         self.open_with(seal, threshold).await
+    }
+
+    /// Whether the store is opened with the shares of this set.
+    async fn is_sharing(&self, set: &str) -> Result<bool, Error> {
+        Ok(self.sharing().await?.is_some_and(|sharing| sharing.set == set))
     }
 
     /// Opens the replica where enough shares have come and the store has the key that they are of.
@@ -301,10 +324,11 @@ impl Seal {
     /// Tries again with what has been brought: the store may answer now, or another replica has initialized it.
     pub(super) async fn try_collected(self: &Arc<Self>) -> Result<(), Error> {
         let mut collected = self.collected.lock().await;
-        if self.current().is_some() {
-            return Ok(());
+        if self.current().is_none() {
+            return self.try_open(&mut collected).await;
         }
-        self.try_open(&mut collected).await
+        collected.brought.clear();
+        Ok(())
     }
 
     /// Does what another replica has told.
