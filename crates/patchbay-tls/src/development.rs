@@ -18,6 +18,9 @@ use std::{
 /// Mode of a file with a key.
 const PRIVATE: u32 = 0o600;
 
+/// How much earlier than others warn a certificate is renewed.
+const EARLIER: Duration = Duration::from_hours(24);
+
 /// Where a certificate is kept, and for whom.
 #[derive(Debug)]
 pub(crate) struct Development {
@@ -75,9 +78,10 @@ impl Development {
     }
 }
 
-/// Whether a certificate has so little left that it is time for another: a third of its life.
+/// Whether a certificate has so little left that it is time for another: a third of its life, which is when those who
+/// watch certificates begin to warn, and a day more, so that they never have to.
 pub(crate) fn is_due(expires: u64, clock: &Clock) -> bool {
-    Duration::from_secs(expires) < since_epoch(clock) + SERVER_LIFE / 3
+    Duration::from_secs(expires) < since_epoch(clock) + SERVER_LIFE / 3 + EARLIER
 }
 
 fn is_good(kept: &Served, names: &[String], authority: &Authority, clock: &Clock) -> bool {

@@ -3,8 +3,11 @@
 use patchbay_chassis::{Problems, Span};
 use rustls::{SupportedProtocolVersion, version};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Unexpected, Visitor},
+};
+use std::{fmt, path::PathBuf};
 
 /// TLS of a listener: either the two files, or `development`, or neither for plain text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +41,7 @@ impl Default for Tls {
 }
 
 /// A version of TLS that can be asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Version {
     /// RFC 5246.
     #[default]
@@ -47,6 +50,35 @@ pub enum Version {
     /// RFC 8446.
     #[serde(rename = "1.3")]
     Tls13,
+}
+
+/// Takes the number as well: a variable of the environment that has `1.3` in it is read as one.
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Written)
+    }
+}
+
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Version;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"1.2\" or \"1.3\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Version, E> {
+        match text {
+            "1.2" => Ok(Version::Tls12),
+            "1.3" => Ok(Version::Tls13),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Version, E> {
+        self.visit_str(&number.to_string())
+    }
 }
 
 impl Version {
@@ -84,6 +116,16 @@ mod tests {
         change(&mut tls);
         tls.validate("listen.tls", &mut problems);
         usize::from(!problems.is_empty())
+    }
+
+    #[test]
+    fn a_version_is_a_text_or_a_number() {
+        use serde::de::value::{Error, F64Deserializer, StrDeserializer};
+        let text = |text| Version::deserialize(StrDeserializer::<Error>::new(text));
+        let number = |number| Version::deserialize(F64Deserializer::<Error>::new(number));
+        assert_eq!((text("1.2"), text("1.3")), (Ok(Version::Tls12), Ok(Version::Tls13)));
+        assert_eq!((number(1.2), number(1.3)), (Ok(Version::Tls12), Ok(Version::Tls13)));
+        assert!(text("1.1").is_err() && number(1.0).unwrap_err().to_string().contains("\"1.3\""));
     }
 
     #[test]
