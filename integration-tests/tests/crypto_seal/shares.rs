@@ -54,7 +54,13 @@ async fn is_sealed(replica: &Crypto, clients: &Clients) -> Result<()> {
     let status = http::get(replica.http, "/v1/seal", &[]).await?;
     ensure!(status.status == 200 && status.body.contains(r#""sealed":true"#), "{status:?}");
     let health = http::get(replica.http, "/v1/sys/health", &[]).await?;
-    ensure!(health.status == 503 && health.body.contains(r#""sealed":true"#), "{health:?}");
+    let is_initialized = clients.status().await?.initialized;
+    let wanted = if is_initialized { 503 } else { 501 };
+    ensure!(health.status == wanted && health.body.contains(r#""sealed":true"#), "{health:?}");
+    let vault = http::get(replica.http, "/v1/sys/seal-status", &[]).await?;
+    let counts = if is_initialized { r#""t":3"# } else { r#""t":0"# };
+    let told = format!(r#""initialized":{is_initialized}"#);
+    ensure!(vault.status == 200 && vault.body.contains(counts) && vault.body.contains(&told), "{vault:?}");
     let metrics = http::get(replica.ops, "/metrics", &[]).await?.body;
     ensure!(metrics.contains("patchbay_crypto_service_sealed 1"), "it is measured");
     Ok(())

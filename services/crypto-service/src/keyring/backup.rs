@@ -135,9 +135,11 @@ impl Keyring {
         if before.is_some() && existing == Existing::Keep {
             return Err(Error::AlreadyExists(format!("the key `{name}`")));
         }
+        let wrapped_at = self.0.root.revision();
         let changes = self.restoring(name, &header, (&backup, &versions), before.as_ref()).await?;
         let detail = format!("backup of {}, {} versions", backup.name, backup.versions.len());
         let revision = self.0.store.commit(changes, entry.detail(detail)).await?;
+        self.outlast(wrapped_at, name).await?;
         let usable = versions.into_iter().filter(|version| version.number >= header.min_decryption).collect();
         self.adopt(name, Row { value: header.clone(), revision }, usable);
         Ok(header)

@@ -31,7 +31,35 @@ pub(crate) struct OlderPage {
 impl Keyring {
     /// Looks at the versions after a row.
     pub(crate) async fn older_versions(&self, after: Option<String>) -> Result<OlderPage, Error> {
-        let scan = Scan { prefix: VERSIONS.to_owned(), after, order: Order::Ascending, limit: PAGE };
+        self.older_versions_of(VERSIONS, after).await
+    }
+
+    /// Makes what was just written readable for all, before anybody is answered: when the root keys have changed since it was wrapped, as for a
+    /// replica that had stopped for long, the one that has wrapped it may have gone, and only this replica knows it still.
+    pub(super) async fn outlast(&self, wrapped_at: u64, name: &KeyName) -> Result<(), Error> {
+        self.0.root.reload(&self.0.store).await?;
+        if self.0.root.revision() == wrapped_at {
+            return Ok(());
+        }
+        let (of_key, mut after) = (format!("{VERSIONS}{name}/"), None);
+        loop {
+            let page = self.older_versions_of(&of_key, after).await?;
+            for change in page.changes {
+                match self.0.store.commit_unrecorded(vec![change]).await {
+                    // Somebody else has wrapped it anew, or removed it.
+                    Ok(_) | Err(Error::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+            after = page.next;
+        }
+    }
+
+    async fn older_versions_of(&self, prefix: &str, after: Option<String>) -> Result<OlderPage, Error> {
+        let scan = Scan { prefix: prefix.to_owned(), after, order: Order::Ascending, limit: PAGE };
         let page = self.0.store.scan(Table::Keys, scan).await?;
         let headers = self.headers_of(&page.records).await?;
         let last = page.records.last().map(|record| record.key.clone());

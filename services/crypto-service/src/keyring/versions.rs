@@ -187,13 +187,14 @@ impl Keyring {
             let hmac_size = check(&row.value)?;
             let latest =
                 row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
-            let now = self.0.clock.now_millis();
+            let (now, wrapped_at) = (self.0.clock.now_millis(), self.0.root.revision());
             let header = Header { latest, hmac_size, rotated_at: now, ..row.value.clone() };
             let told = outbox::key_rotated(name.as_str(), &header.id, latest, now)?;
             let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, &made)?, told];
             let entry = entry.clone().detail(format!("version {latest}"));
             match self.0.store.commit(changes, entry).await {
                 Ok(revision) => {
+                    self.outlast(wrapped_at, name).await?;
                     self.adopt_made(name, Row { value: header.clone(), revision }, made);
                     return Ok(header);
                 }
@@ -211,8 +212,10 @@ impl Keyring {
         made: Made,
         entry: Entry,
     ) -> Result<Header, Error> {
+        let wrapped_at = self.0.root.revision();
         let changes = vec![header.put(name, Expect::Absent)?, self.version(name, &header, &made)?];
         let revision = self.0.store.commit(changes, entry.detail(header.key_type.word())).await?;
+        self.outlast(wrapped_at, name).await?;
         self.adopt_made(name, Row { value: header.clone(), revision }, made);
         Ok(header)
     }

@@ -9,7 +9,8 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
+    http::Method,
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing,
@@ -32,10 +33,24 @@ pub(super) fn router(seal: &Arc<Seal>, metrics: RestMetrics) -> Result<Router, D
     let frame = Arc::new(Frame::new(&seal.config, &seal.context, metrics));
     Ok(transcoder
         .into_router()
-        .route("/v1/sys/health", routing::any(vault::sealed_health))
-        .route("/v1/sys/seal-status", routing::any(vault::sealed_status))
+        .route("/v1/sys/health", routing::any(health).with_state(Arc::clone(seal)))
+        .route("/v1/sys/seal-status", routing::any(status).with_state(Arc::clone(seal)))
         .fallback(refused)
         .layer(from_fn_with_state(frame, frame::around)))
+}
+
+async fn health(State(seal): State<Arc<Seal>>, method: Method) -> Response {
+    match seal.told().await {
+        Ok(sealed) => vault::sealed_health(method, sealed).await,
+        Err(error) => vault::refusal(&Problem::from(&Status::from(error))),
+    }
+}
+
+async fn status(State(seal): State<Arc<Seal>>, method: Method) -> Response {
+    match seal.told().await {
+        Ok(sealed) => vault::sealed_status(method, sealed).await,
+        Err(error) => vault::refusal(&Problem::from(&Status::from(error))),
+    }
 }
 
 async fn refused(request: Request) -> Response {

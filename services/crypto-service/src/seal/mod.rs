@@ -20,6 +20,7 @@ use crate::{
     rest,
     root_key::{self, Derivation, RootKey, RootKeyError, Sharing},
     store::Store,
+    vault,
 };
 use axum::Router;
 use parking_lot::RwLock;
@@ -165,6 +166,16 @@ impl Seal {
             None if is_initialized => Err(Error::SealNotShared),
             sharing => Ok(sharing),
         }
+    }
+
+    /// How this replica is while it is sealed, for clients of Vault.
+    pub(crate) async fn told(&self) -> Result<vault::Sealed, Error> {
+        let (is_initialized, progress) = (self.is_initialized().await?, self.progress().await);
+        let counts = self.sharing().await?.map_or((progress.shares, progress.threshold), |sharing| {
+            (sharing.shares, sharing.threshold)
+        });
+        let (shares, threshold) = counts;
+        Ok(vault::Sealed { is_initialized, shares, threshold, progress: progress.brought })
     }
 
     /// Whether the store has a seal key.

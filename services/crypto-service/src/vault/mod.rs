@@ -20,7 +20,7 @@ mod system;
 mod tools;
 mod wipe;
 
-pub(crate) use system::{sealed_health, sealed_status};
+pub(crate) use system::{Sealed, sealed_health, sealed_status};
 
 use crate::core::Core;
 use axum::{

@@ -30,24 +30,38 @@ pub(super) async fn seal_status(method: Method) -> Response {
     std::future::ready(answer(&method, status)).await
 }
 
-/// `GET` or `HEAD /v1/sys/health` of a replica that is sealed: 503, as Vault answers then.
-pub(crate) async fn sealed_health(method: Method) -> Response {
+/// How a sealed replica is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sealed {
+    /// Whether the store has a seal key.
+    pub(crate) is_initialized: bool,
+    pub(crate) shares: u8,
+    pub(crate) threshold: u8,
+    /// Shares that have been brought.
+    pub(crate) progress: usize,
+}
+
+/// `GET` or `HEAD /v1/sys/health` of a replica that is sealed: 503, or 501 where the store has no key yet, as Vault answers then.
+pub(crate) async fn sealed_health(method: Method, sealed: Sealed) -> Response {
     let health = json!({
-        "initialized": true, "sealed": true, "standby": false, "performance_standby": false,
+        "initialized": sealed.is_initialized, "sealed": true, "standby": false, "performance_standby": false,
         "version": patchbay_chassis::VERSION, "cluster_name": "patchbay"
     });
     let mut response = std::future::ready(answer(&method, health)).await;
     if response.status().is_success() {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.status_mut() =
+            if sealed.is_initialized { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NOT_IMPLEMENTED };
     }
     response
 }
 
-/// `GET /v1/sys/seal-status` of a replica that is sealed. How many shares there are is told by `/v1/seal`.
-pub(crate) async fn sealed_status(method: Method) -> Response {
+/// `GET /v1/sys/seal-status` of a replica that is sealed.
+pub(crate) async fn sealed_status(method: Method, sealed: Sealed) -> Response {
+    let Sealed { is_initialized, shares, threshold, progress } = sealed;
     let status = json!({
-        "type": "patchbay", "initialized": true, "sealed": true, "t": 0, "n": 0, "progress": 0, "nonce": "",
-        "version": patchbay_chassis::VERSION, "migration": false, "recovery_seal": false, "storage_type": "patchbay"
+        "type": "patchbay", "initialized": is_initialized, "sealed": true, "t": threshold, "n": shares,
+        "progress": progress, "nonce": "", "version": patchbay_chassis::VERSION, "migration": false,
+        "recovery_seal": false, "storage_type": "patchbay"
     });
     std::future::ready(answer(&method, status)).await
 }

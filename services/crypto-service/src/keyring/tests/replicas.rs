@@ -161,3 +161,20 @@ async fn keys_that_nobody_uses_leave_memory() {
     until(|| replica.keyring.0.cache.known("idle").is_none()).await;
     assert!(replica.keyring.0.cache.known("used").is_some());
 }
+
+#[tokio::test]
+async fn what_a_replica_writes_that_missed_a_rotation_is_readable_once_it_is_answered() {
+    let world = World::new();
+    // Stopped for so long that the root key it knows has gone meanwhile.
+    let late = world.deaf("late");
+    let seal = || Secret::new(vec![7; 32]);
+    let root = RootKey::open(seal(), &late.store).await.unwrap();
+    root.rotate(START, &late.store, entry("root.rotate", "store")).await.unwrap();
+    root.retire(root.revision(), &late.store).await.unwrap();
+    late.create("k", KeyType::Xaes256Gcm).await;
+    late.rotate("k").await.unwrap();
+    drop(late);
+    let fresh = RootKey::open(seal(), &world.deaf("reader").store).await.unwrap();
+    let reader = World { root: Arc::new(fresh), ..world }.deaf("fresh");
+    assert_eq!(reader.keyring.get("k").await.unwrap().header.latest, 2);
+}
