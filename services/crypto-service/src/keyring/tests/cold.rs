@@ -1,6 +1,18 @@
 //! Keys that are not in memory, wanted by many at once.
 
 use super::*;
+use std::{pin::Pin, sync::mpsc};
+
+/// Keeps the pool's one thread busy until what is returned first is dropped; what is returned beside it ends then.
+async fn hold(pool: &Pool) -> (mpsc::Sender<()>, Pin<Box<dyn Future<Output = bool>>>) {
+    let (release, held) = mpsc::channel::<()>();
+    let held_by = pool.clone();
+    let mut holding: Pin<Box<dyn Future<Output = bool>>> =
+        Box::pin(async move { held_by.sign(move || held.recv().is_err()).await.unwrap() });
+    assert!(futures_util::poll!(&mut holding).is_pending());
+    until(|| pool.waiting() == 0).await;
+    (release, holding)
+}
 
 #[tokio::test]
 async fn a_key_that_many_want_at_once_is_parsed_once() {
@@ -10,12 +22,8 @@ async fn a_key_that_many_want_at_once_is_parsed_once() {
     let cold = world.deaf("cold");
     let shared = &cold.keyring.0;
     // Nothing is parsed until all have come, who are more than the pool has places.
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let (pool, mut callers) = (shared.pool.clone(), JoinSet::new());
-    let holding = async move { pool.sign(move || held.recv().is_err()).await };
-    let mut holding = Box::pin(holding);
-    assert!(futures_util::poll!(&mut holding).is_pending());
-    until(|| shared.pool.waiting() == 0).await;
+    let (release, holding) = hold(&shared.pool).await;
+    let mut callers = JoinSet::new();
     for _ in 0..100 {
         let keyring = cold.keyring.clone();
         callers.spawn(async move { keyring.get("slow").await });
@@ -24,7 +32,7 @@ async fn a_key_that_many_want_at_once_is_parsed_once() {
     until(|| Arc::strong_count(&begun) > 100 && shared.pool.waiting() > 0).await;
     assert_eq!(shared.pool.waiting(), 1, "one parses for all");
     drop(release);
-    assert!(holding.await.unwrap());
+    assert!(holding.await);
     let keys: Vec<_> = callers.join_all().await.into_iter().map(Result::unwrap).collect();
     assert!(keys.iter().all(|key| Arc::ptr_eq(key, &keys[0])), "somebody has parsed it again");
 }
@@ -71,10 +79,13 @@ async fn who_goes_away_leaves_the_read_to_the_next() {
     let world = World::new();
     world.replica("one").await.create("k", KeyType::Rsa2048).await;
     let cold = world.deaf("cold");
+    // Else a fast pool could have answered the first before it was looked at.
+    let (release, holding) = hold(&cold.keyring.0.pool).await;
     let mut first = Box::pin(cold.keyring.get("k"));
     let mut second = Box::pin(cold.keyring.get("k"));
     assert!(futures_util::poll!(&mut first).is_pending());
     assert!(futures_util::poll!(&mut second).is_pending());
-    drop(first);
+    drop((first, release));
+    assert!(holding.await);
     assert_eq!(second.await.unwrap().header.latest, 1);
 }
