@@ -8,7 +8,10 @@ use x509_parser::{
     x509::{AlgorithmIdentifier, SubjectPublicKeyInfo},
 };
 
-use super::key::{Key, KeyFamily};
+use super::{
+    key::{Key, KeyFamily},
+    name::printable,
+};
 
 const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
@@ -52,7 +55,7 @@ pub(crate) fn name(algorithm: &AlgorithmIdentifier<'_>) -> String {
         Some(Kind::Ed25519) => "Ed25519".to_owned(),
         Some(Kind::Ed448) => "Ed448".to_owned(),
         Some(Kind::MlDsa(name)) => name.to_owned(),
-        None => algorithm.algorithm.to_id_string(),
+        None => printable(&algorithm.algorithm.to_id_string()),
     }
 }
 
@@ -118,6 +121,13 @@ impl Kind {
 
     /// Whether a key of this family can have made such a signature.
     fn fits(self, key: &Key) -> bool {
+        // These curves have signatures of their own.
+        match (self, key.name.as_str()) {
+            (Self::Ed25519, name) if key.family == KeyFamily::Curve => return name == "Ed25519",
+            (Self::Ed448, name) if key.family == KeyFamily::Curve => return name == "Ed448",
+            (Self::Ecdsa(_), "Ed25519" | "Ed448") => return false,
+            _ => {}
+        }
         let made_by = match self {
             Self::Rsa(_) | Self::RsaPss(_) => KeyFamily::Rsa,
             Self::Dsa(_) => KeyFamily::Dsa,

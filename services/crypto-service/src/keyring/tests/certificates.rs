@@ -162,6 +162,11 @@ async fn chains_that_cannot_be_are_refused() {
     // Both authorities have the same name: only the signature tells them apart.
     let refused = Chain::parse(&format!("{leaf}{}", other.0.pem())).unwrap_err();
     assert!(refused.to_string().contains("certificate 1 was not signed by the one after it"), "{refused}");
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of tests");
+    let elliptic = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let refused = Chain::parse(&format!("{leaf}{}", elliptic.pem())).unwrap_err();
+    assert!(refused.to_string().contains("certificate 1 was not signed by the one after it"), "{refused}");
     // Headers of PEM are no part of a certificate.
     let (begin, rest) = good.split_once('\n').unwrap();
     let headed = format!("{begin}\nComment: mine\n\n{rest}");
