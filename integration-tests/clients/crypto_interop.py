@@ -749,6 +749,23 @@ def certificates(service):
         service.call(path, verb="PUT", version=1, certificate_chain_pem="")
         key = service.call(f"/v1/keys/{name}", verb="GET")["key"]
         service.check(not any(version.get("certificate_chain_pem") for version in key["versions"]), "it is taken away")
+    name = service.create("ECDSA_P256")
+    for subject in ("CN=alone", "OU=a+CN=b,DC=example,DC=net", "C=DE,CN=" + "x" * 64, "CN=\u5bc6\u94a5", "2.5.4.3=#1e0400410042"):
+        csr = request(name, subject=subject)
+        openssl("req", "-verify", "-noout", "-in", "{csr}", csr=csr)
+        read = x509.load_pem_x509_csr(csr)
+        service.check(read.is_signature_valid and len(read.subject) and not list(read.extensions), f"{subject}: {read.subject}")
+    csr = request(name, alternative_names=["example.com"])
+    openssl("req", "-verify", "-noout", "-in", "{csr}", csr=csr)
+    service.check(x509.load_pem_x509_csr(csr).extensions[0].critical, "names alone are critical")
+    # Another authority of the same name, and a leaf that somebody has changed.
+    leaf = issue(csr)
+    another = openssl("req", "-x509", "-new", "-newkey", "ed25519", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=Authority of tests", "-days", "2")
+    path = f"/v1/keys/{name}/certificate"
+    service.call(path, verb="PUT", certificate_chain_pem=(leaf + root).decode())
+    wrong = service.refused("another authority's name", path, verb="PUT", certificate_chain_pem=(leaf + another).decode())
+    service.check("was not signed by" in wrong.message, wrong.message)
+
     for key_type in ("XAES256_GCM", "X25519", "ML_DSA_65"):
         service.refused(key_type, f"/v1/keys/{service.create(key_type)}/csr", subject="CN=x")
     key = openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")

@@ -214,6 +214,10 @@ class Convergent(Transit):
         self.assertEqual(again, seal(b"card 1", b"cards"))
         self.assertTrue(again.startswith("vault:v2:"))
 
+    def test_the_largest_message_comes_back(self):
+        name, message = self.key(), os.urandom(2 << 20)
+        self.assertEqual(self.decrypt(name, self.encrypt(name, message)), message)
+
     def test_batch(self):
         name = self.convergent()
         items = [{"plaintext": b64(b"x"), "context": b64(context)} for context in (b"a", b"b", b"a")]

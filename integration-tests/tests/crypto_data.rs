@@ -8,7 +8,8 @@ use integration_tests::{
     verdict::TestResult,
 };
 use patchbay_proto::crypto::v1::{
-    self as pb, KeyType, data_client::DataClient, encrypt_result, keys_client::KeysClient,
+    self as pb, KeyType, agreement_client::AgreementClient, data_client::DataClient, encrypt_result,
+    keys_client::KeysClient,
 };
 use std::collections::HashSet;
 use tempfile::TempDir;
@@ -16,13 +17,14 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// Types that encrypt, and whether they bind associated data.
-const ENCRYPTING: [(KeyType, bool); 10] = [
+const ENCRYPTING: [(KeyType, bool); 11] = [
     (KeyType::Xaes256Gcm, true),
     (KeyType::Aes128Gcm96, true),
     (KeyType::Aes192Gcm96, true),
     (KeyType::Aes256Gcm96, true),
     (KeyType::Chacha20Poly1305, true),
     (KeyType::Aes256CbcHmacSha512, true),
+    (KeyType::Aes256GcmSivConvergent, true),
     (KeyType::Aes256CbcLegacy, false),
     (KeyType::Rsa2048, false),
     (KeyType::Rsa3072, false),
@@ -125,6 +127,49 @@ async fn every_type_gives_back_what_it_encrypted_and_rewraps_it() -> TestResult 
             );
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_largest_message_that_is_taken_comes_back() -> TestResult {
+    let world = World::start().await?;
+    let mut data = world.data()?;
+    let message = Bytes::from(vec![7; 2 << 20]);
+    let encrypting = |name: &str, plaintext: Bytes| pb::EncryptRequest {
+        key: name.to_owned(),
+        plaintext,
+        ..Default::default()
+    };
+    for kind in [KeyType::Xaes256Gcm, KeyType::Aes256CbcHmacSha512, KeyType::Aes256GcmSivConvergent] {
+        let name = kind.as_str_name();
+        world.key(name, kind).await?;
+        let sealed = data.encrypt(encrypting(name, message.clone())).await?.into_inner().ciphertext;
+        assert!(data.decrypt(decrypt(name, sealed, b"")).await?.into_inner().plaintext == message, "{name}");
+        let larger = [&message[..], b"x"].concat().into();
+        let refused = data.encrypt(encrypting(name, larger)).await;
+        assert_refused(refused, Code::InvalidArgument, "TOO_LARGE");
+    }
+    world.key("rsa", KeyType::Rsa2048).await?;
+    let seal =
+        pb::SealEnvelopeRequest { key: "rsa".into(), plaintext: message.clone(), ..Default::default() };
+    let envelope = data.seal_envelope(seal).await?.into_inner().envelope;
+    let open = pb::OpenEnvelopeRequest { key: "rsa".into(), envelope, ..Default::default() };
+    assert!(data.open_envelope(open).await?.into_inner().plaintext == message);
+    world.key("x", KeyType::X25519).await?;
+    let mut agreement = AgreementClient::new(world.with(&["admin"])?);
+    let seal = pb::SealHpkeRequest {
+        recipient: Some(pb::seal_hpke_request::Recipient::Key("x".into())),
+        plaintext: message.clone(),
+        ..Default::default()
+    };
+    let sealed = agreement.seal_hpke(seal).await?.into_inner();
+    let open = pb::OpenHpkeRequest {
+        key: "x".into(),
+        encapsulated_key: sealed.encapsulated_key,
+        ciphertext: sealed.ciphertext,
+        ..Default::default()
+    };
+    assert!(agreement.open_hpke(open).await?.into_inner().plaintext == message);
     Ok(())
 }
 
