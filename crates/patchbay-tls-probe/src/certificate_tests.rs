@@ -187,3 +187,37 @@ proptest! {
         drop(judge(&[SAMPLE.clone(), bytes], None, NAME, today(), &Roots::none()));
     }
 }
+
+/// A certificate whose identifiers of algorithms, of the name's parts and of an extension are one number of this many bytes each.
+fn with_long_identifiers(bytes: usize) -> Vec<u8> {
+    use crate::der::wrapped;
+    let identifier = wrapped(6, &[vec![0x2a, 0x81], vec![0xff; bytes], vec![0x7f]].concat());
+    let algorithm = wrapped(0x30, &identifier);
+    let text = wrapped(12, b"x");
+    let name = wrapped(0x30, &wrapped(0x31, &wrapped(0x30, &[identifier.clone(), text].concat())));
+    let validity = wrapped(0x30, &[wrapped(23, b"260101000000Z"), wrapped(23, b"270101000000Z")].concat());
+    let bits = wrapped(3, &[0, 1, 2, 3]);
+    let key = wrapped(0x30, &[algorithm.clone(), bits.clone()].concat());
+    let extension = wrapped(0x30, &[identifier, wrapped(4, &[5, 0])].concat());
+    let extensions = wrapped(0xa3, &wrapped(0x30, &extension));
+    let version = wrapped(0xa0, &[2, 1, 2]);
+    let serial = vec![2, 1, 1];
+    let parts = [version, serial, algorithm.clone(), name.clone(), validity, name, key, extensions];
+    wrapped(0x30, &[wrapped(0x30, &parts.concat()), algorithm, bits].concat())
+}
+
+#[test]
+fn long_identifiers_take_no_time_and_little_room() {
+    // Together as long as what a server may show, whose parts are read many times.
+    let chain = vec![with_long_identifiers(9_000); 4];
+    let started = std::time::Instant::now();
+    let judged = judge(&chain, None, NAME, today(), &Roots::none());
+    let took = started.elapsed();
+    println!("{} certificates with long identifiers: {took:?}", judged.certificates.len());
+    assert_eq!(judged.certificates.len(), 4, "{:?}", judged.problems);
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    let told = &judged.certificates[0];
+    for told in [&told.subject, &told.key_type, &told.signature_algorithm] {
+        assert!(told.len() < 1100, "{} characters", told.len());
+    }
+}

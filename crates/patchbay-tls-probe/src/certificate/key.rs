@@ -1,5 +1,6 @@
 //! What kind of key a certificate has, and how strong it is.
 
+use super::name::printable;
 use x509_parser::{public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
 /// Families of keys that are measured in the same way.
@@ -40,7 +41,7 @@ impl Key {
             "2.16.840.1.101.3.4.3.17" => Self::new(KeyFamily::PostQuantum, "ML-DSA-44", key_bits(info)),
             "2.16.840.1.101.3.4.3.18" => Self::new(KeyFamily::PostQuantum, "ML-DSA-65", key_bits(info)),
             "2.16.840.1.101.3.4.3.19" => Self::new(KeyFamily::PostQuantum, "ML-DSA-87", key_bits(info)),
-            other => Self::new(KeyFamily::Unknown, other, 0),
+            other => Self::new(KeyFamily::Unknown, &printable(other), 0),
         }
     }
 
@@ -73,7 +74,7 @@ fn elliptic(info: &SubjectPublicKeyInfo<'_>) -> Key {
         "1.3.36.3.3.2.8.1.1.7" => ("EC brainpoolP256r1", 256),
         "1.3.36.3.3.2.8.1.1.11" => ("EC brainpoolP384r1", 384),
         "1.3.36.3.3.2.8.1.1.13" => ("EC brainpoolP512r1", 512),
-        other => return Key::new(KeyFamily::Curve, &format!("EC {other}"), point_bits(info)),
+        other => return Key::new(KeyFamily::Curve, &format!("EC {}", printable(other)), point_bits(info)),
     };
     Key::new(KeyFamily::Curve, name, bits)
 }

@@ -28,8 +28,8 @@ pub(crate) fn general(name: &GeneralName<'_>) -> String {
         }
         GeneralName::IPAddress(bytes) => address(bytes),
         GeneralName::DirectoryName(name) => rfc4514(name),
-        GeneralName::OtherName(oid, _) => format!("other name of type {}", oid.to_id_string()),
-        GeneralName::RegisteredID(oid) => oid.to_id_string(),
+        GeneralName::OtherName(oid, _) => format!("other name of type {}", printable(&oid.to_id_string())),
+        GeneralName::RegisteredID(oid) => printable(&oid.to_id_string()),
         GeneralName::X400Address(_) => "an X.400 address".to_owned(),
         GeneralName::EDIPartyName(_) => "an EDI party name".to_owned(),
         GeneralName::Invalid(_, bytes) => format!("unreadable: {}", shortened(&hex::encode(bytes))),
@@ -46,7 +46,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
-    let oid = attribute.attr_type().to_id_string();
+    let oid = printable(&attribute.attr_type().to_id_string());
     let kind = keyword(&oid).unwrap_or(&oid);
     match text(attribute) {
         Some(value) => format!("{kind}={}", escaped(&value)),
