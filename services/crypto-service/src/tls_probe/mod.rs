@@ -82,7 +82,7 @@ impl TlsProber {
         );
         let probes = context.metrics.register(name, help, Family::default());
         for outcome in OUTCOMES {
-            probes.get_or_create(&Outcome { outcome });
+            drop(probes.get_or_create(&Outcome { outcome }));
         }
         Ok(Self {
             config: config.clone(),
