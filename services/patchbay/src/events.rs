@@ -156,10 +156,25 @@ fn time(event: &Event) -> String {
     jiff::Timestamp::new(time.seconds, time.nanos).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// What others wrote is shown without what would steer a terminal.
+/// What others wrote is shown without what would steer a terminal: control characters, and marks that turn the direction of writing, are written as escapes.
 fn line(event: &Event) -> String {
     let line = format!("{}  {:<22} {}  {}", time(event), event.r#type, event.subject, event.data);
-    line.chars().filter(|letter| !letter.is_control()).collect()
+    harmless(&line)
+}
+
+/// Escapes as JSON has them, so that JSON stays what it is.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let steers = letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if steers {
+            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 fn cloud_event(event: &Event) -> String {
@@ -174,5 +189,29 @@ fn cloud_event(event: &Event) -> String {
         "datacontenttype": "application/json",
         "data": data,
     });
-    event.to_string()
+    harmless(&event.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_shown() {
+        let event = Event {
+            subject: "a\u{1b}[2J\u{9b}2J\u{202e}b".to_owned(),
+            data: "{\"name\":\"x\u{9b}31m\u{7f}\u{2066}y\"}".to_owned(),
+            ..Event::default()
+        };
+        let json = cloud_event(&event);
+        for shown in [line(&event), json.clone()] {
+            assert!(
+                !shown.contains(|it: char| it.is_control() || matches!(it, '\u{202e}' | '\u{2066}')),
+                "{shown:?}"
+            );
+        }
+        let read: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["subject"], event.subject);
+        assert_eq!(read["data"]["name"], "x\u{9b}31m\u{7f}\u{2066}y");
+    }
 }
