@@ -17,10 +17,14 @@ use patchbay_proto::crypto::v1::{
     accounts_client::AccountsClient,
 };
 use patchbay_testkit::redis::{Persistence, RedisServer};
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
 
-const KILLS: u64 = 36;
+/// Kills of each test, unless `SEAL_KILLS` says how many: 36 and more are for long runs.
+const KILLS: u64 = 12;
 const KEYS: usize = 24;
 const VERSIONS: usize = 60;
 const PASSWORD: &str = "a password that nobody guesses";
@@ -60,11 +64,16 @@ async fn a_rotation_survives_kill_9_at_any_moment_on_redis_with_two_replicas() -
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
+fn kills() -> u64 {
+    env::var("SEAL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS)
+}
+
 async fn survive(store: &str, installation: &Installation, replicas: &mut [Crypto]) -> Result<()> {
-    let began = Instant::now();
+    let (began, kills) = (Instant::now(), kills());
     let mut state = fill(installation, &replicas[0]).await?;
     let count = replicas.len();
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let killed = usize::try_from(kill)? % count;
         let clients = Clients::connect(&replicas[killed], &installation.admin()?)?;
         let mut rotating = JoinSet::new();
@@ -97,7 +106,7 @@ async fn survive(store: &str, installation: &Installation, replicas: &mut [Crypt
     check(&clients, &mut state, 0).await?;
     let generation = clients.status().await?.root_generation;
     report(&format!(
-        "{KILLS} kills during rotations on {store}: generation {generation}, {} rotations acknowledged, {} cut off, {interrupted} of {} sweeps had only the rest to \
+        "{kills} kills during rotations on {store}: generation {generation}, {} rotations acknowledged, {} cut off, {interrupted} of {} sweeps had only the rest to \
          do; {} ciphertexts, the audit log and a session are whole; the last sweep took {:.1} s, everything {:.0} s",
         state.rotated,
         state.unknown,
