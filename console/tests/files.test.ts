@@ -202,7 +202,11 @@ describe('where results go', () => {
       close: async () => void done.push('close'),
       abort: async () => void done.push('abort'),
     }
-    return { done, handle: { createWritable: async () => writable } }
+    const gone = {
+      getFile: async () => ({ size: 0 }),
+      remove: async () => void done.push('remove'),
+    }
+    return { done, handle: { createWritable: async () => writable, ...gone } }
   }
 
   test('to the place that the person chose', async () => {
@@ -215,7 +219,7 @@ describe('where results go', () => {
     const sink = await openSink('a.pbs', Number.MAX_SAFE_INTEGER)
     await sink?.write(new Uint8Array(5))
     await sink?.abort()
-    expect(done).toEqual(['{"suggestedName":"a.pbs"}', 'write 5', 'abort'])
+    expect(done).toEqual(['{"suggestedName":"a.pbs"}', 'write 5', 'abort', 'remove'])
     vi.unstubAllGlobals()
   })
 

@@ -20,6 +20,7 @@ import { mayHaveCertificate } from '../src/keys/types'
 import { services } from '../src/overview/figures'
 import type { Snapshot } from '../src/overview/nodes'
 import { endOf, links, type From } from '../src/tls/chain'
+import { refusePrivateKey } from '../src/tls/secret'
 import {
   daysBadge,
   daysWords,
@@ -69,7 +70,7 @@ describe('words', () => {
   })
 
   test('tell days left and over in the language that is chosen', () => {
-    expect([1, 2, 0, -1].map(daysWords)).toEqual(['1 day left', '2 days left', '0 days left', 'over for 1 day'])
+    expect([1, 2, 0, -1].map(daysWords)).toEqual(['1 day left', '2 days left', '0 days left', 'expired 1 day ago'])
     locale.value = 'zh'
     expect([12, -3].map(daysWords)).toEqual(['剩余 12 天', '已过期 3 天'])
   })
@@ -249,5 +250,30 @@ describe('a sealed service', () => {
     await expect(noticeSeal(() => Promise.reject(new TypeError('failed to fetch')))(request)).rejects.toThrow()
     await noticeSeal(() => Promise.resolve({} as UnaryResponse))(request)
     expect(isSealed.value).toBe(false)
+  })
+})
+
+describe('private keys stay in the browser', () => {
+  const text = (label: string) => new TextEncoder().encode(`x\n-----BEGIN ${label}-----\nAAAA`)
+
+  test.each(['PRIVATE KEY', 'ENCRYPTED PRIVATE KEY', 'EC PRIVATE KEY', 'OPENSSH PRIVATE KEY', 'PGP PRIVATE KEY BLOCK'])(
+    'as PEM: %s',
+    (label) => expect(() => refusePrivateKey(text(label))).toThrow('PRIVATE_KEY'),
+  )
+
+  test.each([
+    ['PKCS #8', [0x30, 0x2e, 2, 1, 0]],
+    ['PKCS #1', [0x30, 0x82, 4, 0xa3, 2, 1, 0]],
+    ['PKCS #12', [0x30, 0x80, 2, 1, 3]],
+  ])('as DER: %s', (_, bytes) => expect(() => refusePrivateKey(Uint8Array.from(bytes))).toThrow('PRIVATE_KEY'))
+
+  test('but certificates, and what is nothing, go on', () => {
+    for (const bytes of [
+      text('CERTIFICATE'),
+      Uint8Array.of(),
+      Uint8Array.of(0x30),
+      Uint8Array.of(0x30, 0x82, 1, 0, 0x30),
+    ])
+      expect(() => refusePrivateKey(bytes)).not.toThrow()
   })
 })

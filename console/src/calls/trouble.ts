@@ -63,7 +63,8 @@ export function troubleOf(error: unknown): Trouble {
 
 export function troubleWords({ reason, message, retrySeconds }: Trouble): string {
   const words =
-    weakPasswordWords(reason, message) ?? tOr(`trouble.${reason}`, t('trouble.OTHER')).replaceAll('{message}', message)
+    weakPasswordWords(reason, message) ??
+    tOr(`trouble.${reason}`, t('trouble.OTHER')).replaceAll('{message}', () => message)
   if (retrySeconds === undefined || retrySeconds < 1) return words
   return `${words} ${t('trouble.retryIn', { time: formatDuration(Math.ceil(retrySeconds)) })}`
 }

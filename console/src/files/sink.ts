@@ -35,14 +35,27 @@ export async function openSink(name: string, size: number): Promise<Sink | undef
     // Writes to a copy, which takes the file's place when it is closed.
     const writable = await handle.createWritable()
     return {
-      write: (piece) => writable.write(piece),
-      close: () => writable.close(),
-      abort: () => writable.abort(),
+      write: (piece) => writable.write(piece).catch(cannotWrite),
+      close: () => writable.close().catch(cannotWrite),
+      abort: async () => {
+        await writable.abort()
+        await removeEmpty(handle)
+      },
     }
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return undefined
-    throw new TroubleError('FILE_NOT_WRITABLE', error instanceof Error ? error.message : '')
+    return cannotWrite(error)
   }
+}
+
+/** Such as a disk that is full. */
+function cannotWrite(error: unknown): never {
+  throw new TroubleError('FILE_NOT_WRITABLE', error instanceof Error ? error.message : '')
+}
+
+/** The picker leaves a file of nothing where it was told to, which must not be taken for what was to be made. */
+async function removeEmpty(handle: FileSystemFileHandle & { remove?: () => Promise<void> }): Promise<void> {
+  if ((await handle.getFile()).size === 0) await handle.remove?.()
 }
 
 function collect(name: string, size: number): Sink {

@@ -75,6 +75,13 @@ export function isOld(version: TlsVersion): boolean {
   return OLD.has(version)
 }
 
+/** State of an address of which the person has said here that it should be probed. No link from elsewhere has it. */
+export const ASKED = { asked: true }
+
+export function isAsked(): boolean {
+  return (history.state as Partial<typeof ASKED> | null)?.asked === true
+}
+
 /** What a watched host's name asks a probe for: `smtp://mail.example.com:25` says how TLS begins. */
 export function probeQuery(name: string): { host: string; begin?: string } {
   const [, scheme, host] = /^(\w+):\/\/(.*)$/.exec(name) ?? []

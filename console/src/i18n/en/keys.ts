@@ -139,6 +139,8 @@ export const keys = {
   'play.hash': 'Hash the message',
   'play.dropFile': 'Or drop a file here. It is hashed as it arrives and kept nowhere.',
   'play.chooseFile': 'Choose a file',
+  'drop.several': 'That is more than one file. Bring them one at a time.',
+  'drop.folder': 'That is a folder. Put it into an archive first, such as a .tar or .zip file, and drop that.',
   'play.hashingFile': 'Hashing the file',
   'play.percent': '{n} %',
   'play.stop': 'Stop',

@@ -49,6 +49,7 @@ export const seal = {
   'seal.copyShare': 'Copy share {n}',
   'seal.printShare': 'Print share {n}',
   'seal.printAll': 'Print all, each on its own sheet',
+  'seal.leave': 'The new shares are shown only here. If you leave, those that were not written down are lost. Leave?',
   'seal.sharesKept': 'Everybody has theirs',
   'seal.bringBack': 'Then bring back as many as are needed, below: the key is in effect only after that.',
   'seal.bringBackNew':
@@ -91,6 +92,7 @@ export const seal = {
   'files.text':
     'Files are encrypted and decrypted in this browser, in small pieces: they are sent nowhere. The service gives the key for this one file.',
   'files.drop': 'Drop a file here, of any size.',
+  'files.leave': 'A file is still being worked on. If you leave, nothing of it is kept. Leave?',
   'files.makeKey': 'Make a key for files',
   'files.collected':
     'This browser cannot write to a file piece by piece: the result is collected first, up to 2 GiB, and then downloaded.',

@@ -137,6 +137,8 @@ export const keys: Record<keyof typeof en, string> = {
   'play.hash': '计算消息的哈希值',
   'play.dropFile': '也可以把文件拖到这里。边传边算，不会保存。',
   'play.chooseFile': '选择文件',
+  'drop.several': '一次只能处理一个文件，请逐个拖入。',
+  'drop.folder': '这是文件夹。请先打包成 .tar 或 .zip 等归档文件，再拖入。',
   'play.hashingFile': '正在计算文件的哈希值',
   'play.percent': '{n}%',
   'play.stop': '停止',
