@@ -43,7 +43,7 @@ fn it_is_renewed_when_a_third_of_its_life_is_left() {
     clock.advance(DAY * 59);
     assert!(matches!(certificate.look(), Look::Same));
     assert_eq!(bytes(&certificate), first);
-    clock.advance(DAY - Duration::from_secs(60));
+    clock.advance(Duration::from_mins(24 * 60 - 1));
     assert!(
         matches!(certificate.look(), Look::Replaced),
         "before it has 30 days left, at which warnings begin"
