@@ -8,6 +8,7 @@ use patchbay_proto::console::v1::{
 };
 use serde_json::{Value, json};
 use std::{
+    fmt::Write as _,
     io::{self, Write},
     ops::ControlFlow,
     path::PathBuf,
@@ -169,7 +170,7 @@ fn harmless(text: &str) -> String {
         let steers = letter.is_control()
             || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if steers {
-            shown.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            write!(shown, "\\u{:04x}", u32::from(letter)).expect("a string takes all that is written");
         } else {
             shown.push(letter);
         }
