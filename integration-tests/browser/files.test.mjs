@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { look } from './people.mjs'
-import { Suite } from './suite.mjs'
+import { Suite, waitUntil } from './suite.mjs'
 import { PLAIN, Windows } from './windows.mjs'
 
 const KEY = 'files'
@@ -63,6 +63,14 @@ async function written(page) {
   return Buffer.from(base64, 'base64')
 }
 
+/** Whether a file of this name is where results are written to. */
+function isThere(page, name) {
+  return page.evaluate(async (name) => {
+    const folder = await navigator.storage.getDirectory()
+    return folder.getFileHandle(name).then(() => true, () => false)
+  }, name)
+}
+
 async function choose(page, name, buffer) {
   await page.locator('[data-test=file]').setInputFiles({ name, mimeType: 'application/octet-stream', buffer })
   await page.locator('[data-test=chosen]').getByText(name).waitFor()
@@ -87,6 +95,25 @@ async function service(operation, body, associated = '') {
   assert.equal(answer.status, 200, `${operation} of ${body.length} bytes`)
   return Buffer.from(await answer.arrayBuffer())
 }
+
+test('a folder, and several files at once, are refused in words', async () => {
+  const drop = (make) =>
+    page.locator('[data-test=file]').evaluate((input, make) => {
+      const dataTransfer = new DataTransfer()
+      for (const name of make) dataTransfer.items.add(new File(['x'], name))
+      input.parentElement.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }))
+    }, make)
+  await drop(['a', 'b'])
+  await page.getByRole('alert').getByText('more than one file').waitFor()
+  await page.evaluate(() => (DataTransferItem.prototype.webkitGetAsEntry = () => ({ isDirectory: true })))
+  await drop(['a'])
+  await page.getByRole('alert').getByText('That is a folder').waitFor()
+  assert.equal(await page.locator('[data-test=chosen]').count(), 0)
+  await page.evaluate(() => (DataTransferItem.prototype.webkitGetAsEntry = () => ({ isDirectory: false })))
+  await drop(['a'])
+  await page.locator('[data-test=chosen]').waitFor()
+  assert.equal(await page.getByRole('alert').count(), 0)
+})
 
 test('where there is no key for files, a button makes one', async () => {
   await page.getByText('There is no key here that can do this.').waitFor()
@@ -134,7 +161,7 @@ describe('a file that is not as it was encrypted', () => {
       await choose(page, 'damaged.pbs', bytes())
       await press(page, 'Decrypt')
       await page.getByRole('alert').getByText(words, { exact: false }).waitFor()
-      assert.equal((await written(page)).length, 0)
+      assert.equal(await isThere(page, 'damaged'), false)
       assert.equal(await page.locator('[data-test=made]').count(), 0)
     })
   }
@@ -162,7 +189,21 @@ describe('a large file', () => {
     await page.getByRole('progressbar', { name: 'Encrypting the file' }).waitFor()
     await press(page, 'Stop')
     await page.getByRole('alert').getByText('Stopped.').waitFor()
-    assert.equal(await page.evaluate(async () => (await globalThis.picked.getFile()).size), 0)
+    assert.equal(await isThere(page, 'large.img.pbs'), false)
+  })
+
+  test('is not given up by a click that leads elsewhere, nor without a word', async () => {
+    await press(page, 'Encrypt')
+    await page.getByRole('progressbar', { name: 'Encrypting the file' }).waitFor()
+    const asked = new Promise((told) => page.once('dialog', (dialog) => dialog.dismiss().then(() => told(dialog.message()))))
+    await page.getByRole('link', { name: 'Hash' }).click()
+    assert.match(await asked, /A file is still being worked on/)
+    page.once('dialog', (dialog) => dialog.accept())
+    await page.getByRole('link', { name: 'Hash' }).click()
+    await page.getByLabel('Algorithm').waitFor()
+    await waitUntil('nothing is left of it', 10_000, async () => !(await isThere(page, 'large.img.pbs')))
+    await page.getByRole('link', { name: 'Files' }).click()
+    await page.locator('[data-test=file]').setInputFiles(large)
   })
 
   test('is never in memory as a whole', async () => {

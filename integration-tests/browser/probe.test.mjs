@@ -18,6 +18,8 @@ const PROBE_MS = 30_000
 
 let suite, windows, page, folder, ports, chain
 const servers = []
+/** Open connections: a server waits for them when it is closed. */
+const sockets = new Set()
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'patchbay-probe-'))
@@ -53,6 +55,7 @@ before(async () => {
 after(async () => {
   await windows?.end()
   await suite?.end()
+  for (const socket of sockets) socket.destroy()
   for (const server of servers) await close(server)
   await rm(folder, { recursive: true, force: true })
 })
@@ -76,6 +79,7 @@ function makeCertificates() {
 
 async function listen(server) {
   server.on('tlsClientError', () => {})
+  server.on('connection', (socket) => sockets.add(socket.on('close', () => sockets.delete(socket))))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   servers.push(server)
@@ -85,7 +89,6 @@ async function listen(server) {
 function close(server) {
   return new Promise((closed) => {
     server.close(closed)
-    server.closeAllConnections?.()
   })
 }
 
@@ -126,14 +129,22 @@ describe('a probe', () => {
     await look(page, 'tls-good')
   })
 
-  test('can be shown to somebody by its address', async () => {
+  test('can be shown to somebody by its address, which connects to nothing by itself', async () => {
     const address = page.url()
     assert.ok(address.endsWith(`/tls/probe?host=localhost:${ports.good}`), address)
     await page.reload()
     await report().waitFor({ timeout: PROBE_MS })
-    await page.goBack()
-    await page.goto(address)
-    await report().waitFor({ timeout: PROBE_MS })
+    const other = await windows.window()
+    await other.goto(`${suite.console}/#token=${await suite.token()}`)
+    let asked = 0
+    other.on('request', (request) => (asked += request.url().endsWith('Tls/Probe')))
+    await other.goto(address)
+    assert.equal(await other.getByLabel('Server', { exact: true }).inputValue(), `localhost:${ports.good}`)
+    await other.waitForLoadState('networkidle')
+    assert.equal(asked, 0)
+    await other.getByRole('button', { name: 'Probe', exact: true }).click()
+    await other.locator('[data-test=report]').waitFor({ timeout: PROBE_MS })
+    await other.context().close()
   })
 
   test('says what is wrong with an old server, worst first', async () => {
@@ -208,6 +219,10 @@ describe('certificates that are brought', () => {
     await read()
     await page.getByText('There is a private key in this', { exact: false }).waitFor()
     assert.equal(await page.getByLabel('Certificates as PEM').inputValue(), '')
+    execFileSync('openssl', ['pkcs8', '-topk8', '-nocrypt', '-in', 'good.key', '-outform', 'DER', '-out', 'key.der'], { cwd: folder })
+    await page.getByLabel('Certificates as PEM').fill('x')
+    await page.locator('[data-test=file]').setInputFiles(join(folder, 'key.der'))
+    await page.getByText('There is a private key in this', { exact: false }).waitFor()
     await writeFile(join(folder, 'large.pem'), Buffer.alloc(70_000, 'a'))
     await page.locator('[data-test=file]').setInputFiles(join(folder, 'large.pem'))
     await page.getByText('That is more than 64 KiB', { exact: false }).waitFor()
@@ -247,6 +262,7 @@ for (const colorScheme of ['light', 'dark']) {
         const name = (what) => `${what}-${width}-${colorScheme}-${locale.slice(0, 2)}`
         await other.goto(`${suite.console}/#token=${await suite.token()}`)
         await other.goto(`${suite.console}/tls/probe?host=127.0.0.1:${ports.old}`)
+        await other.locator('main .btn-primary').click()
         await other.locator('[data-test=report]').waitFor({ timeout: PROBE_MS })
         await look(other, name('tls-probe'))
         await other.goto(`${suite.console}/tls/certificates`)

@@ -75,9 +75,13 @@ test('an operator makes the shares, which are shown once and printed one a sheet
   await keeper.getByRole('button', { name: 'Print all' }).click()
   assert.equal((await keeper.evaluate(() => globalThis.sheets)).length, 3)
 
-  await keeper.getByRole('button', { name: 'Everybody has theirs' }).click()
-  const kept = await keeper.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.body.innerHTML]))
-  assert.ok(!kept.includes('pbs1-a') && given[0].every((share) => !kept.includes(share)), 'no share is kept')
+})
+
+test('the shares stay on the page when it should be left without a word', async () => {
+  const asked = new Promise((told) => keeper.once('dialog', (dialog) => dialog.dismiss().then(() => told(dialog.message()))))
+  await keeper.getByRole('navigation').first().getByRole('link', { name: 'Chat' }).click()
+  assert.match(await asked, /The new shares are shown only here/)
+  assert.deepEqual(await sharesShown(keeper), given[0])
 })
 
 test('strangers bring enough of them, each from a browser of its own, and the service works', async () => {
@@ -95,6 +99,13 @@ test('strangers bring enough of them, each from a browser of its own, and the se
   await other.context().close()
   await state(stranger).getByText('Open: the service works.').waitFor()
   await state(keeper).getByText('Open: the service works.').waitFor()
+})
+
+test('shares that others made good meanwhile are shown until everybody has theirs, and then nowhere', async () => {
+  assert.deepEqual(await sharesShown(keeper), given[0])
+  await keeper.getByRole('button', { name: 'Everybody has theirs' }).click()
+  const kept = await keeper.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.body.innerHTML]))
+  assert.ok(!kept.includes('pbs1-a') && given[0].every((share) => !kept.includes(share)), 'no share is kept')
 })
 
 test('people sign in, and the root key is rotated after a question', async () => {
@@ -129,6 +140,8 @@ test('the key is shared anew, and the old shares are worth nothing then', async 
   await rekey.getByText('1 of 2 shares brought').waitFor()
   await bring(keeper, given[1][1], 'Confirm the share')
   await keeper.getByText('The new shares are in effect', { exact: false }).waitFor()
+  assert.deepEqual(await sharesShown(keeper), given[1])
+  await keeper.getByRole('button', { name: 'Everybody has theirs' }).click()
   assert.equal(await keeper.locator('[data-test=share]').count(), 0)
 })
 
