@@ -95,7 +95,7 @@ fn page() -> Result<String> {
          Generated from [the interface](../../proto/patchbay/crypto/v1), which says more of each call and its fields. gRPC is on port 9107, REST on 8200 and\n\
          under `/crypto` at the edge. REST takes and gives the same messages as JSON: a field in the path or the query is a field of the request, bytes are Base64.\n\
          A key's operation is also allowed by `keys:use:<key>` (all of Data, Streams and Agreement) or `keys:manage:<name>` (create, import, read, list,\n\
-         rotate, trim, csr). Every call may fail with `PERMISSION_DENIED`, one of the [token reasons](scopes.md#tokens), `UNAVAILABLE` or `INTERNAL`.\n",
+         rotate, trim, csr). Every call may fail with `PERMISSION_DENIED`, one of the [token reasons](scopes.md#tokens), `UNAVAILABLE`, `SEALED` or `INTERNAL`.\n",
     );
     let doors: BTreeMap<&str, String> = METHODS
         .iter()
