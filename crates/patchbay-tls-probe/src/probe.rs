@@ -73,14 +73,50 @@ pub enum ProbeError {
 
 /// Probes a server. It ends within the deadline, and may be dropped at any time: all connections are closed with it.
 pub async fn probe(target: &Target, guard: &Guard, options: &Options) -> Result<Report, ProbeError> {
-    let started = Instant::now();
     let mut report = blank(target);
-    match find_out(target, guard, options, &mut report, started + options.deadline).await {
-        Ok(()) => {
-            let (grade, findings) = grade::grade(&report);
-            report.grade = grade;
-            report.findings = findings;
+    let started = Instant::now();
+    let outcome = match reach(target, guard, options, &mut report).await {
+        Ok(asker) => {
+            let outcome = ask_all(target, options, &asker, &mut report).await;
+            report.connections = asker.connector.made();
+            outcome
         }
+        Err(failed) => Err(failed),
+    };
+    if outcome.is_ok() {
+        let (grade, findings) = grade::grade(&report);
+        report.grade = grade;
+        report.findings = findings;
+    }
+    concluded(report, outcome, started)
+}
+
+/// Looks the server up, and gets ready to ask it.
+async fn reach<'g>(
+    target: &'g Target,
+    guard: &'g Guard,
+    options: &Options,
+    report: &mut Report,
+) -> Result<Asker<'g>, Failed> {
+    let bounds = Bounds {
+        deadline: Instant::now() + options.deadline,
+        patience: options.patience,
+        at_once: options.at_once,
+        connections: options.connections,
+    };
+    let connector =
+        Connector::new(guard, target, bounds).await.map_err(|error| failed_to_reach(error.into(), report))?;
+    Asker::new(connector, sni(target)).map_err(|_| Failed::NotAllowed(ProbeError::NoRandomness))
+}
+
+/// A server that cannot be reached, or says nothing of use, is a report too.
+fn concluded(
+    mut report: Report,
+    outcome: Result<(), Failed>,
+    started: Instant,
+) -> Result<Report, ProbeError> {
+    match outcome {
+        Ok(()) => {}
         Err(Failed::Told { failure, message }) => {
             report.failure = Some(failure);
             report.failure_message = message;
@@ -89,28 +125,6 @@ pub async fn probe(target: &Target, guard: &Guard, options: &Options) -> Result<
     }
     report.took = started.elapsed();
     Ok(report)
-}
-
-async fn find_out(
-    target: &Target,
-    guard: &Guard,
-    options: &Options,
-    report: &mut Report,
-    deadline: Instant,
-) -> Result<(), Failed> {
-    let bounds = Bounds {
-        deadline,
-        patience: options.patience,
-        at_once: options.at_once,
-        connections: options.connections,
-    };
-    let connector =
-        Connector::new(guard, target, bounds).await.map_err(|error| failed_to_reach(error.into(), report))?;
-    let asker =
-        Asker::new(connector, sni(target)).map_err(|_| Failed::NotAllowed(ProbeError::NoRandomness))?;
-    let outcome = ask_all(target, options, &asker, report).await;
-    report.connections = asker.connector.made();
-    outcome
 }
 
 async fn ask_all(

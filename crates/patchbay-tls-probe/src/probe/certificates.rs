@@ -1,13 +1,12 @@
 //! The light probe: a handful of connections, for who wants to know nothing but the certificates.
 
 use super::{
-    Options, ProbeError, blank,
+    Options, ProbeError, blank, concluded,
     failures::{Failed, failed_to_reach, no_tls, nothing_spoken},
-    negotiated, rustls_name, sni, tell_chain, usual_protocols,
+    negotiated, reach, rustls_name, tell_chain, usual_protocols,
 };
 use crate::{
     ask::Asker,
-    connection::{Bounds, Connector},
     enumerate::{First, first_answer},
     handshake::{Handshake, Shown},
     report::{Report, Version},
@@ -22,40 +21,17 @@ const IN_THE_CLEAR: [Version; 3] = [Version::Tls11, Version::Tls10, Version::Ssl
 /// Reaches a server and has it show its certificates: of the report there are the failure, or the chain with what is to be said of it and what a current client gets.
 /// Nothing is graded. It ends within the deadline, and may be dropped at any time.
 pub async fn certificates(target: &Target, guard: &Guard, options: &Options) -> Result<Report, ProbeError> {
-    let started = Instant::now();
     let mut report = blank(target);
-    match show(target, guard, options, &mut report, started + options.deadline).await {
-        Ok(()) => {}
-        Err(Failed::Told { failure, message }) => {
-            report.failure = Some(failure);
-            report.failure_message = message;
+    let started = Instant::now();
+    let outcome = match reach(target, guard, options, &mut report).await {
+        Ok(asker) => {
+            let outcome = show_to(target, options, &asker, &mut report).await;
+            report.connections = asker.connector.made();
+            outcome
         }
-        Err(Failed::NotAllowed(error)) => return Err(error),
-    }
-    report.took = started.elapsed();
-    Ok(report)
-}
-
-async fn show(
-    target: &Target,
-    guard: &Guard,
-    options: &Options,
-    report: &mut Report,
-    deadline: Instant,
-) -> Result<(), Failed> {
-    let bounds = Bounds {
-        deadline,
-        patience: options.patience,
-        at_once: options.at_once,
-        connections: options.connections,
+        Err(failed) => Err(failed),
     };
-    let connector =
-        Connector::new(guard, target, bounds).await.map_err(|error| failed_to_reach(error.into(), report))?;
-    let asker =
-        Asker::new(connector, sni(target)).map_err(|_| Failed::NotAllowed(ProbeError::NoRandomness))?;
-    let outcome = show_to(target, options, &asker, report).await;
-    report.connections = asker.connector.made();
-    outcome
+    concluded(report, outcome, started)
 }
 
 /// Asks as a current client first; a server that speaks none of its versions shows its certificates to older ones.
