@@ -269,10 +269,8 @@ impl ServiceConfig for CryptoConfig {
             problems.add("root_key.passphrase_file", "must not be set beside root_key.file");
         }
         if self.root_key.shares && (self.root_key.file.is_some() || self.root_key.passphrase_file.is_some()) {
-            problems.add(
-                "root_key.shares",
-                "must not be set beside root_key.file or root_key.passphrase_file",
-            );
+            problems
+                .add("root_key.shares", "must not be set beside root_key.file or root_key.passphrase_file");
         }
         if self.root_key.retire_after <= self.keys.poll {
             problems.add("root_key.retire_after", "must be longer than keys.poll");

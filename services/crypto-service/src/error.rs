@@ -73,7 +73,9 @@ pub enum Error {
     #[error("{0} is broken; set `allow_unsafe` where it is only a checksum")]
     UnsafeAlgorithm(&'static str),
 
-    #[error("this replica is sealed: bring the shares of its key with `patchbay seal unseal` or in the console")]
+    #[error(
+        "this replica is sealed: bring the shares of its key with `patchbay seal unseal` or in the console"
+    )]
     Sealed,
     #[error("the seal of this store is no shared one: it is opened by a file or a passphrase")]
     SealNotShared,

@@ -223,11 +223,7 @@ impl RootKey {
     pub(crate) fn status(&self) -> RootStatus {
         let ring = self.ring();
         let newest = ring.newest();
-        RootStatus {
-            id: newest.key.id().to_owned(),
-            generation: newest.generation,
-            created: newest.created,
-        }
+        RootStatus { id: newest.key.id().to_owned(), generation: newest.generation, created: newest.created }
     }
 
     /// Changes whenever the root keys do.

@@ -195,8 +195,10 @@ fn newest(key: &LoadedKey) -> Option<&Material> {
 mod told {
     pub(super) const ENCRYPT: &str = "encrypt messages; symmetric and RSA keys can, chunked keys have EncryptStream, X25519 and ECDH keys SealHpke, ML-KEM keys Encapsulate";
     pub(super) const DECRYPT: &str = "decrypt messages; symmetric and RSA keys can, chunked keys have DecryptStream, X25519 and ECDH keys OpenHpke, ML-KEM keys Decapsulate";
-    pub(super) const SEAL_ENVELOPES: &str = "seal envelopes; RSA keys can, and X25519 and ECDH keys have SealHpke";
-    pub(super) const OPEN_ENVELOPES: &str = "open envelopes; RSA keys can, and X25519 and ECDH keys have OpenHpke";
+    pub(super) const SEAL_ENVELOPES: &str =
+        "seal envelopes; RSA keys can, and X25519 and ECDH keys have SealHpke";
+    pub(super) const OPEN_ENVELOPES: &str =
+        "open envelopes; RSA keys can, and X25519 and ECDH keys have OpenHpke";
     pub(super) const SIGN: &str = "sign; Ed25519, ECDSA, RSA and ML-DSA keys can";
     pub(super) const VERIFY: &str = "verify signatures; Ed25519, ECDSA, RSA and ML-DSA keys can";
     pub(super) const HMAC: &str = "compute HMACs; keys of type hmac can";

@@ -31,8 +31,8 @@ pub use manage::Configuration;
 pub use material::Material;
 pub(crate) use rewrap::rewrapped;
 pub use rows::{Header, KeyName};
-pub(crate) use wrapping::ROW as WRAPPING_ROW;
 pub use versions::{Creating, Creation, Import};
+pub(crate) use wrapping::ROW as WRAPPING_ROW;
 
 use crate::{config, error::Error, pool::Pool, root_key::RootKey, store::Store};
 use cache::Cache;

@@ -171,9 +171,10 @@ impl Seal {
     /// How this replica is while it is sealed, for clients of Vault.
     pub(crate) async fn told(&self) -> Result<vault::Sealed, Error> {
         let (is_initialized, progress) = (self.is_initialized().await?, self.progress().await);
-        let counts = self.sharing().await?.map_or((progress.shares, progress.threshold), |sharing| {
-            (sharing.shares, sharing.threshold)
-        });
+        let counts = self
+            .sharing()
+            .await?
+            .map_or((progress.shares, progress.threshold), |sharing| (sharing.shares, sharing.threshold));
         let (shares, threshold) = counts;
         Ok(vault::Sealed { is_initialized, shares, threshold, progress: progress.brought })
     }

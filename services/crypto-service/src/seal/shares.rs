@@ -229,9 +229,7 @@ impl Seal {
     async fn bring(self: &Arc<Self>, share: Share, told: Option<&str>) -> Result<(), Error> {
         let mut collected = self.collected.lock().await;
         let is_made_here = collected.is_made_here(&share);
-        if !is_made_here
-            && let Some(sharing) = self.expected_sharing().await?
-        {
+        if !is_made_here && let Some(sharing) = self.expected_sharing().await? {
             check(&share, &sharing)?;
         }
         if let Some(text) = told {

@@ -10,7 +10,10 @@ pub(crate) mod sign_in;
 mod signing;
 
 use crate::{
-    accounts::secrets::RefreshSecrets, config::CryptoConfig, error::Error, root_key::{Derivation, RootKey},
+    accounts::secrets::RefreshSecrets,
+    config::CryptoConfig,
+    error::Error,
+    root_key::{Derivation, RootKey},
     store::Store,
 };
 use patchbay_auth::{Claims, Minted, SignerError, TokenError};

@@ -225,8 +225,8 @@ fn no_such(path: &[&str]) -> Refusal {
             Refusal::not_offered("this cannot be changed here; see the configuration of the service")
         }
         [
-            "keys" | "wrapping_key" | "export" | "encrypt" | "decrypt" | "rewrap" | "datakey" | "sign" | "verify" | "hmac"
-            | "random" | "hash" | "backup" | "restore",
+            "keys" | "wrapping_key" | "export" | "encrypt" | "decrypt" | "rewrap" | "datakey" | "sign"
+            | "verify" | "hmac" | "random" | "hash" | "backup" | "restore",
             ..,
         ] => Refusal::unsupported(),
         _ => Refusal::no_route(path),
