@@ -22,7 +22,8 @@ const PIECE: usize = 256 * 1024;
 
 /// Pieces of a measured stream: half a GiB.
 const PIECES: u32 = 2048;
-const GIB: f64 = (1 << 30) as f64;
+/// Pieces of a GiB.
+const PIECES_OF_GIB: f64 = 4096.0;
 
 /// Form of a message: bytes before the chunks, and of a chunk.
 const HEADER: u64 = 61;
@@ -68,7 +69,7 @@ impl Streams {
 
     /// One round.
     pub(crate) async fn measure(&self, crypto: &Server, echo: &Server, report: &mut Report) -> Result<()> {
-        let gib = f64::from(self.pieces) * PIECE as f64 / GIB;
+        let gib = f64::from(self.pieces) / PIECES_OF_GIB;
         let before = echo.cpu()?;
         let answers = StreamsClient::new(self.echo.clone()).encrypt_stream(plain(self.pieces)).await?;
         drain(answers.into_inner(), |answer| answer.chunk.len(), self.bytes()).await?;
@@ -136,7 +137,7 @@ fn cipher_alone(bytes: usize) -> Result<f64> {
         let tag = key.seal_in_place_separate_tag(nonce, Aad::empty(), chunk).ok().context("not sealed")?;
         ensure!(std::hint::black_box(tag).as_ref().len() == 16, "a tag is missing");
     }
-    Ok((own_cpu() - begun).as_secs_f64())
+    Ok(own_cpu().saturating_sub(begun).as_secs_f64())
 }
 
 fn own_cpu() -> Duration {
@@ -157,12 +158,12 @@ pub(crate) async fn large(installation: &Installation, crypto: &Server, percent:
     let start = HEADER + offset / CHUNK * SEALED_CHUNK;
     let end = start + (LENGTH / CHUNK + 1) * SEALED_CHUNK;
     let (header, chunks) = kept(&client, pieces, start..end).await?;
-    let growth = crypto.peak_kib()?.saturating_sub(before);
+    let growth = u32::try_from(crypto.peak_kib()?.saturating_sub(before))?;
     let mut range_ms = Vec::new();
     for _ in 0..TRIES {
         range_ms.push(range(&client, offset, &header, &chunks).await?);
     }
-    Ok(Large { bytes: size, growth_mib: growth as f64 / 1024.0, range: (LENGTH, offset), range_ms })
+    Ok(Large { bytes: size, growth_mib: f64::from(growth) / 1024.0, range: (LENGTH, offset), range_ms })
 }
 
 /// Encrypts zeros; returns the header and a part of the ciphertext.

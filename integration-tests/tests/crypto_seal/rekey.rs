@@ -197,9 +197,9 @@ async fn of_rekeys_that_were_begun_on_two_replicas_the_last_counts() -> TestResu
     assert!(one.confirm(&last[2]).await?.done);
     one.rotate_root().await?;
     // Where the replica that made the new key is gone, so is the key, and whoever brings a share is told.
-    let lost = other.begin_rekey().await?;
+    let forgotten = other.begin_rekey().await?;
     two.replicas[1].process.kill()?;
-    assert!(is(&one.confirm(&lost[0]).await, "NO_REKEY"));
+    assert!(is(&one.confirm(&forgotten[0]).await, "NO_REKEY"));
     Ok(())
 }
 

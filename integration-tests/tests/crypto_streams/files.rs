@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Time for a command to begin, on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 impl World {
     /// Runs `patchbay` as the operator.

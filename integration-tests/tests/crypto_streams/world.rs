@@ -135,7 +135,7 @@ pub(crate) async fn decrypt_after(
 
 /// Bytes that do not repeat at a chunk's length.
 pub(crate) fn message(length: usize) -> Vec<u8> {
-    (0..length).map(|index| (index % 251) as u8).collect()
+    (0..=250).cycle().take(length).collect()
 }
 
 pub(crate) fn pieces(bytes: &[u8], size: usize) -> Vec<Bytes> {

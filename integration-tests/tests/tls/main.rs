@@ -1,4 +1,4 @@
-//! TLS on every gateway, as operators and clients meet it: real processes, OpenSSL, curl and WebSockets.
+//! TLS on every gateway, as operators and clients meet it: real processes, OpenSSL, curl and `WebSockets`.
 
 mod suite;
 
@@ -205,7 +205,7 @@ async fn a_certificate_is_replaced_while_connections_are_open() -> TestResult {
     Ok(())
 }
 
-/// The first bytes of a ClientHello, and no more.
+/// The first bytes of a `ClientHello`, and no more.
 async fn half_a_handshake(address: SocketAddr) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&[22, 3, 1, 2, 0, 1, 0, 1]).await?;
