@@ -92,7 +92,7 @@ class Crypto(unittest.TestCase):
                 (f"http://{address(8200)}", ["--http1.1"]),
                 (f"http://{address(80)}/crypto", ["--http1.1"]),
                 (f"http://{address(80)}/crypto", ["--http2-prior-knowledge"]),
-                (f"https://{address(443)}/crypto", ["--insecure"]),
+                (f"https://{address(443)}/crypto".replace("127.0.0.1", "localhost"), ["--insecure"]),
             ]:
                 with self.subTest(base=base, options=options):
                     self.stream(f"{base}/v1/keys/files/encrypt-stream", options, source, sealed)
