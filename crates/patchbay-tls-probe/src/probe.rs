@@ -127,21 +127,25 @@ fn concluded(
     Ok(report)
 }
 
+/// One question alone: what is no TLS is found out before more connections are made, and how fast the server is.
+async fn first_question(asker: &Asker<'_>, report: &mut Report) -> Result<First, Failed> {
+    let started = Instant::now();
+    let first = asker.connector.first().await;
+    report.address = asker.connector.address();
+    let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
+    let answer = first_answer(asker, Version::Tls12, Some(connection)).await;
+    no_tls(&answer, report)?;
+    asker.connector.learn(started.elapsed());
+    Ok(answer)
+}
+
 async fn ask_all(
     target: &Target,
     options: &Options,
     asker: &Asker<'_>,
     report: &mut Report,
 ) -> Result<(), Failed> {
-    let started = Instant::now();
-    let first = asker.connector.first().await;
-    report.address = asker.connector.address();
-    let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
-    // One question alone: what is no TLS is found out before more connections are made.
-    let tls12 = first_answer(asker, Version::Tls12, Some(connection)).await;
-    no_tls(&tls12, report)?;
-    asker.connector.learn(started.elapsed());
-
+    let tls12 = first_question(asker, report).await?;
     let server_name = rustls_name(&target.server_name);
     let application = usual_protocols(target.start_tls);
     let others = Version::ALL.into_iter().filter(|version| *version != Version::Tls12);

@@ -2,8 +2,8 @@
 
 use super::{
     Options, ProbeError, blank, concluded,
-    failures::{Failed, failed_to_reach, no_tls, nothing_spoken},
-    negotiated, reach, rustls_name, tell_chain, usual_protocols,
+    failures::{Failed, failed_to_reach, nothing_spoken},
+    first_question, negotiated, reach, rustls_name, tell_chain, usual_protocols,
 };
 use crate::{
     ask::Asker,
@@ -41,13 +41,7 @@ async fn show_to(
     asker: &Asker<'_>,
     report: &mut Report,
 ) -> Result<(), Failed> {
-    let started = Instant::now();
-    let first = asker.connector.first().await;
-    report.address = asker.connector.address();
-    let connection = first.map_err(|stop| failed_to_reach(stop, report))?;
-    let tls12 = first_answer(asker, Version::Tls12, Some(connection)).await;
-    no_tls(&tls12, report)?;
-    asker.connector.learn(started.elapsed());
+    let tls12 = first_question(asker, report).await?;
     let name = rustls_name(&target.server_name);
     let current = Handshake::current(&asker.connector, &name, usual_protocols(target.start_tls)).await;
     let (handshake, shown) = match current {
