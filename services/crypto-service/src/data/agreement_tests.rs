@@ -1,9 +1,11 @@
 use super::*;
 use crate::{
     audit::Entry,
-    keyring::{Creation, KeyName, KeyType, tests::alone},
+    keyring::{
+        KeyName, KeyType,
+        tests::{alone, plain},
+    },
 };
-use std::time::Duration;
 
 /// Keys by type, each with two versions.
 async fn keys<const N: usize>(types: [KeyType; N]) -> [Arc<LoadedKey>; N] {
@@ -11,14 +13,7 @@ async fn keys<const N: usize>(types: [KeyType; N]) -> [Arc<LoadedKey>; N] {
     let mut keys = Vec::new();
     for (number, key_type) in types.into_iter().enumerate() {
         let name = KeyName::parse("name", &format!("k{number}")).unwrap();
-        let creation = Creation {
-            key_type,
-            exportable: false,
-            plaintext_backup_allowed: false,
-            auto_rotate: Duration::ZERO,
-            hmac_size: 0,
-        };
-        keyring.create(&name, creation, Entry::by("ada", "key.create", "k")).await.unwrap();
+        keyring.create(&name, plain(key_type), Entry::by("ada", "key.create", "k")).await.unwrap();
         keyring.rotate(&name, Entry::by("ada", "key.rotate", "k")).await.unwrap();
         keys.push(keyring.get(name.as_str()).await.unwrap());
     }

@@ -2,21 +2,16 @@ use super::*;
 use crate::data::text_form;
 use crate::{
     audit::Entry,
-    keyring::{Creation, KeyName, KeyType, tests::alone},
+    keyring::{
+        KeyName, KeyType,
+        tests::{alone, plain},
+    },
 };
-use std::time::Duration;
 
 async fn key(key_type: KeyType) -> Arc<LoadedKey> {
     let keyring = alone().keyring;
     let name = KeyName::parse("name", "k").unwrap();
-    let creation = Creation {
-        key_type,
-        exportable: false,
-        plaintext_backup_allowed: false,
-        auto_rotate: Duration::ZERO,
-        hmac_size: 0,
-    };
-    keyring.create(&name, creation, Entry::by("ada", "key.create", "k")).await.unwrap();
+    keyring.create(&name, plain(key_type), Entry::by("ada", "key.create", "k")).await.unwrap();
     keyring.get("k").await.unwrap()
 }
 

@@ -1,22 +1,17 @@
 use super::*;
 use crate::{
     audit::Entry,
-    keyring::{Creation, KeyName, KeyType, tests::alone},
+    keyring::{
+        KeyName, KeyType,
+        tests::{alone, plain},
+    },
 };
-use std::time::Duration;
 
 /// A key with this many versions.
 async fn key(key_type: KeyType, versions: u32) -> Arc<LoadedKey> {
     let keyring = alone().keyring;
     let name = KeyName::parse("name", "k").unwrap();
-    let creation = Creation {
-        key_type,
-        exportable: false,
-        plaintext_backup_allowed: false,
-        auto_rotate: Duration::ZERO,
-        hmac_size: 0,
-    };
-    keyring.create(&name, creation, Entry::by("ada", "key.create", "k")).await.unwrap();
+    keyring.create(&name, plain(key_type), Entry::by("ada", "key.create", "k")).await.unwrap();
     for _ in 1..versions {
         keyring.rotate(&name, Entry::by("ada", "key.rotate", "k")).await.unwrap();
     }

@@ -1,20 +1,15 @@
 use super::*;
-use crate::keyring::{Creation, KeyType, tests::alone};
-use std::time::Duration;
+use crate::keyring::{
+    KeyType,
+    tests::{alone, plain},
+};
 
 #[tokio::test]
 async fn chains_of_a_key_that_has_changed_are_not_told_beside_versions_from_before() {
     let keyring = alone().keyring;
     let name = KeyName::parse("name", "k").unwrap();
     let entry = || Entry::by("ada", "key.test", "k");
-    let creation = Creation {
-        key_type: KeyType::Ed25519,
-        exportable: false,
-        plaintext_backup_allowed: false,
-        auto_rotate: Duration::ZERO,
-        hmac_size: 0,
-    };
-    keyring.create(&name, creation, entry()).await.unwrap();
+    keyring.create(&name, plain(KeyType::Ed25519), entry()).await.unwrap();
     let before = keyring.header(&name).await.unwrap().unwrap();
     assert_eq!(keyring.chains(&name, &before, &[1]).await.unwrap(), Some(vec![None]));
     keyring.set_certificate(&name, 1, None, entry()).await.unwrap();

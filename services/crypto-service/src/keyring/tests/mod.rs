@@ -141,7 +141,8 @@ fn entry(operation: &'static str, name: &str) -> Entry {
     Entry::by("ada", operation, name)
 }
 
-fn plain(key_type: KeyType) -> Creation {
+/// A key of a type with everything else at its default.
+pub(crate) fn plain(key_type: KeyType) -> Creation {
     Creation {
         key_type,
         exportable: false,
