@@ -2,7 +2,7 @@
 
 use super::{
     HubConfig, Inner, Publisher, Source, SourceError, State,
-    source::Again,
+    source::{Again, Reason},
     stream::{Control, Flow, Generation, Origin, Stream},
 };
 use futures_util::FutureExt;
@@ -195,7 +195,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 result = &mut run => {
-                    let ended = || SourceError::temporary("the source has ended");
+                    let ended = || SourceError::temporary("the source has ended").because(Reason::Ended);
                     return Ending::Finished(result.err().unwrap_or_else(ended));
                 }
                 _ = self.control.changed() => {}
@@ -251,12 +251,13 @@ impl Driver {
             Ending::TooSlow => {
                 let patience = self.config.start_timeout.as_secs_f64();
                 SourceError::temporary(format!("the source did not start within {patience} s"))
+                    .because(Reason::TimedOut)
             }
             Ending::Finished(error) => error,
         };
         tracing::info!(stream = %self.stream.name, %error, "a source failed");
         self.stream.finish(Some(error.clone()));
-        self.show(State::Failed, error.to_string());
+        self.show_problem(State::Failed, error.to_string(), Some(error.reason()));
         self.note(&error, joins, watched);
     }
 
@@ -268,6 +269,8 @@ impl Driver {
             self.failed.as_ref().filter(|failed| !has_recovered && failed.revision == watched.revision);
         let in_a_row = before.map_or(0, |failed| failed.in_a_row) + 1;
         let delay = (error.again() == Again::Yes).then(|| self.delay(in_a_row));
+        // Known a moment after the failure itself, which must be seen even where nothing follows.
+        self.stream.state.send_modify(|state| state.again_at = delay.map(|delay| now + delay));
         self.failed = Some(Failed { at: now, delay, in_a_row, joins, revision: watched.revision });
     }
 
@@ -301,15 +304,22 @@ impl Driver {
     }
 
     fn show(&self, to: State, detail: String) {
+        let reason = (to == State::Stalled).then_some(Reason::TimedOut);
+        self.show_problem(to, detail, reason);
+    }
+
+    fn show_problem(&self, to: State, detail: String, reason: Option<Reason>) {
         self.stream.state.send_if_modified(|state| {
             if !to.is_running() {
                 state.tracks.clear();
             }
-            if state.state == to && state.detail == detail {
+            if state.state == to && state.detail == detail && state.reason == reason {
                 return false;
             }
             state.state = to;
             state.detail = detail;
+            state.reason = reason;
+            state.again_at = None;
             state.since = Instant::now();
             true
         });

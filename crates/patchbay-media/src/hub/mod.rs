@@ -19,7 +19,9 @@ pub use crate::negotiate::{How, Reordering, Transcoders, Wanted};
 pub use config::{HubConfig, Mode};
 pub use meter::Figures;
 pub use name::{MAX_NAME, NameError, StreamName};
-pub use source::{Again, MAX_TRACKS, PublishError, Publisher, Source, SourceError};
+pub use source::{
+    Again, Health, HealthFigures, MAX_TRACKS, PublishError, Publisher, Reason, Source, SourceError,
+};
 pub use state::{State, StreamState, TrackFigures};
 pub use subscription::{Ended, NotStarted, Selected, Subscription};
 pub use whole::Whole;
@@ -187,6 +189,11 @@ impl Hub {
     /// Follows a stream; the receiver says that the sender is gone some time after the stream was removed.
     pub fn watch(&self, name: &StreamName) -> Option<watch::Receiver<StreamState>> {
         self.inner.find(name).map(|stream| stream.state.subscribe())
+    }
+
+    /// What has gone wrong with a stream's source since it was added.
+    pub fn health(&self, name: &StreamName) -> Option<HealthFigures> {
+        self.inner.find(name).map(|stream| stream.health.figures())
     }
 
     /// What was measured of a stream's tracks, and of those that transcoders make of them; empty while its source does not run.

@@ -3,7 +3,10 @@
 use super::stream::Stream;
 use crate::track::{KeyFrames, TrackInfo, TrackWriter};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Most tracks of one stream.
@@ -36,22 +39,162 @@ pub enum Again {
 pub struct SourceError {
     text: String,
     again: Again,
+    reason: Reason,
 }
 
 impl SourceError {
     /// Something that may be better soon.
     pub fn temporary(text: impl Into<String>) -> Self {
-        Self { text: text.into(), again: Again::Yes }
+        Self { text: text.into(), again: Again::Yes, reason: Reason::Other }
     }
 
     /// Something that somebody must change.
     pub fn permanent(text: impl Into<String>) -> Self {
-        Self { text: text.into(), again: Again::No }
+        Self { text: text.into(), again: Again::No, reason: Reason::Other }
+    }
+
+    /// The same with a reason for programs.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
     }
 
     /// Whether trying again makes sense.
     pub fn again(&self) -> Again {
         self.again
+    }
+
+    /// What is wrong, for programs.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+/// What is wrong with a source, for programs, in words of one kind for all sources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The name of its host has no address.
+    NameNotFound,
+    /// Its address may not be reached from here, by the configuration.
+    Forbidden,
+    /// Nobody listens there.
+    Refused,
+    /// There is no way there.
+    Unreachable,
+    /// It did not answer, or stopped sending, in time.
+    TimedOut,
+    /// The TLS handshake failed, or its certificate is not the expected one.
+    Tls,
+    /// It asks for a login, or does not accept the one that it got.
+    Unauthorized,
+    /// It answers, and has nothing under that path.
+    NotFound,
+    /// It does not speak the protocol as it should.
+    Protocol,
+    /// It has neither pictures nor sound.
+    NoTracks,
+    /// What it sends is in a codec, or a form of one, that cannot be used.
+    Codec,
+    /// It runs and sends nothing with which a picture can begin.
+    NoKeyFrame,
+    /// The device is not there, is in use, or may not be opened.
+    Device,
+    /// It has ended by itself.
+    Ended,
+    /// Anything else; the words tell.
+    #[default]
+    Other,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::NameNotFound,
+        Self::Forbidden,
+        Self::Refused,
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::Tls,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::Protocol,
+        Self::NoTracks,
+        Self::Codec,
+        Self::NoKeyFrame,
+        Self::Device,
+        Self::Ended,
+        Self::Other,
+    ];
+
+    /// Word for APIs, metrics and logs: `NAME_NOT_FOUND`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NameNotFound => "NAME_NOT_FOUND",
+            Self::Forbidden => "FORBIDDEN",
+            Self::Refused => "REFUSED",
+            Self::Unreachable => "UNREACHABLE",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Tls => "TLS",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::NotFound => "NOT_FOUND",
+            Self::Protocol => "PROTOCOL",
+            Self::NoTracks => "NO_TRACKS",
+            Self::Codec => "CODEC",
+            Self::NoKeyFrame => "NO_KEY_FRAME",
+            Self::Device => "DEVICE",
+            Self::Ended => "ENDED",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// The reason of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+/// What goes wrong with a source while it runs; counted since its stream was added.
+#[derive(Debug, Default)]
+pub struct Health {
+    lost: AtomicU64,
+    discarded: AtomicU64,
+    jumps: AtomicU64,
+}
+
+/// What [`Health`] has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HealthFigures {
+    /// Packets that were lost on the way from the source.
+    pub lost: u64,
+    /// Units that came and could not be used.
+    pub discarded: u64,
+    /// Jumps of the source's clock.
+    pub jumps: u64,
+}
+
+impl Health {
+    /// Packets were lost on the way from the source.
+    pub fn lose(&self, packets: u64) {
+        self.lost.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    /// A unit came and could not be used.
+    pub fn discard(&self) {
+        self.discarded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The source's clock jumped.
+    pub fn jump(&self) {
+        self.jumps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted.
+    pub fn figures(&self) -> HealthFigures {
+        HealthFigures {
+            lost: self.lost.load(Ordering::Relaxed),
+            discarded: self.discarded.load(Ordering::Relaxed),
+            jumps: self.jumps.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -71,7 +214,11 @@ pub enum PublishError {
 
 impl From<PublishError> for SourceError {
     fn from(error: PublishError) -> Self {
-        Self::permanent(error.to_string())
+        let reason = match error {
+            PublishError::NoTracks => Reason::NoTracks,
+            PublishError::TooManyTracks(_) | PublishError::SameNumber(_) => Reason::Protocol,
+        };
+        Self::permanent(error.to_string()).because(reason)
     }
 }
 
@@ -92,6 +239,11 @@ impl Publisher {
     pub fn publish(&self, tracks: Vec<(TrackInfo, KeyFrames)>) -> Result<Vec<TrackWriter>, PublishError> {
         check(&tracks)?;
         Ok(self.stream.publish(self.run, tracks))
+    }
+
+    /// Where the source counts what goes wrong.
+    pub fn health(&self) -> &Health {
+        &self.stream.health
     }
 }
 

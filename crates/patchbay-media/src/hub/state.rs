@@ -1,6 +1,6 @@
 //! What can be seen of a stream from outside.
 
-use super::{StreamName, meter::Figures};
+use super::{Reason, StreamName, meter::Figures};
 use crate::{Codec, TrackId, track::TrackInfo};
 use tokio::time::Instant;
 
@@ -53,6 +53,10 @@ pub struct StreamState {
     pub state: State,
     /// What is wrong, in words; empty when nothing is.
     pub detail: String,
+    /// The same for programs; none when nothing is wrong.
+    pub reason: Option<Reason>,
+    /// When a source that has failed is tried again, if it is.
+    pub again_at: Option<Instant>,
     /// When it came into this state.
     pub since: Instant,
     /// Subscriptions.

@@ -4,7 +4,7 @@
 //! the run that is on. Each of the two is one `watch`, so that a change is never missed and nobody waits for anybody.
 
 use super::{
-    Ended, Mode, Source, SourceError, State, StreamName, StreamState, SubscribeError, TrackFigures,
+    Ended, Health, Mode, Source, SourceError, State, StreamName, StreamState, SubscribeError, TrackFigures,
     meter::Meter,
 };
 use crate::{
@@ -104,6 +104,7 @@ pub(super) struct Stream {
     pub(super) state: watch::Sender<StreamState>,
     /// One for each track; the stream's task and who asks for figures take turns, writers are not concerned.
     meters: Mutex<Vec<Meter>>,
+    pub(super) health: Health,
     caps: Caps,
     generations: Arc<AtomicU64>,
 }
@@ -130,6 +131,8 @@ impl Stream {
             name: parts.name.clone(),
             state: State::Idle,
             detail: String::new(),
+            reason: None,
+            again_at: None,
             since: Instant::now(),
             consumers: 0,
             encoders: 0,
@@ -152,6 +155,7 @@ impl Stream {
             flow: watch::Sender::new(Flow::default()),
             state: watch::Sender::new(state),
             meters: Mutex::default(),
+            health: Health::default(),
             caps: parts.caps,
             generations: parts.generations,
         })
