@@ -8,6 +8,7 @@ mod config;
 mod driver;
 mod meter;
 mod name;
+mod observe;
 mod source;
 mod state;
 mod stream;
@@ -19,6 +20,7 @@ pub use crate::negotiate::{How, Reordering, Transcoders, Wanted};
 pub use config::{HubConfig, Mode};
 pub use meter::Figures;
 pub use name::{MAX_NAME, NameError, StreamName};
+pub use observe::Observer;
 pub use source::{
     Again, Health, HealthFigures, MAX_TRACKS, PublishError, Publisher, Reason, Source, SourceError,
 };

@@ -1,7 +1,13 @@
 //! What a source is, and how it brings its tracks into the hub.
 
-use super::stream::Stream;
-use crate::track::{KeyFrames, TrackInfo, TrackWriter};
+use super::{
+    observe::{self, Observer, Told},
+    stream::Stream,
+};
+use crate::{
+    ring::Caps,
+    track::{KeyFrames, Track, TrackInfo, TrackWriter},
+};
 use futures_util::future::BoxFuture;
 use std::sync::{
     Arc,
@@ -225,25 +231,63 @@ impl From<PublishError> for SourceError {
 /// A run's right to publish; ends with the run.
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    stream: Arc<Stream>,
-    run: u64,
+    place: Place,
+    health: Arc<Health>,
+    /// Told of all that is published; one for each source that observes this one.
+    observers: Vec<Arc<Told>>,
+}
+
+/// Where tracks go.
+#[derive(Clone, Debug)]
+enum Place {
+    /// To a stream of the hub, as a run of that number.
+    Stream { stream: Arc<Stream>, run: u64 },
+    /// Nowhere but to who observes; the bounds are those of the tracks' rings.
+    Hidden(Caps),
 }
 
 impl Publisher {
     pub(super) fn new(stream: Arc<Stream>, run: u64) -> Self {
-        Self { stream, run }
+        let health = Arc::clone(&stream.health);
+        Self { place: Place::Stream { stream, run }, health, observers: Vec::new() }
     }
 
     /// Makes these the tracks of the stream, in place of those before, and gives their writers in the same order. May be called from any thread. A publisher
     /// whose run is over gets writers that nobody reads.
     pub fn publish(&self, tracks: Vec<(TrackInfo, KeyFrames)>) -> Result<Vec<TrackWriter>, PublishError> {
         check(&tracks)?;
-        Ok(self.stream.publish(self.run, tracks))
+        let writers = match &self.place {
+            Place::Stream { stream, run } => stream.publish(*run, tracks),
+            Place::Hidden(caps) => {
+                tracks.into_iter().map(|(info, key_frames)| Track::new(info, key_frames, *caps).1).collect()
+            }
+        };
+        self.observers.iter().for_each(|observer| observer.tell(&writers));
+        Ok(writers)
     }
 
     /// Where the source counts what goes wrong.
     pub fn health(&self) -> &Health {
-        &self.stream.health
+        &self.health
+    }
+
+    /// The same right for a source inside of this one, and a way to see the tracks that it publishes.
+    pub fn observed(&self) -> (Self, Observer) {
+        let (told, observer) = observe::pair();
+        let mut publisher = self.clone();
+        publisher.observers.push(Arc::new(told));
+        (publisher, observer)
+    }
+
+    /// For a source inside of this one whose tracks nobody shall see but this one: they reach the observer alone. What goes wrong with it counts here.
+    pub fn hidden(&self) -> (Self, Observer) {
+        let (told, observer) = observe::pair();
+        let caps = match &self.place {
+            Place::Stream { stream, .. } => stream.caps,
+            Place::Hidden(caps) => *caps,
+        };
+        let health = Arc::clone(&self.health);
+        (Self { place: Place::Hidden(caps), health, observers: vec![Arc::new(told)] }, observer)
     }
 }
 

@@ -104,8 +104,8 @@ pub(super) struct Stream {
     pub(super) state: watch::Sender<StreamState>,
     /// One for each track; the stream's task and who asks for figures take turns, writers are not concerned.
     meters: Mutex<Vec<Meter>>,
-    pub(super) health: Health,
-    caps: Caps,
+    pub(super) health: Arc<Health>,
+    pub(super) caps: Caps,
     generations: Arc<AtomicU64>,
 }
 
@@ -155,7 +155,7 @@ impl Stream {
             flow: watch::Sender::new(Flow::default()),
             state: watch::Sender::new(state),
             meters: Mutex::default(),
-            health: Health::default(),
+            health: Arc::default(),
             caps: parts.caps,
             generations: parts.generations,
         })
