@@ -14,25 +14,25 @@ use tokio_util::sync::CancellationToken;
 
 /// Tells a thread to stop.
 #[derive(Debug, Default)]
-pub(crate) struct Stop {
+pub struct Stop {
     told: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Stop {
     /// Tells it.
-    pub(crate) fn tell(&self) {
+    pub fn tell(&self) {
         *self.told.lock() = true;
         self.changed.notify_all();
     }
 
     /// True when it was told.
-    pub(crate) fn is_told(&self) -> bool {
+    pub fn is_told(&self) -> bool {
         *self.told.lock()
     }
 
     /// Waits for a moment; true when the thread was told to stop.
-    pub(crate) fn wait_until(&self, moment: Instant) -> bool {
+    pub fn wait_until(&self, moment: Instant) -> bool {
         let mut told = self.told.lock();
         while !*told {
             if self.changed.wait_until(&mut told, moment).timed_out() {
@@ -53,7 +53,7 @@ impl Drop for TellOnDrop {
 }
 
 /// Runs work on a thread of its own until it returns; tells it to stop when `stop` is cancelled, or when this future is dropped.
-pub(crate) fn run(
+pub fn run(
     name: &'static str,
     stop: CancellationToken,
     work: impl FnOnce(&Arc<Stop>) -> Result<(), SourceError> + Send + 'static,
