@@ -22,7 +22,7 @@ fn track(id: u8, codec: Codec, reordered: bool) -> Arc<Track> {
 }
 
 fn wants(video: &[Codec], reordered: Reordering) -> Wanted {
-    Wanted { video: video.to_vec(), audio: Vec::new(), reordered }
+    Wanted { video: video.to_vec(), reordered, ..Wanted::default() }
 }
 
 #[test]
@@ -53,6 +53,32 @@ fn codecs(kind: Kind) -> impl Strategy<Value = Vec<Codec>> {
     proptest::sample::subsequence(all, 0..=most).prop_shuffle()
 }
 
+#[test]
+fn who_has_little_bandwidth_gets_what_is_small_or_has_it_made() {
+    let limit = Limit { height: 240, bit_rate: 200_000 };
+    let wanted = Wanted { limit: Some(limit), ..wants(&[Codec::H264], Reordering::NotAllowed) };
+    let written = |height: u16, bytes: usize, seconds: i64| {
+        let info = TrackInfo { height, ..track(0, Codec::H264, false).info().clone() };
+        let (track, mut writer) = Track::new(info, KeyFrames::AsTheyCome, Caps::default());
+        for number in 0..seconds * 10 {
+            let at = crate::MediaTime::from_nanos(number * 100_000_000);
+            let data = vec![0; bytes].into();
+            writer.write(AccessUnit { track: TrackId(0), dts: at, pts: at, key: number == 0, data });
+        }
+        [track]
+    };
+    // 80 kbit/s, and 800.
+    let small = wanted.choose(Kind::Video, &written(240, 1_000, 3));
+    assert!(matches!(small, Choice::AsItCame(_)), "{small:?}");
+    for tracks in [written(240, 10_000, 3), written(480, 1_000, 3), written(0, 1_000, 3), written(240, 1_000, 0)] {
+        let Choice::Make { to, why, .. } = wanted.choose(Kind::Video, &tracks) else { panic!("it is too much") };
+        assert_eq!(to, [Target { codec: Codec::H264, limit: Some(limit) }]);
+        assert_eq!(why, "a smaller picture for viewers with little bandwidth");
+    }
+    let sound = Wanted { audio: vec![Codec::Opus], ..wanted };
+    assert!(matches!(sound.choose(Kind::Audio, &[track(1, Codec::Opus, false)]), Choice::AsItCame(_)));
+}
+
 proptest! {
     #[test]
     fn what_is_chosen_can_be_taken(
@@ -64,7 +90,7 @@ proptest! {
         let tracks: Vec<_> =
             (0..).zip(&offered).map(|(id, (codec, reordered))| track(id, *codec, *reordered)).collect();
         let reordered = if allowed { Reordering::Allowed } else { Reordering::NotAllowed };
-        let wanted = Wanted { video, audio, reordered };
+        let wanted = Wanted { video, audio, reordered, limit: None };
         for kind in [Kind::Video, Kind::Audio] {
             let fits = |track: &Track| {
                 wanted.of(kind).contains(&track.info().codec) && (allowed || !track.info().reordered)
@@ -75,7 +101,8 @@ proptest! {
                 Choice::AsItCame(track) => prop_assert!(fits(&track)),
                 Choice::Make { from, to, why } => {
                     prop_assert!(!tracks.iter().any(|track| fits(track)) && !why.is_empty());
-                    prop_assert_eq!((from.info().codec.kind(), &to[..]), (kind, wanted.of(kind)));
+                    let codecs = to.iter().map(|target| target.codec).collect::<Vec<_>>();
+                    prop_assert_eq!((from.info().codec.kind(), &codecs[..]), (kind, wanted.of(kind)));
                 }
                 Choice::Nothing(_) => prop_assert_eq!(of_kind, 0),
             }

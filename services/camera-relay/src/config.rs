@@ -3,7 +3,7 @@
 mod cameras;
 mod validate;
 
-pub use cameras::{Cameras, Configured, KeptUnits};
+pub use cameras::{Cameras, Capturing, Configured, KeptUnits};
 
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_tls::Tls;
@@ -32,6 +32,10 @@ pub struct RelayConfig {
     pub snapshot: Snapshot,
     /// Pictures one after the other over HTTP.
     pub mjpeg: Mjpeg,
+    /// What is kept of motions.
+    pub motion: Motion,
+    /// Looking at sources that are no cameras yet.
+    pub probe: Probe,
     /// Bounds on requests.
     pub limits: Limits,
 }
@@ -191,6 +195,42 @@ pub struct Mjpeg {
 impl Default for Mjpeg {
     fn default() -> Self {
         Self { fps: 10, max_viewers: 50, quality: 75 }
+    }
+}
+
+/// What is kept of motions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Motion {
+    /// Motions of each camera that are kept; the oldest go first.
+    pub max_kept: usize,
+    /// Those of them whose picture is kept.
+    pub max_pictures: usize,
+    /// How long they are kept.
+    pub keep_for: Span,
+    /// Looks a second at the pictures of a camera, 1 to 15.
+    pub looks: u32,
+}
+
+impl Default for Motion {
+    fn default() -> Self {
+        Self { max_kept: 1000, max_pictures: 100, keep_for: Span::seconds(7 * 24 * 3600), looks: 5 }
+    }
+}
+
+/// Looking at sources that are no cameras yet.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Probe {
+    /// Sources that are looked at at the same time; more are refused with BUSY.
+    pub concurrent: usize,
+    /// Whether the service may look for cameras near it, which sends a datagram to the multicast group of ONVIF.
+    pub discovery: bool,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { concurrent: 4, discovery: true }
     }
 }
 

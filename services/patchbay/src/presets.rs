@@ -54,6 +54,9 @@ pub(crate) fn complete(suite: &Suite, mut options: Options) -> Result<Options, C
         base = base.set("backplane.file", folder.join("backplane.redb").display().to_string());
     }
     base = base.set("camera-relay.cameras.media_folder", folder.join("media").display().to_string());
+    // The services of one process have keys that live as long as it does; passwords of cameras are kept for longer.
+    let logins = folder.join("keys/camera-logins.key").display().to_string();
+    base = base.set("camera-relay.cameras.login_key_file", logins);
     // Browsers come to the services through the console beside them, which tells where they are.
     for (service, _) in GATEWAYS {
         base = base.set(&format!("{service}.listen.trusted_proxies"), LOOPBACK.to_vec());

@@ -16,7 +16,7 @@ mod subscription;
 mod transcode;
 mod whole;
 
-pub use crate::negotiate::{How, Reordering, Transcoders, Wanted};
+pub use crate::negotiate::{How, Limit, Reordering, Target, Transcoders, Wanted};
 pub use config::{HubConfig, Mode};
 pub use meter::Figures;
 pub use name::{MAX_NAME, NameError, StreamName};

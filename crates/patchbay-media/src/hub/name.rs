@@ -1,6 +1,6 @@
 //! Names of streams.
 
-use crate::{Codec, TrackId};
+use crate::{TrackId, negotiate::Target};
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Longest name, in bytes.
@@ -43,8 +43,9 @@ impl StreamName {
     }
 
     /// Name of what a transcoder makes, which nobody else can have: `camera/door:0:opus`.
-    pub(crate) fn made(&self, track: TrackId, codec: Codec) -> Self {
-        Self(format!("{self}:{}:{}", track.0, codec.name()).into())
+    pub(crate) fn made(&self, track: TrackId, target: Target) -> Self {
+        let limit = target.limit.map(|limit| format!(":{}:{}", limit.height, limit.bit_rate));
+        Self(format!("{self}:{}:{}{}", track.0, target.codec.name(), limit.unwrap_or_default()).into())
     }
 
     /// The text.

@@ -84,6 +84,8 @@ pub struct TrackFigures {
     pub height: u16,
     /// Channels of sound; 0 for pictures.
     pub channels: u8,
+    /// Pictures are shown in another order than they are sent in.
+    pub reordered: bool,
     /// Why it is made out of another track, in words; none for a track of the source itself.
     pub transcoded: Option<String>,
     /// What was measured.

@@ -241,6 +241,7 @@ impl Stream {
                 width: info.width,
                 height: info.height,
                 channels: info.channels,
+                reordered: info.reordered,
                 transcoded: why.clone(),
                 figures: meter.figures(),
             }

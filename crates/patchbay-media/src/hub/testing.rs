@@ -61,7 +61,12 @@ pub(crate) fn info(id: u8, codec: Codec) -> TrackInfo {
 
 /// Takes H.264 and Opus, as WebRTC does.
 pub(crate) fn browser() -> Wanted {
-    Wanted { video: vec![Codec::H264], audio: vec![Codec::Opus], reordered: Reordering::NotAllowed }
+    Wanted {
+        video: vec![Codec::H264],
+        audio: vec![Codec::Opus],
+        reordered: Reordering::NotAllowed,
+        limit: None,
+    }
 }
 
 /// What a scripted source does in one run.
@@ -209,6 +214,8 @@ pub(crate) struct Makers {
     makes: Vec<Codec>,
     act: Box<dyn Fn(usize, TrackInfo) -> Act + Send + Sync>,
     pub(crate) made: Mutex<Vec<(Arc<Track>, Arc<Script>)>>,
+    /// Limits that were asked for.
+    pub(crate) limits: Mutex<Vec<Option<Limit>>>,
 }
 
 impl Makers {
@@ -216,7 +223,12 @@ impl Makers {
         makes: &[Codec],
         act: impl Fn(usize, TrackInfo) -> Act + Send + Sync + Clone + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { makes: makes.to_vec(), act: Box::new(act), made: Mutex::default() })
+        Arc::new(Self {
+            makes: makes.to_vec(),
+            act: Box::new(act),
+            made: Mutex::default(),
+            limits: Mutex::default(),
+        })
     }
 
     pub(crate) fn playing(makes: &[Codec]) -> Arc<Self> {
@@ -255,7 +267,9 @@ impl Source for Maker {
 pub(crate) struct Workshop(pub(crate) Arc<Makers>);
 
 impl Transcoders for Workshop {
-    fn transcoder(&self, from: &Arc<Track>, to: Codec) -> Option<Arc<dyn Source>> {
+    fn transcoder(&self, from: &Arc<Track>, to: Target) -> Option<Arc<dyn Source>> {
+        let Target { codec: to, limit } = to;
+        self.0.limits.lock().push(limit);
         let makers = Arc::clone(&self.0);
         if !makers.makes.contains(&to) {
             return None;

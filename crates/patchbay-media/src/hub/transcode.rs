@@ -6,11 +6,15 @@ use super::{
     stream::{Consumer, Made as Origins, Origin, Stream},
     subscription::Made,
 };
-use crate::{Codec, TrackId, negotiate::names, track::Track};
+use crate::{
+    Codec, TrackId,
+    negotiate::{Target, names},
+    track::Track,
+};
 use std::sync::Arc;
 
-/// What a transcoder makes: the generation of tracks (which is one of one stream), the track in it, and the codec.
-pub(super) type MadeKey = (u64, TrackId, Codec);
+/// What a transcoder makes: the generation of tracks (which is one of one stream), the track in it, and what is made of it.
+pub(super) type MadeKey = (u64, TrackId, Target);
 
 /// Why a track cannot be made of another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,43 +28,45 @@ pub(super) enum MakeError {
 }
 
 impl Hub {
-    /// A track in one of these codecs made of this one: by a transcoder that runs already, or else by a new one.
+    /// A track like one of these made of this one: by a transcoder that runs already, or else by a new one.
     pub(super) fn make(
         &self,
         of: &Arc<Stream>,
         generation: u64,
         from: &Arc<Track>,
-        to: &[Codec],
+        to: &[Target],
         why: &str,
     ) -> Result<Made, MakeError> {
-        let key = |codec| (generation, from.info().id, codec);
-        let made = |consumer: Consumer, codec| {
+        let key = |target| (generation, from.info().id, target);
+        let made = |consumer: Consumer, target: Target| {
             let flow = consumer.stream().flow.subscribe();
             let from = from.info().codec;
-            Made { _hold: consumer, flow, from, to: codec, why: why.to_owned() }
+            Made { _hold: consumer, flow, from, to: target.codec, why: why.to_owned() }
         };
-        if let Some((consumer, codec)) =
-            self.inner.streams.lock().join_made(to.iter().map(|codec| key(*codec)))
+        if let Some((consumer, target)) =
+            self.inner.streams.lock().join_made(to.iter().map(|target| key(*target)))
         {
-            return Ok(made(consumer, codec));
+            return Ok(made(consumer, target));
         }
         let transcoders = self.inner.streams.lock().transcoders.clone();
         let mut offers =
-            to.iter().flat_map(|codec| transcoders.iter().map(move |transcoders| (*codec, transcoders)));
+            to.iter().flat_map(|target| transcoders.iter().map(move |transcoders| (*target, transcoders)));
         let found =
-            offers.find_map(|(codec, transcoders)| Some((codec, transcoders.transcoder(from, codec)?)));
-        let Some((codec, source)) = found else { return Err(MakeError::CannotMake(to.to_vec())) };
+            offers.find_map(|(target, transcoders)| Some((target, transcoders.transcoder(from, target)?)));
+        let Some((target, source)) = found else {
+            return Err(MakeError::CannotMake(to.iter().map(|target| target.codec).collect()));
+        };
         let origin = Origins { of: Arc::downgrade(of), why: why.to_owned(), from: Arc::clone(from) };
-        let consumer = self.inner.add_made(key(codec), &of.name, origin, source)?;
-        Ok(made(consumer, codec))
+        let consumer = self.inner.add_made(key(target), &of.name, origin, source)?;
+        Ok(made(consumer, target))
     }
 }
 
 impl Streams {
     /// Joins the first of these that is there.
-    fn join_made(&self, keys: impl Iterator<Item = MadeKey>) -> Option<(Consumer, Codec)> {
+    fn join_made(&self, keys: impl Iterator<Item = MadeKey>) -> Option<(Consumer, Target)> {
         let mut there = keys.filter_map(|key| Some((self.made.get(&key)?, key.2)));
-        there.find_map(|(stream, codec)| Some((Consumer::join(stream, usize::MAX).ok()?, codec)))
+        there.find_map(|(stream, target)| Some((Consumer::join(stream, usize::MAX).ok()?, target)))
     }
 }
 

@@ -159,6 +159,34 @@ async fn an_encoder_that_runs_serves_who_takes_its_codec_second_best() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn viewers_with_little_bandwidth_share_a_smaller_picture() {
+    let makers = Makers::playing(&[Codec::H264]);
+    let (hub, source) = (with_workshop(&makers), Script::playing(vec![video(Codec::H264)]));
+    let name = camera(&hub, &source);
+    let wanted = |height| Wanted {
+        video: vec![Codec::H264],
+        limit: Some(Limit { height, bit_rate: 500_000 }),
+        ..Wanted::default()
+    };
+    let mut full = hub.subscribe(&name, Wanted { limit: None, ..wanted(0) }).unwrap();
+    let as_it_is = full.tracks().await.unwrap().video.unwrap();
+    let mut first = hub.subscribe(&name, wanted(240)).unwrap();
+    let low = first.tracks().await.unwrap();
+    let mut second = hub.subscribe(&name, wanted(240)).unwrap();
+    let same = second.tracks().await.unwrap();
+    assert!(Arc::ptr_eq(low.video.as_ref().unwrap(), same.video.as_ref().unwrap()));
+    assert!(!Arc::ptr_eq(low.video.as_ref().unwrap(), &as_it_is));
+    let How::Transcoded { why, .. } = &low.how[0] else { panic!("{low:?}") };
+    assert_eq!(why, "a smaller picture for viewers with little bandwidth");
+    let mut other = hub.subscribe(&name, wanted(120)).unwrap();
+    other.tracks().await.unwrap();
+    assert_eq!((makers.running(), hub.figures(&name).len()), (2, 3));
+    assert!(makers.limits.lock().contains(&Some(Limit { height: 120, bit_rate: 500_000 })));
+    drop((first, second, other));
+    until("the renditions stop after the last", || makers.running() == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn transcoders_have_a_limit() {
     let hub = hub_with(|config| config.max_transcoders = 1);
     hub.transcode_with(Arc::new(Workshop(Makers::playing(&[Codec::Opus, Codec::H264]))));

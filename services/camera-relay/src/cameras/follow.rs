@@ -60,12 +60,10 @@ impl Cameras {
             self.shared.viewers.camera_removed(name);
         }
         for (name, camera) in wanted {
-            let (source, mode) = (self.shared.sources.of(camera), mode(camera.spec.capture));
+            let (source, mode) = (self.shared.sources.of(camera), mode(camera.spec.captured()));
             match before.get(name) {
                 None => tell(name, hub.add(camera.stream(), source, mode)),
-                Some(old)
-                    if old.spec.source != camera.spec.source || old.spec.capture != camera.spec.capture =>
-                {
+                Some(old) if !old.spec.runs_as(&camera.spec) => {
                     tell(name, hub.replace(&camera.stream(), source, mode));
                 }
                 Some(_) => {}

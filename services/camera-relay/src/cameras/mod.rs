@@ -2,6 +2,7 @@
 //! stream of this replica's hub, `camera/<name>`, which runs its source when somebody looks.
 
 mod follow;
+mod logins;
 mod name;
 mod path;
 mod sources;
@@ -10,12 +11,18 @@ mod store;
 
 pub use name::{CameraName, MAX_NAME, NameError};
 pub use path::{PathError, confined};
-pub use spec::{CameraSpec, Capture, FileSpec, SourceSpec, TestSpec, Violation};
+pub use spec::{
+    Address, CameraSpec, Capture, ClearPassword, CornerSpec, DeviceSpec, FileSpec, LoginSpec, MaskSpec,
+    MaskStyleSpec, MjpegSpec, MotionSpec, OpenCvSpec, OverlaySpec, PointSpec, ProcessingSpec, RtspSpec,
+    RtspTransportSpec, SourceSpec, TestSpec, UrlSpec, Violation, ZoneSpec,
+};
+pub(crate) use spec::{fingerprint_bytes, is_device};
 
 use crate::{config, error::Error, relay::Owners, viewers::ViewerTable};
 use parking_lot::RwLock;
 use patchbay_chassis::{Component, Context, StartError};
-use patchbay_media::hub::{Hub, StreamName};
+use patchbay_media::hub::{Hub, Source, StreamName};
+use logins::Logins;
 use sources::Sources;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{Kept, Store};
@@ -34,7 +41,7 @@ pub enum Origin {
 }
 
 /// A camera of the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Camera {
     /// Its name.
     pub name: CameraName,
@@ -67,9 +74,10 @@ struct Shared {
     store: Store,
     hub: Hub,
     sources: Sources,
+    logins: Logins,
+    section: config::Cameras,
     viewers: ViewerTable,
     configured: BTreeMap<CameraName, CameraSpec>,
-    max: usize,
     /// Read by every request, written when something has changed; never held across a wait.
     list: RwLock<BTreeMap<CameraName, Arc<Camera>>>,
     /// Revision of the store that the list shows; held while the list is brought up to date.
@@ -88,14 +96,16 @@ impl Cameras {
         viewers: &ViewerTable,
         owners: &Owners,
     ) -> Result<Self, StartError> {
+        let logins = Logins::open(section, context)?;
         let shared = Shared {
             store: Store::new(context.backplane.clone()),
             hub: hub.clone(),
-            sources: Sources::open(section, context.clock.clone(), owners.clone())
+            sources: Sources::open(section, context, owners.clone(), logins.clone())
                 .map_err(|error| StartError::failed("use cameras.media_folder", error))?,
+            logins,
+            section: section.clone(),
             viewers: viewers.clone(),
             configured: section.parsed().collect(),
-            max: section.max,
             list: RwLock::default(),
             shown: tokio::sync::Mutex::new(None),
             changed: watch::Sender::new(0),
@@ -122,8 +132,8 @@ impl Cameras {
     }
 
     /// Adds a camera; the same again changes nothing.
-    pub async fn add(&self, name: &CameraName, spec: &CameraSpec) -> Result<Arc<Camera>, Error> {
-        self.check(spec)?;
+    pub async fn add(&self, name: &CameraName, spec: CameraSpec) -> Result<Arc<Camera>, Error> {
+        let spec = self.prepared(name, spec)?;
         if let Some(configured) = self.shared.configured.get(name) {
             let is_same = configured.source == spec.source;
             return if is_same { self.get(name) } else { Err(Error::AlreadyExists(name.clone())) };
@@ -134,10 +144,10 @@ impl Cameras {
             let list = self.shared.list.read();
             (list.contains_key(name), list.len())
         };
-        if !there && count >= self.shared.max {
+        if !there && count >= self.shared.section.max {
             return Err(Error::TooManyCameras(count));
         }
-        self.shared.store.add(name, spec).await?;
+        self.shared.store.add(name, &spec).await?;
         self.refresh().await?;
         self.get(name)
     }
@@ -146,12 +156,14 @@ impl Cameras {
     pub async fn update(
         &self,
         name: &CameraName,
-        spec: &CameraSpec,
+        spec: CameraSpec,
         expected: Option<u64>,
     ) -> Result<Arc<Camera>, Error> {
         self.changeable(name)?;
-        self.check(spec)?;
-        self.shared.store.update(name, spec, expected).await?;
+        // What another replica has just kept is part of what this change stands on.
+        self.refresh().await?;
+        let spec = self.prepared(name, spec)?;
+        self.shared.store.update(name, &spec, expected).await?;
         self.refresh().await?;
         self.get(name)
     }
@@ -168,6 +180,22 @@ impl Cameras {
         if is_configured { Err(Error::Configured(name.clone())) } else { Ok(()) }
     }
 
+    /// The source of settings that are no camera's yet, run by this replica alone: its pictures are as the camera gives them.
+    pub(crate) fn source_of(&self, name: &CameraName, spec: CameraSpec) -> Result<Arc<dyn Source>, Error> {
+        let spec = self.prepared(name, spec)?;
+        Ok(self.shared.sources.own(name, &spec.source))
+    }
+
+    /// Checked settings in the form in which they are kept.
+    fn prepared(&self, name: &CameraName, mut spec: CameraSpec) -> Result<CameraSpec, Error> {
+        self.check(&spec)?;
+        let before = self.shared.list.read().get(name).cloned();
+        let before = before.as_ref().map(|camera| &camera.spec);
+        let sealed = self.shared.logins.seal(name, &mut spec, before);
+        sealed.map_err(|violation| Error::camera(vec![violation]))?;
+        Ok(spec)
+    }
+
     fn check(&self, spec: &CameraSpec) -> Result<(), Error> {
         let mut violations = spec.violations();
         if let SourceSpec::File(file) = &spec.source
@@ -175,6 +203,9 @@ impl Cameras {
             && let Err(problem) = self.shared.sources.check(file)
         {
             violations.push(Violation { field: "file.path", problem: problem.to_string() });
+        }
+        if let Some((field, problem)) = self.shared.section.refuses(&spec.source) {
+            violations.push(Violation { field, problem });
         }
         if violations.is_empty() { Ok(()) } else { Err(Error::camera(violations)) }
     }

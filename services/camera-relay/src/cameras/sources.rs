@@ -1,10 +1,10 @@
 //! From a camera's settings to the source that the hub runs.
 
-use super::{Camera, FileSpec, PathError, SourceSpec, TestSpec, confined};
+use super::{Camera, CameraName, FileSpec, PathError, SourceSpec, TestSpec, confined, logins::Logins};
 use crate::{config, relay, relay::Owners};
 use futures_util::future::{BoxFuture, FutureExt};
 use patchbay_av::{AvError, FileSource, PictureSize, Sound, TestSettings, TestSource};
-use patchbay_chassis::{Clock, Span};
+use patchbay_chassis::{Clock, Context, Span};
 use patchbay_media::{
     hub::{Publisher, Source, SourceError},
     track::KeyFrames,
@@ -23,13 +23,20 @@ pub(super) struct Sources {
     key_frame_gap: Span,
     clock: Clock,
     owners: Owners,
+    logins: Logins,
 }
 
 impl Sources {
     /// The media folder is made where it is not there.
-    pub(super) fn open(section: &config::Cameras, clock: Clock, owners: Owners) -> io::Result<Self> {
-        let folder = section.media_folder.as_deref().map(real_folder).transpose()?;
-        Ok(Self { folder: folder.map(Arc::new), key_frame_gap: section.key_frame_gap, clock, owners })
+    pub(super) fn open(
+        section: &config::Cameras,
+        context: &Context,
+        owners: Owners,
+        logins: Logins,
+    ) -> io::Result<Self> {
+        let folder = section.media_folder.as_deref().map(real_folder).transpose()?.map(Arc::new);
+        let (key_frame_gap, clock) = (section.key_frame_gap, context.clock.clone());
+        Ok(Self { folder, key_frame_gap, clock, owners, logins })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -39,11 +46,12 @@ impl Sources {
 
     /// The source of a camera, which is another replica where that one captures it. Opens nothing yet.
     pub(super) fn of(&self, camera: &Camera) -> Arc<dyn Source> {
-        relay::route(&self.owners, &camera.name, self.own(camera))
+        relay::route(&self.owners, &camera.name, self.own(&camera.name, &camera.spec.source))
     }
 
-    fn own(&self, camera: &Camera) -> Arc<dyn Source> {
-        match &camera.spec.source {
+    /// A source as this replica runs it.
+    pub(super) fn own(&self, camera: &CameraName, source: &SourceSpec) -> Arc<dyn Source> {
+        match source {
             SourceSpec::Test(test) => match self.test(camera, test) {
                 Ok(source) => Arc::new(source),
                 // The bounds of the settings are narrower than those of the encoder, so that this is a mistake of ours.
@@ -52,10 +60,17 @@ impl Sources {
             SourceSpec::File(file) => {
                 Arc::new(ConfinedFile { folder: self.folder.clone(), path: file.path.clone() })
             }
+            SourceSpec::Rtsp(_)
+            | SourceSpec::Url(_)
+            | SourceSpec::Mjpeg(_)
+            | SourceSpec::Device(_)
+            | SourceSpec::OpenCv(_) => {
+                Arc::new(Unusable(SourceError::permanent("this replica cannot open such a source yet")))
+            }
         }
     }
 
-    fn test(&self, camera: &Camera, test: &TestSpec) -> Result<TestSource, AvError> {
+    fn test(&self, camera: &CameraName, test: &TestSpec) -> Result<TestSource, AvError> {
         // The name and not the title, because pictures are drawn with letters of ASCII alone.
         let settings = TestSettings {
             fps: test.fps,
@@ -69,7 +84,7 @@ impl Sources {
                 KeyFrames::OnRequest
             },
             sound: if test.silent { Sound::None } else { Sound::Tone },
-            ..TestSettings::new(camera.name.as_str(), PictureSize::new(test.width, test.height)?)
+            ..TestSettings::new(camera.as_str(), PictureSize::new(test.width, test.height)?)
         };
         let clock = self.clock.clone();
         TestSource::new(settings, Arc::new(move || clock.now_millis()))

@@ -12,7 +12,7 @@ const PAGE: usize = 200;
 const TRIES: usize = 5;
 
 /// A camera that is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Kept {
     /// Its settings.
     pub(super) spec: CameraSpec,

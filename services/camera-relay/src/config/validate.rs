@@ -1,6 +1,7 @@
 //! What cannot be configured. All problems are told at once.
 
 use super::{Cameras, Listen, Media, RelayConfig};
+use crate::cameras::is_device;
 use patchbay_chassis::{Problems, Span};
 use std::{collections::HashSet, time::Duration};
 
@@ -18,6 +19,9 @@ pub(super) fn all(config: &RelayConfig, problems: &mut Problems) {
     }
     if config.instant_start.max_rate < 1_000_000 {
         problems.add("instant_start.max_rate", "must be at least 1000000 bits a second");
+    }
+    if !(1..=15).contains(&config.motion.looks) {
+        problems.add("motion.looks", "must be from 1 to 15");
     }
     if !(1..=60).contains(&config.mjpeg.fps) {
         problems.add("mjpeg.fps", "must be from 1 to 60");
@@ -82,8 +86,8 @@ fn cameras(cameras: &Cameras, problems: &mut Problems) {
         for violation in spec.violations() {
             problems.add(key(violation.field), violation.problem);
         }
-        if configured.file.is_some() && cameras.media_folder.is_none() {
-            problems.add(key("file"), "needs cameras.media_folder");
+        if let Some((field, problem)) = cameras.refuses(&spec.source) {
+            problems.add(key(field), problem);
         }
         if !names.insert(name) {
             problems.add(key("name"), format!("is there twice: `{}`", configured.name));
@@ -91,6 +95,13 @@ fn cameras(cameras: &Cameras, problems: &mut Problems) {
     }
     if cameras.configured.len() > cameras.max {
         problems.add("cameras.max", "must not be less than the number of configured cameras");
+    }
+    if let Some(path) = cameras.devices.iter().find(|path| !is_device(path)) {
+        problems
+            .add("cameras.devices", format!("has `{path}`, which is no video device such as /dev/video0"));
+    }
+    if cameras.retry.is_empty() || cameras.retry.iter().any(|span| *span < Span::millis(100)) {
+        problems.add("cameras.retry", "must have a time at least, and none below 100ms");
     }
     if cameras.key_frame_gap > Span::seconds(10) {
         problems.add("cameras.key_frame_gap", "must be 10s at most");
@@ -117,6 +128,8 @@ fn at_least_one(config: &RelayConfig, problems: &mut Problems) {
         ("instant_start.concurrent", config.instant_start.concurrent),
         ("snapshot.concurrent", config.snapshot.concurrent),
         ("mjpeg.max_viewers", config.mjpeg.max_viewers),
+        ("motion.max_kept", config.motion.max_kept),
+        ("probe.concurrent", config.probe.concurrent),
         ("limits.connections", config.limits.connections),
         ("limits.offers_per_second", usize::try_from(config.limits.offers_per_second).unwrap_or(1)),
         ("limits.offers_burst", usize::try_from(config.limits.offers_burst).unwrap_or(1)),
@@ -126,6 +139,7 @@ fn at_least_one(config: &RelayConfig, problems: &mut Problems) {
     }
     let sizes = [
         ("cameras.cache.bytes", config.cameras.cache.bytes, 1 << 20),
+        ("cameras.capture.max_rate", config.cameras.capture.max_rate, 1 << 16),
         ("instant_start.max_bytes", config.instant_start.max_bytes, 1 << 16),
         ("limits.body", config.limits.body, 1 << 12),
     ];
@@ -142,6 +156,10 @@ fn some_time(config: &RelayConfig, problems: &mut Problems) {
         ("media.idle_timeout", config.media.idle_timeout),
         ("cameras.start_timeout", config.cameras.start_timeout),
         ("cameras.cache.time", config.cameras.cache.time),
+        ("cameras.slate_after", config.cameras.slate_after),
+        ("cameras.capture.connect_timeout", config.cameras.capture.connect_timeout),
+        ("cameras.capture.stall_timeout", config.cameras.capture.stall_timeout),
+        ("motion.keep_for", config.motion.keep_for),
         ("snapshot.timeout", config.snapshot.timeout),
         ("limits.request_timeout", config.limits.request_timeout),
     ];

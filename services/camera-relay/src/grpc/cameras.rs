@@ -1,6 +1,6 @@
 //! `patchbay.camera.v1.Cameras`: who may do what. What is done stands in `cameras`, `viewers`, `replicas` and `snapshot`.
 
-use super::{convert, page, viewers, watch};
+use super::{convert, motion, page, probe, viewers, watch};
 use crate::{
     caller::{Action, Caller},
     cameras::CameraName,
@@ -46,7 +46,7 @@ impl cameras_server::Cameras for Calls {
         // One more than asked for tells whether another page follows.
         let mut found: Vec<_> = visible.take(size + 1).collect();
         let next_page_token = page::cut(&mut found, size, |camera| camera.name.to_string());
-        let cameras = found.iter().map(|camera| convert::camera(&self.core, camera)).collect();
+        let cameras = found.iter().map(|camera| convert::camera(&self.core, &caller, camera)).collect();
         Ok(Response::new(pb::ListCamerasResponse { cameras, next_page_token }))
     }
 
@@ -55,8 +55,9 @@ impl cameras_server::Cameras for Calls {
         request: Request<pb::GetCameraRequest>,
     ) -> Result<Response<pb::GetCameraResponse>, Status> {
         let name = allowed(&request, Action::Read, &request.get_ref().name)?;
-        let camera = self.core.cameras.get(&name)?;
-        Ok(Response::new(pb::GetCameraResponse { camera: Some(convert::camera(&self.core, &camera)) }))
+        let (caller, camera) = (Caller::of(&request)?, self.core.cameras.get(&name)?);
+        let camera = convert::camera(&self.core, &caller, &camera);
+        Ok(Response::new(pb::GetCameraResponse { camera: Some(camera) }))
     }
 
     async fn add_camera(
@@ -67,9 +68,10 @@ impl cameras_server::Cameras for Calls {
         let camera = request.into_inner().camera.ok_or_else(|| Error::bad("camera", "must be set"))?;
         let name = name("camera.name", &camera.name)?;
         caller.require(Action::Write, &name)?;
-        let added = self.core.cameras.add(&name, &convert::spec(camera)?).await?;
+        let added = self.core.cameras.add(&name, convert::spec(camera)?).await?;
         tracing::info!(camera = %name, by = %caller.identity().subject, "camera added");
-        Ok(Response::new(pb::AddCameraResponse { camera: Some(convert::camera(&self.core, &added)) }))
+        let camera = convert::camera(&self.core, &caller, &added);
+        Ok(Response::new(pb::AddCameraResponse { camera: Some(camera) }))
     }
 
     async fn update_camera(
@@ -85,9 +87,10 @@ impl cameras_server::Cameras for Calls {
             );
         }
         let expected = (camera.revision != 0).then_some(camera.revision);
-        let updated = self.core.cameras.update(&name, &convert::spec(camera)?, expected).await?;
+        let updated = self.core.cameras.update(&name, convert::spec(camera)?, expected).await?;
         tracing::info!(camera = %name, by = %caller.identity().subject, "camera changed");
-        Ok(Response::new(pb::UpdateCameraResponse { camera: Some(convert::camera(&self.core, &updated)) }))
+        let camera = convert::camera(&self.core, &caller, &updated);
+        Ok(Response::new(pb::UpdateCameraResponse { camera: Some(camera) }))
     }
 
     async fn remove_camera(
@@ -166,6 +169,34 @@ impl cameras_server::Cameras for Calls {
         Ok(Response::new(listed))
     }
 
+    async fn probe_source(
+        &self,
+        request: Request<pb::ProbeSourceRequest>,
+    ) -> Result<Response<pb::ProbeSourceResponse>, Status> {
+        probe::probe(&self.core, request).await
+    }
+
+    async fn discover_sources(
+        &self,
+        request: Request<pb::DiscoverSourcesRequest>,
+    ) -> Result<Response<pb::DiscoverSourcesResponse>, Status> {
+        probe::discover(&self.core, request).await
+    }
+
+    async fn list_motion(
+        &self,
+        request: Request<pb::ListMotionRequest>,
+    ) -> Result<Response<pb::ListMotionResponse>, Status> {
+        motion::list(&self.core, request).await
+    }
+
+    async fn get_motion_picture(
+        &self,
+        request: Request<pb::GetMotionPictureRequest>,
+    ) -> Result<Response<pb::GetMotionPictureResponse>, Status> {
+        motion::picture(&self.core, request).await
+    }
+
     async fn kick_viewer(
         &self,
         request: Request<pb::KickViewerRequest>,
@@ -176,12 +207,12 @@ impl cameras_server::Cameras for Calls {
     }
 }
 
-fn name(field: &'static str, text: &str) -> Result<CameraName, Error> {
+pub(super) fn name(field: &'static str, text: &str) -> Result<CameraName, Error> {
     text.parse().map_err(|error| Error::bad(field, format!("{error}")))
 }
 
 /// The camera that a request names, where the caller may do this with it. Whether it is there is told only to those who may.
-fn allowed<T>(request: &Request<T>, action: Action, text: &str) -> Result<CameraName, Error> {
+pub(super) fn allowed<T>(request: &Request<T>, action: Action, text: &str) -> Result<CameraName, Error> {
     let caller = Caller::of(request)?;
     let name = name("name", text)?;
     caller.require(action, &name)?;

@@ -59,6 +59,10 @@ pub const METHODS: &[Method] = &[
     method("/patchbay.camera.v1.Cameras/GetSnapshot", "view", Welcome, Some(("GET", "/v1/cameras/{name}/snapshot"))),
     method("/patchbay.camera.v1.Cameras/GetStatistics", "read", Welcome, Some(("GET", "/v1/cameras/{name}/statistics"))),
     method("/patchbay.camera.v1.Cameras/WatchCameras", "read", Welcome, None),
+    method("/patchbay.camera.v1.Cameras/ProbeSource", "write", Refused, Some(("POST", "/v1/sources/probe"))),
+    method("/patchbay.camera.v1.Cameras/DiscoverSources", "write", Refused, Some(("POST", "/v1/sources/discover"))),
+    method("/patchbay.camera.v1.Cameras/ListMotion", "read", Welcome, Some(("GET", "/v1/cameras/{name}/motion"))),
+    method("/patchbay.camera.v1.Cameras/GetMotionPicture", "view", Welcome, Some(("GET", "/v1/cameras/{name}/motion/{id}/picture"))),
     method("/patchbay.camera.v1.Cameras/ListViewers", "read", Refused, Some(("GET", "/v1/viewers"))),
     method("/patchbay.camera.v1.Cameras/KickViewer", "write", Refused, Some(("DELETE", "/v1/viewers/{id}"))),
 ];

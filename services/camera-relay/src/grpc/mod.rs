@@ -3,7 +3,9 @@
 mod cameras;
 mod convert;
 mod methods;
+mod motion;
 mod page;
+mod probe;
 mod viewers;
 mod watch;
 

@@ -79,7 +79,9 @@ impl Watch {
             (self.names.is_empty() || self.names.contains(&camera.name))
                 && self.caller.may(Action::Read, &camera.name)
         });
-        wanted.map(|camera| (camera.name.clone(), convert::camera(&self.core, &camera))).collect()
+        wanted
+            .map(|camera| (camera.name.clone(), convert::camera(&self.core, &self.caller, &camera)))
+            .collect()
     }
 
     /// Tells whether the watch goes on.

@@ -127,7 +127,7 @@ fn wanted(open: &Open) -> Result<Option<Wanted>, Error> {
     }
     let video = codecs("open.video_codecs", &open.video_codecs, Kind::Video)?;
     let audio = codecs("open.audio_codecs", &open.audio_codecs, Kind::Audio)?;
-    Ok(Some(Wanted { video, audio, reordered: Reordering::NotAllowed }))
+    Ok(Some(Wanted { video, audio, reordered: Reordering::NotAllowed, limit: None }))
 }
 
 /// Names that this version does not know are passed over, as long as there are others.

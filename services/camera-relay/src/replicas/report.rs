@@ -29,6 +29,7 @@ pub enum Condition {
 
 /// How a camera is on one replica, or on all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CameraReport {
     /// What it does.
     pub condition: Condition,
@@ -54,21 +55,37 @@ pub struct CameraReport {
     pub starts: u64,
     /// Key frames that were asked for.
     pub key_frame_requests: u64,
+    /// What is wrong, for programs; empty when nothing is.
+    pub reason: String,
+    /// When a source that has failed is tried again, in milliseconds since 1970.
+    pub next_try: Option<u64>,
+    /// Something moves.
+    pub motion: bool,
+    /// Times that the source was started after a failure.
+    pub retries: u64,
+    /// Packets lost on the way from the source.
+    pub lost_packets: u64,
+    /// Units that came and could not be used.
+    pub discarded: u64,
+    /// Jumps of the source's clock.
+    pub clock_jumps: u64,
 }
 
 impl CameraReport {
     /// Whether another one says more than counts and rates.
     pub(super) fn differs(&self, other: &Self) -> bool {
         let shape = |report: &Self| {
-            let CameraReport { condition, since, captures, encoders, viewers, ref tracks, .. } = *report;
-            (condition, since, captures, encoders, viewers, tracks.len())
+            let CameraReport { condition, since, captures, encoders, viewers, motion, ref tracks, .. } =
+                *report;
+            (condition, since, captures, encoders, viewers, motion, tracks.len())
         };
-        shape(self) != shape(other) || self.detail != other.detail
+        shape(self) != shape(other) || self.detail != other.detail || self.reason != other.reason
     }
 }
 
 /// A track of a camera.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrackReport {
     /// Coding.
     pub codec: String,
@@ -90,6 +107,8 @@ pub struct TrackReport {
     pub key_frame_interval: Option<Duration>,
     /// Why it is made from another track; none for one of the source itself.
     pub transcoded: Option<String>,
+    /// Pictures are shown in another order than they are sent in.
+    pub reordered: bool,
 }
 
 impl Core {
@@ -124,6 +143,7 @@ impl Core {
 
     fn own(&self, camera: &Camera, state: &StreamState, (viewers, sent): (usize, Sent)) -> CameraReport {
         let figures = self.hub.figures(&state.name);
+        let health = self.hub.health(&state.name).unwrap_or_default();
         let is_captured = self.owners.captures(&camera.name);
         let drawn = usize::from(is_captured && matches!(camera.spec.source, SourceSpec::Test(_)));
         CameraReport {
@@ -139,6 +159,13 @@ impl Core {
             packets_sent: sent.packets,
             bytes_sent: sent.bytes,
             starts: state.starts,
+            reason: state.reason.map(|reason| reason.word().to_owned()).unwrap_or_default(),
+            next_try: state.again_at.map(|at| self.wall_clock(at)),
+            motion: false,
+            retries: state.retries,
+            lost_packets: health.lost,
+            discarded: health.discarded,
+            clock_jumps: health.jumps,
         }
     }
 
@@ -164,6 +191,11 @@ pub fn merged(reports: impl Iterator<Item = CameraReport>) -> CameraReport {
             bytes_sent: better.bytes_sent + other.bytes_sent,
             starts: better.starts + other.starts,
             key_frame_requests: better.key_frame_requests + other.key_frame_requests,
+            motion: better.motion || other.motion,
+            retries: better.retries + other.retries,
+            lost_packets: better.lost_packets + other.lost_packets,
+            discarded: better.discarded + other.discarded,
+            clock_jumps: better.clock_jumps + other.clock_jumps,
             since: if better.since == 0 { other.since } else { better.since },
             ..better
         }
@@ -193,6 +225,7 @@ fn track(track: TrackFigures) -> TrackReport {
         bitrate: figures.bitrate,
         key_frame_interval: figures.key_frame_interval,
         transcoded: track.transcoded,
+        reordered: track.reordered,
     }
 }
 

@@ -110,7 +110,7 @@ fn only(codec: Codec) -> Wanted {
         Kind::Video => (vec![codec], Vec::new()),
         Kind::Audio => (Vec::new(), vec![codec]),
     };
-    Wanted { video, audio, reordered: Reordering::NotAllowed }
+    Wanted { video, audio, reordered: Reordering::NotAllowed, limit: None }
 }
 
 /// Moves units into a feed.

@@ -166,6 +166,7 @@ impl Viewings {
             video: offer.video_codecs(),
             audio: offer.audio_codecs(),
             reordered: Reordering::NotAllowed,
+            limit: None,
         };
         if wanted.video.is_empty() && wanted.audio.is_empty() {
             return Err(ViewError::NothingWanted);

@@ -1,82 +1,27 @@
-//! Between the interface's messages and ours.
+//! Between the interface's messages and ours: how cameras and viewers are; settings stand in `settings`.
+
+mod processing;
+mod settings;
+mod source;
+
+pub(super) use settings::{Shown, settings, spec};
 
 use crate::{
-    cameras::{Camera, CameraSpec, Capture, FileSpec, Origin, SourceSpec, TestSpec},
+    caller::{Action, Caller},
+    cameras::Camera,
     core::Core,
-    error::Error,
     replicas::{CameraReport, Condition, TrackReport},
     viewers::{ViewerKind, ViewerShown},
 };
-use patchbay_chassis::Span;
 use patchbay_proto::camera::v1 as pb;
 use std::time::Duration;
 
-/// A camera and how it is.
-pub(super) fn camera(core: &Core, camera: &Camera) -> pb::Camera {
+/// A camera and how it is. Where its pictures come from is told to those who may change it.
+pub(super) fn camera(core: &Core, caller: &Caller, camera: &Camera) -> pb::Camera {
     let (report, owner) = core.report_of(camera);
-    pb::Camera { status: Some(status(report, owner)), ..settings(camera) }
-}
-
-/// A camera without how it is.
-pub(super) fn settings(camera: &Camera) -> pb::Camera {
-    let CameraSpec { title, source, capture } = &camera.spec;
-    let source = match source {
-        SourceSpec::Test(test) => pb::camera::Source::Test(pb::TestSource {
-            width: test.width,
-            height: test.height,
-            fps: test.fps,
-            bitrate: test.bitrate,
-            noise: test.noise,
-            key_frame_interval: Some(duration(test.key_frame_interval.duration())),
-            silent: test.silent,
-            ignore_key_frame_requests: test.ignore_key_frame_requests,
-        }),
-        SourceSpec::File(file) => pb::camera::Source::File(pb::FileSource { path: file.path.clone() }),
-    };
-    pb::Camera {
-        name: camera.name.to_string(),
-        title: title.clone(),
-        source: Some(source),
-        always_on: *capture == Capture::Always,
-        configured: camera.origin == Origin::Configured,
-        revision: match camera.origin {
-            Origin::Configured => 0,
-            Origin::Added { revision } => revision,
-        },
-        status: None,
-    }
-}
-
-/// Settings as a caller gives them; what is left at zero takes its default. Bounds are looked at later.
-pub(super) fn spec(camera: pb::Camera) -> Result<CameraSpec, Error> {
-    let source = match camera.source {
-        Some(pb::camera::Source::Test(test)) => SourceSpec::Test(test_spec(&test)?),
-        Some(pb::camera::Source::File(file)) => SourceSpec::File(FileSpec { path: file.path }),
-        None => return Err(Error::bad("camera.test", "or `camera.file` must be set")),
-    };
-    let capture = if camera.always_on { Capture::Always } else { Capture::OnDemand };
-    Ok(CameraSpec { title: camera.title, source, capture })
-}
-
-fn test_spec(test: &pb::TestSource) -> Result<TestSpec, Error> {
-    let usual = TestSpec::default();
-    let or = |value: u32, usual: u32| if value == 0 { usual } else { value };
-    let interval = match test.key_frame_interval {
-        None => usual.key_frame_interval,
-        Some(interval) => Duration::try_from(interval)
-            .map(Span)
-            .map_err(|_| Error::bad("camera.test.key_frame_interval", "must be from 0.5 s to 60 s"))?,
-    };
-    Ok(TestSpec {
-        width: or(test.width, usual.width),
-        height: or(test.height, usual.height),
-        fps: or(test.fps, usual.fps),
-        bitrate: or(test.bitrate, usual.bitrate),
-        noise: test.noise,
-        key_frame_interval: interval,
-        silent: test.silent,
-        ignore_key_frame_requests: test.ignore_key_frame_requests,
-    })
+    let may_change = caller.may(Action::Write, &camera.name);
+    let shown = if may_change { Shown::Whole } else { Shown::WithoutPlace };
+    pb::Camera { status: Some(status(report, owner)), ..settings(camera, shown) }
 }
 
 fn status(report: CameraReport, owner: String) -> pb::CameraStatus {
@@ -96,6 +41,9 @@ fn status(report: CameraReport, owner: String) -> pb::CameraStatus {
         viewers: report.viewers,
         owner,
         tracks: report.tracks.into_iter().map(track).collect(),
+        reason: report.reason,
+        next_try: report.next_try.map(timestamp),
+        motion: report.motion,
     }
 }
 
@@ -110,6 +58,7 @@ fn track(track: TrackReport) -> pb::CameraTrack {
         key_frame_interval: track.key_frame_interval.map(duration),
         transcoded: track.transcoded.is_some(),
         why: track.transcoded.unwrap_or_default(),
+        reordered: track.reordered,
     }
 }
 
@@ -125,6 +74,10 @@ pub(super) fn statistics(core: &Core, camera: &Camera) -> pb::GetStatisticsRespo
         bytes_sent: report.bytes_sent,
         starts: report.starts,
         key_frame_requests: report.key_frame_requests,
+        retries: report.retries,
+        lost_packets: report.lost_packets,
+        discarded: report.discarded,
+        clock_jumps: report.clock_jumps,
         status: Some(status(report, owner)),
     }
 }
@@ -155,6 +108,9 @@ pub(super) fn viewer(viewer: ViewerShown) -> pb::Viewer {
         round_trip: figures.round_trip.map(duration),
         skips: figures.skips,
         connect_time: figures.connect_time.map(duration),
+        quality: pb::ViewerQuality::Unspecified.into(),
+        available_bitrate: 0,
+        quality_changes: 0,
     }
 }
 
@@ -166,7 +122,7 @@ pub(super) fn timestamp(unix_millis: u64) -> prost_types::Timestamp {
     }
 }
 
-fn duration(duration: Duration) -> prost_types::Duration {
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),

@@ -1,0 +1,102 @@
+use super::*;
+use crate::cameras::{Address, RtspSpec};
+
+fn logins() -> Logins {
+    Logins { key: Arc::new(convergent::Key::new(&[7; KEY_LENGTH]).unwrap()) }
+}
+
+fn camera(url: &str, login: LoginSpec) -> CameraSpec {
+    let (url, _) = Address::split(url);
+    CameraSpec::of(SourceSpec::Rtsp(RtspSpec { url, login: Some(login), ..RtspSpec::default() }))
+}
+
+fn given(password: &str) -> LoginSpec {
+    let given = Some(ClearPassword::new(password.to_owned()));
+    LoginSpec { username: "admin".to_owned(), given, ..LoginSpec::default() }
+}
+
+fn kept() -> LoginSpec {
+    LoginSpec { username: "admin".to_owned(), keep: true, ..LoginSpec::default() }
+}
+
+fn door() -> CameraName {
+    "door".parse().unwrap()
+}
+
+#[test]
+fn a_password_is_kept_sealed_for_one_camera_and_comes_back() {
+    let mut spec = camera("rtsp://10.0.0.7/a", given("s3cret"));
+    logins().seal(&door(), &mut spec, None).unwrap();
+    let json = serde_json::to_string(&spec).unwrap();
+    assert!(!json.contains("s3cret") && json.contains("sealed"), "{json}");
+    let read: CameraSpec = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, spec);
+    let login = read.source.login().unwrap();
+    let (name, password) = logins().clear(&door(), login).unwrap();
+    assert_eq!((name.as_str(), password.expose()), ("admin", "s3cret"));
+    let other = logins().clear(&"other".parse().unwrap(), login).unwrap_err();
+    assert_eq!(other.reason(), Reason::Unauthorized);
+    assert!(!format!("{read:?}").contains("s3cret"));
+}
+
+#[test]
+fn the_same_camera_is_sealed_to_the_same() {
+    let sealed = || {
+        let mut spec = camera("rtsp://10.0.0.7/a", given("s3cret"));
+        logins().seal(&door(), &mut spec, None).unwrap();
+        spec
+    };
+    assert_eq!(sealed(), sealed());
+}
+
+#[test]
+fn a_kept_password_goes_to_the_place_for_which_it_was_given() {
+    let mut before = camera("rtsp://10.0.0.7/a", given("s3cret"));
+    logins().seal(&door(), &mut before, None).unwrap();
+    let mut other_path = camera("rtsp://10.0.0.7/b", kept());
+    logins().seal(&door(), &mut other_path, Some(&before)).unwrap();
+    assert_eq!(other_path.source.login(), before.source.login());
+    for elsewhere in ["rtsp://10.0.0.8/a", "rtsps://10.0.0.7/a", "rtsp://10.0.0.7:8554/a"] {
+        let problem = logins().seal(&door(), &mut camera(elsewhere, kept()), Some(&before)).unwrap_err();
+        assert!(problem.problem.contains("another place"), "{elsewhere}: {problem:?}");
+    }
+    let problem = logins().seal(&door(), &mut camera("rtsp://10.0.0.7/a", kept()), None).unwrap_err();
+    assert!(problem.problem.contains("give one"), "{problem:?}");
+}
+
+#[test]
+fn an_address_shown_with_its_secrets_hidden_means_the_one_that_is_kept() {
+    let login = LoginSpec { username: "x".to_owned(), ..LoginSpec::default() };
+    let mut before = camera("rtsp://10.0.0.7/a?user=u&password=p1", login.clone());
+    logins().seal(&door(), &mut before, None).unwrap();
+    let shown = before.source.address().unwrap().shown();
+    assert_eq!(shown, "rtsp://10.0.0.7/a?user=u&password=***");
+    let mut after = camera(&shown, login);
+    logins().seal(&door(), &mut after, Some(&before)).unwrap();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_key_file_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logins.key");
+    let made = key_file(&path).unwrap();
+    assert_eq!(key_file(&path).unwrap().expose(), made.expose());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    fs::write(&path, "short").unwrap();
+    assert!(key_file(&path).err().unwrap().to_string().contains("64 hexadecimal digits"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_password_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    fs::write(&path, "pass word\n").unwrap();
+    let login = LoginSpec { password_file: Some(path.clone()), ..given("x") };
+    let login = LoginSpec { given: None, ..login };
+    assert_eq!(logins().clear(&door(), &login).unwrap().1.expose(), "pass word");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(logins().clear(&door(), &login).unwrap_err().reason(), Reason::Unauthorized);
+}
