@@ -1,14 +1,16 @@
 //! The packets of each camera, cut once for all viewers of this replica.
 //!
 //! There is one feed for each stream and codec, with one task that moves units from the hub into it. It begins with the first viewer who needs it and
-//! ends with the last; across restarts of the source and changes of its tracks it stays, and so do its viewers.
+//! ends with the last; across restarts of the source and changes of its tracks it stays, and so do its viewers. As long as the camera has brought no
+//! picture, a feed shows the slate; when it stalls, viewers keep the last picture, because nothing else comes.
 
+use super::slate::{Playing, Strip, Strips};
 use parking_lot::Mutex;
 use patchbay_media::{
-    AccessUnit, Codec, Kind, Spawn,
+    AccessUnit, Codec, Kind, Spawn, TrackId,
     hub::{Hub, Reordering, Selected, StreamName, SubscribeError, Subscription, Wanted},
     ring::{Caps, Reader, Start},
-    track::Track,
+    track::{KeyFrames, Track, TrackInfo},
 };
 use patchbay_rtc::{Feed, FeedConfig, FeedWriter};
 use std::{
@@ -24,6 +26,7 @@ pub(crate) struct Feeds {
     hub: Hub,
     spawn: Arc<dyn Spawn>,
     caps: Caps,
+    strips: Arc<Strips>,
     /// At most as many as there are streams and codecs; those whose viewers have gone are cleared when one is added.
     open: Mutex<HashMap<Key, Weak<Shared>>>,
 }
@@ -34,10 +37,37 @@ pub(crate) struct Held(Arc<Shared>);
 
 struct Shared {
     feed: Arc<Feed>,
-    /// The track for which it was made: its answer names what stands in this.
-    track: Arc<Track>,
+    /// What it was made for: its answer names what stands in this.
+    made_for: Promise,
     ended: CancellationToken,
     _stop: DropGuard,
+}
+
+/// How a feed begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    /// With the tracks that are there.
+    Tracks,
+    /// With the slate, until there are some.
+    Slate,
+}
+
+/// What viewers of a feed were promised.
+#[derive(Clone, Debug)]
+struct Promise {
+    info: TrackInfo,
+    key_frames: KeyFrames,
+}
+
+impl Promise {
+    fn of(track: &Track) -> Self {
+        Self { info: track.info().clone(), key_frames: track.key_frames() }
+    }
+
+    /// Of a camera that has not told what it has.
+    fn unknown(info: TrackInfo) -> Self {
+        Self { info, key_frames: KeyFrames::OnRequest }
+    }
 }
 
 impl Held {
@@ -55,9 +85,9 @@ impl Held {
 impl Shared {
     /// Whether a viewer who was promised this track gets it here.
     fn fits(&self, track: &Track) -> bool {
-        let (made, promised) = (self.track.info(), track.info());
+        let (made, promised) = (&self.made_for.info, track.info());
         !self.ended.is_cancelled()
-            && self.track.key_frames() == track.key_frames()
+            && self.made_for.key_frames == track.key_frames()
             && (made.clock_rate, made.channels) == (promised.clock_rate, promised.channels)
             && made.configuration == promised.configuration
     }
@@ -66,19 +96,45 @@ impl Shared {
 impl Feeds {
     /// None yet.
     pub(crate) fn new(hub: Hub, spawn: Arc<dyn Spawn>, caps: Caps) -> Self {
-        Self { hub, spawn, caps, open: Mutex::default() }
+        Self { hub, spawn, caps, strips: Arc::default(), open: Mutex::default() }
     }
 
     /// The feed of a track of a stream.
     pub(crate) fn join(&self, name: &StreamName, track: &Arc<Track>) -> Result<Held, SubscribeError> {
         let key = (name.clone(), track.info().codec);
+        self.join_fitting(key, Promise::of(track), Opening::Tracks, |shared| shared.fits(track))
+    }
+
+    /// The feed of a stream that has no tracks now: the one that is there, which shows the last picture, or else one that begins with the slate. None where
+    /// nothing can be shown in that codec.
+    pub(crate) async fn join_waiting(
+        &self,
+        name: &StreamName,
+        codec: Codec,
+    ) -> Option<Result<Held, SubscribeError>> {
+        let info = match codec.kind() {
+            Kind::Video => self.strips.of(codec).await?.info().clone(),
+            Kind::Audio => silence(codec)?,
+        };
+        let key = (name.clone(), codec);
+        let is_open = |shared: &Shared| !shared.ended.is_cancelled();
+        Some(self.join_fitting(key, Promise::unknown(info), Opening::Slate, is_open))
+    }
+
+    fn join_fitting(
+        &self,
+        key: Key,
+        promise: Promise,
+        opening: Opening,
+        fits: impl FnOnce(&Shared) -> bool,
+    ) -> Result<Held, SubscribeError> {
         let mut open = self.open.lock();
-        if let Some(shared) = open.get(&key).and_then(Weak::upgrade).filter(|shared| shared.fits(track)) {
+        if let Some(shared) = open.get(&key).and_then(Weak::upgrade).filter(|shared| fits(shared)) {
             return Ok(Held(shared));
         }
-        let subscription = self.hub.subscribe(name, only(key.1))?;
+        let subscription = self.hub.subscribe(&key.0, only(key.1))?;
         open.retain(|_, shared| shared.strong_count() > 0);
-        let shared = self.start(subscription, track);
+        let shared = self.start(subscription, promise, opening);
         open.insert(key, Arc::downgrade(&shared));
         Ok(Held(shared))
     }
@@ -89,19 +145,35 @@ impl Feeds {
         self.open.lock().values().filter(|shared| shared.strong_count() > 0).count()
     }
 
-    fn start(&self, subscription: Subscription, track: &Arc<Track>) -> Arc<Shared> {
-        let config = FeedConfig { caps: self.caps, key_frames: track.key_frames(), ..FeedConfig::default() };
-        let (feed, writer) = Feed::new(track.info(), config);
+    fn start(&self, subscription: Subscription, made_for: Promise, opening: Opening) -> Arc<Shared> {
+        let Promise { info, key_frames } = &made_for;
+        let config = FeedConfig { caps: self.caps, key_frames: *key_frames, ..FeedConfig::default() };
+        let (feed, writer) = Feed::new(info, config);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let pump = Pump { subscription, writer };
+        let (kind, strips) = (info.codec.kind(), Arc::clone(&self.strips));
+        let pump = Pump { subscription, writer, kind, opening, strips };
         let (stopped, over) = (stop.clone(), ended.clone().drop_guard());
         let moving = async move {
             stopped.run_until_cancelled(pump.run()).await;
             drop(over);
         };
         self.spawn.spawn("feed", Box::pin(moving));
-        Arc::new(Shared { feed, track: Arc::clone(track), ended, _stop: stop.drop_guard() })
+        Arc::new(Shared { feed, made_for, ended, _stop: stop.drop_guard() })
     }
+}
+
+/// Sound of which nothing has come yet.
+fn silence(codec: Codec) -> Option<TrackInfo> {
+    (codec == Codec::Opus).then(|| TrackInfo {
+        id: TrackId(0),
+        codec,
+        clock_rate: 48_000,
+        channels: 2,
+        width: 0,
+        height: 0,
+        configuration: bytes::Bytes::new(),
+        reordered: false,
+    })
 }
 
 /// What a feed wants of the hub.
@@ -117,18 +189,53 @@ fn only(codec: Codec) -> Wanted {
 struct Pump {
     subscription: Subscription,
     writer: FeedWriter,
+    kind: Kind,
+    opening: Opening,
+    strips: Arc<Strips>,
 }
 
 impl Pump {
-    /// Until the stream is removed or has no such track any more.
+    /// Until the stream is removed, or has no pictures in that codec any more. Sound that is not there may come.
     async fn run(mut self) {
-        let Ok(mut selected) = self.subscription.tracks().await else { return };
-        while let Some(track) = selected.video.take().or(selected.audio.take()) {
+        let first = match self.opening {
+            Opening::Tracks => self.subscription.tracks().await.ok(),
+            Opening::Slate => self.show_slate().await,
+        };
+        let Some(mut selected) = first else { return };
+        loop {
+            let Some(track) = selected.video.take().or(selected.audio.take()) else {
+                if self.kind == Kind::Video {
+                    break;
+                }
+                let Ok(next) = self.subscription.tracks().await else { return };
+                selected = next;
+                continue;
+            };
             self.writer.begin();
             let Some(next) = self.follow(&track).await else { return };
             selected = next;
         }
         tracing::info!(stream = %self.subscription.name(), "the stream has no track of the codec that its viewers take any more");
+    }
+
+    /// Shows the slate until there are tracks.
+    async fn show_slate(&mut self) -> Option<Selected> {
+        let Self { subscription, writer, strips, .. } = self;
+        let codec = writer.feed().codec();
+        // None for sound.
+        let Some(strip) = strips.of(codec).await else { return subscription.tracks().await.ok() };
+        let requests = Arc::clone(writer.feed().key_requests());
+        let mut playing = Playing::new();
+        // Cancel-safe: what loses has taken nothing, but a request, which the next picture answers.
+        loop {
+            tokio::select! {
+                biased;
+                first = subscription.tracks() => return first.ok(),
+                () = requests.taken() => {}
+                () = playing.due() => {}
+            }
+            show(strip, &mut playing, writer);
+        }
     }
 
     /// Follows a track until there is another one.
@@ -140,7 +247,7 @@ impl Pump {
         };
         let mut reader = track.reader(start);
         let requests = Arc::clone(self.writer.feed().key_requests());
-        let Self { subscription, writer } = self;
+        let Self { subscription, writer, .. } = self;
         // Cancel-safe: what loses has taken nothing.
         loop {
             tokio::select! {
@@ -150,6 +257,13 @@ impl Pump {
                 () = copy(&mut reader, writer) => {}
             }
         }
+    }
+}
+
+fn show(strip: &Strip, playing: &mut Playing, writer: &mut FeedWriter) {
+    let Some(unit) = playing.next(strip) else { return };
+    if let Err(error) = writer.write(&unit) {
+        tracing::debug!(%error, "a picture of the slate could not be cut into packets");
     }
 }
 

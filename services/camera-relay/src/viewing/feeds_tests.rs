@@ -164,3 +164,63 @@ async fn requests_for_key_frames_reach_the_source() {
     held.feed().key_requests().ask();
     until("the request", || track.key_requests().take()).await;
 }
+
+/// A camera that is away until it is told to come.
+struct Away {
+    comes: tokio::sync::Notify,
+    camera: Arc<Camera>,
+}
+
+impl Away {
+    fn new(codec: Codec) -> Arc<Self> {
+        Arc::new(Self { comes: tokio::sync::Notify::new(), camera: Camera::new(codec) })
+    }
+}
+
+impl Source for Away {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            if stop.run_until_cancelled(self.comes.notified()).await.is_none() {
+                return Ok(());
+            }
+            Arc::clone(&self.camera).write(publisher, stop).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_is_away_is_shown_black_and_then_as_it_is() {
+    let world = World::new();
+    let away = Away::new(Codec::Vp8);
+    world.hub.replace(&world.name, Arc::clone(&away) as Arc<dyn Source>, Mode::OnDemand).unwrap();
+    let held = world.feeds.join_waiting(&world.name, Codec::Vp8).await.unwrap().unwrap();
+    until("black pictures", || held.feed().bytes() > 0).await;
+    let same = world.feeds.join_waiting(&world.name, Codec::Vp8).await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(held.feed(), same.feed()), "all who wait share one feed");
+    let (black, begun) = (held.feed().bytes(), tokio::time::Instant::now());
+    held.feed().key_requests().ask();
+    until("another one on request", || held.feed().bytes() > black).await;
+    println!("a request was answered after {:?}", begun.elapsed());
+    away.comes.notify_one();
+    until("the camera", || away.camera.runs.load(Ordering::Relaxed) == 1).await;
+    // Units of the camera are of five bytes, and 50 come in a second; of the slate there is one.
+    let before = held.feed().bytes();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let came = held.feed().bytes() - before;
+    println!("{came} bytes in 10 s");
+    assert!((2_000..=3_000).contains(&came), "{came}");
+    assert!(!held.0.ended.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sound_that_never_comes_sends_nobody_away() {
+    let world = World::new();
+    let held = world.feeds.join_waiting(&world.name, Codec::Opus).await.unwrap().unwrap();
+    until("the camera", || world.camera.runs.load(Ordering::Relaxed) == 1).await;
+    assert!(tokio::time::timeout(Duration::from_mins(1), held.ended()).await.is_err());
+    assert!(world.feeds.join_waiting(&world.name, Codec::Av1).await.is_none());
+}

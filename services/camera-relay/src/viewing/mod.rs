@@ -7,6 +7,7 @@ mod error;
 mod farewell;
 mod feeds;
 mod shared_peer;
+mod slate;
 
 pub(crate) use error::ViewError;
 pub(crate) use farewell::Farewell;
@@ -23,8 +24,8 @@ use farewell::Stopping;
 use feeds::{Feeds, Held};
 use patchbay_chassis::{Context, StartError};
 use patchbay_media::{
-    Kind, Spawn, Task,
-    hub::{Ended, NotStarted, Reordering, Selected, SubscribeError, Subscription, Wanted},
+    Codec, Kind, Spawn, Task,
+    hub::{Again, Ended, NotStarted, Reordering, Selected, StreamName, SubscribeError, Subscription, Wanted},
     ring::Caps,
 };
 use patchbay_rtc::{
@@ -183,13 +184,15 @@ impl Viewings {
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
         let subscribed = self.core.hub.subscribe(&name, wanted.clone());
         let mut subscription = subscribed.map_err(|error| not_subscribed(&error, &camera.name))?;
-        let patience = self.core.config.cameras.start_timeout.duration() * 3;
-        let selected = started(&mut subscription, patience, &camera.name).await?;
-        self.check(&wanted, &selected, registration.camera())?;
-        let tracks = [&selected.video, &selected.audio];
-        let joined = tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track));
-        let feeds =
-            joined.collect::<Result<Vec<_>, _>>().map_err(|error| not_subscribed(&error, &camera.name))?;
+        let feeds = match self.started(&mut subscription, &wanted, &camera.name).await? {
+            Some(selected) => {
+                self.check(&wanted, &selected, registration.camera())?;
+                let tracks = [&selected.video, &selected.audio];
+                tracks.into_iter().flatten().map(|track| self.feeds.join(&name, track)).collect()
+            }
+            None => self.waiting(&name, &wanted).await,
+        };
+        let feeds = feeds.map_err(|error| not_subscribed(&error, &camera.name))?;
         let session = Session {
             addresses: self.addresses(asked.host),
             send: feeds.iter().map(sending).collect(),
@@ -202,12 +205,53 @@ impl Viewings {
         Ok((Viewing { viewings: Arc::clone(self), registration, peer, feeds, farewell }, answer))
     }
 
+    /// The first tracks; none where the viewer shall see the slate until there are some, because the camera is away or slow.
+    async fn started(
+        &self,
+        subscription: &mut Subscription,
+        wanted: &Wanted,
+        camera: &CameraName,
+    ) -> Result<Option<Selected>, ViewError> {
+        let cameras = &self.core.config.cameras;
+        let has_slate = slate_codec(wanted).is_some();
+        // The hub limits the time for a source to start, and again for a transcoder; three times that is only for what nobody has thought of.
+        let patience =
+            if has_slate { cameras.slate_after.duration() } else { cameras.start_timeout.duration() * 3 };
+        match tokio::time::timeout(patience, subscription.tracks_or_failure()).await {
+            Ok(Ok(selected)) => Ok(Some(selected)),
+            Err(_) if has_slate => Ok(None),
+            // One that must be changed first is told as an error.
+            Ok(Err(NotStarted::Failed(error))) if has_slate && error.again() == Again::Yes => Ok(None),
+            Err(_) => Err(ViewError::NotStarted("it takes too long".to_owned())),
+            Ok(Err(NotStarted::Failed(error))) => Err(ViewError::NotStarted(error.to_string())),
+            Ok(Err(NotStarted::Ended(Ended::Closed))) => Err(ViewError::Stopping),
+            Ok(Err(NotStarted::Ended(Ended::Removed))) => Err(Error::NoCamera(camera.clone()).into()),
+        }
+    }
+
+    /// Feeds of a camera that is away: the slate or the last picture, and the sound that may come.
+    async fn waiting(&self, name: &StreamName, wanted: &Wanted) -> Result<Vec<Held>, SubscribeError> {
+        let sound = wanted.audio.iter().copied().find(|codec| *codec == Codec::Opus);
+        let mut feeds = Vec::new();
+        for codec in slate_codec(wanted).into_iter().chain(sound) {
+            if let Some(joined) = self.feeds.join_waiting(name, codec).await {
+                feeds.push(joined?);
+            }
+        }
+        Ok(feeds)
+    }
+
     /// Pictures, where the camera has some and the viewer wants some, must be among what it gets.
-    fn check(&self, wanted: &Wanted, selected: &Selected, camera: &CameraName) -> Result<(), ViewError> {
+    pub(crate) fn check(
+        &self,
+        wanted: &Wanted,
+        selected: &Selected,
+        camera: &CameraName,
+    ) -> Result<(), ViewError> {
         let stream = self.core.hub.state(&crate::cameras::stream_of(camera));
         let has: Vec<_> =
             stream.map(|stream| stream.tracks.iter().map(|track| track.codec).collect()).unwrap_or_default();
-        let of = |kind| has.iter().any(|codec: &patchbay_media::Codec| codec.kind() == kind);
+        let of = |kind| has.iter().any(|codec: &Codec| codec.kind() == kind);
         let lacks_pictures = selected.video.is_none() && !wanted.video.is_empty() && of(Kind::Video);
         if !lacks_pictures && !selected.is_empty() {
             return Ok(());
@@ -282,23 +326,13 @@ fn sending(held: &Held) -> Sending {
     Sending { feed, stream: stream.to_owned() }
 }
 
-/// The first tracks. The hub limits the time for a source to start, and again for a transcoder; `patience` is only for what nobody has thought of.
-async fn started(
-    subscription: &mut Subscription,
-    patience: Duration,
-    camera: &CameraName,
-) -> Result<Selected, ViewError> {
-    let late = |_| ViewError::NotStarted("it takes too long".to_owned());
-    let started = tokio::time::timeout(patience, subscription.tracks_or_failure()).await.map_err(late)?;
-    started.map_err(|error| match error {
-        NotStarted::Failed(error) => ViewError::NotStarted(error.to_string()),
-        NotStarted::Ended(Ended::Closed) => ViewError::Stopping,
-        NotStarted::Ended(Ended::Removed) => Error::NoCamera(camera.clone()).into(),
-    })
+/// The first codec of the viewer's in which a slate can be made.
+fn slate_codec(wanted: &Wanted) -> Option<Codec> {
+    wanted.video.iter().copied().find(|codec| slate::Strips::has(*codec))
 }
 
 /// A camera that was there a moment ago and has no stream was removed in between.
-fn not_subscribed(error: &SubscribeError, camera: &CameraName) -> ViewError {
+pub(crate) fn not_subscribed(error: &SubscribeError, camera: &CameraName) -> ViewError {
     match error {
         SubscribeError::Closed => ViewError::Stopping,
         SubscribeError::NotFound(_) => Error::NoCamera(camera.clone()).into(),
