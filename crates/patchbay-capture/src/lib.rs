@@ -3,3 +3,17 @@
 //! Video devices are read with the `v4l` crate and not with libavdevice, which would bring SDL, X11 and PulseAudio into the images.
 //!
 //! Whatever is connected to goes through the guard of `patchbay-egress`; logins stay out of addresses, logs and errors.
+
+mod credentials;
+mod failure;
+pub mod http;
+mod limits;
+pub mod rtsp;
+mod tls;
+
+pub use credentials::{Credentials, redacted};
+pub use failure::of_egress;
+pub use http::{HttpClient, HttpError, HttpTarget};
+pub use limits::CaptureLimits;
+pub use rtsp::{RtspSettings, RtspSource, RtspTransport};
+pub use tls::{TlsError, Trust, fingerprint, fingerprint_text};

@@ -1,0 +1,139 @@
+//! Cameras that speak RTSP (RFC 2326), in plain or under TLS, over TCP or UDP.
+//!
+//! `retina` leads the session: it describes, sets up, plays and keeps alive, with all it knows of the quirks of cameras. The [`tunnel`] stands between it and the camera and bounds
+//! everything; it also takes the media out of the connection, which then goes through our own depacketizers, so that a lost or damaged packet costs pictures until the next key frame
+//! and not the session. H.264, H.265, AV1, VP8, VP9, AAC, Opus and G.711 pass through as they are.
+
+mod assembly;
+mod clocks;
+mod lane;
+mod message;
+mod offer;
+mod rate;
+mod reports;
+mod session;
+pub mod tunnel;
+
+use crate::{CaptureLimits, Credentials, Trust};
+use futures_util::{FutureExt, future::BoxFuture};
+use patchbay_egress::Guard;
+use patchbay_media::{
+    Spawn,
+    hub::{Publisher, Source, SourceError},
+};
+use session::{End, Parts};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use tunnel::Lower;
+use url::Url;
+
+/// How long media is waited for over TCP before UDP is tried, where either is welcome: a camera that sends begins within some hundred milliseconds.
+const AUTO_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How media comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RtspTransport {
+    /// Over TCP, and over UDP where the camera does not do that.
+    #[default]
+    Auto,
+    /// In the connection.
+    Tcp,
+    /// In datagrams.
+    Udp,
+}
+
+/// A camera.
+#[derive(Clone, Debug)]
+pub struct RtspSettings {
+    /// `rtsp://` or `rtsps://`, without a login.
+    pub url: Url,
+    /// Login.
+    pub credentials: Option<Credentials>,
+    /// How media comes.
+    pub transport: RtspTransport,
+    /// How it proves who it is, with `rtsps://`.
+    pub trust: Trust,
+    /// Bounds.
+    pub limits: CaptureLimits,
+}
+
+/// A camera as a source of the hub. Track 0 has its pictures, track 1 its sound, where it has them.
+pub struct RtspSource {
+    settings: RtspSettings,
+    guard: Guard,
+    spawn: Arc<dyn Spawn>,
+    /// With [`RtspTransport::Auto`]: it was seen to work over UDP alone.
+    prefers_udp: AtomicBool,
+}
+
+impl fmt::Debug for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = crate::redacted(&self.settings.url);
+        f.debug_struct("RtspSource").field("url", &url).finish_non_exhaustive()
+    }
+}
+
+impl RtspSource {
+    /// A camera that is reached by `guard`; `spawn` runs one task for each session.
+    pub fn new(settings: RtspSettings, guard: Guard, spawn: Arc<dyn Spawn>) -> Self {
+        Self { settings, guard, spawn, prefers_udp: AtomicBool::new(false) }
+    }
+
+    async fn work(&self, publisher: Publisher, stop: CancellationToken) -> Result<(), SourceError> {
+        let limits = self.settings.limits;
+        let mut parts = Parts {
+            settings: &self.settings,
+            guard: &self.guard,
+            spawn: &*self.spawn,
+            publisher: &publisher,
+            stop: &stop,
+            patience: limits.stall_timeout,
+        };
+        let lower = match self.settings.transport {
+            RtspTransport::Tcp => Lower::Tcp,
+            RtspTransport::Udp => Lower::Udp,
+            RtspTransport::Auto if self.prefers_udp.load(Ordering::Relaxed) => Lower::Udp,
+            RtspTransport::Auto => {
+                parts.patience = AUTO_PATIENCE.min(limits.stall_timeout);
+                match session::run(&parts, Lower::Tcp).await {
+                    End::Silent(error) => {
+                        tracing::info!(%error, "a camera sends nothing over TCP; trying UDP");
+                        self.prefers_udp.store(true, Ordering::Relaxed);
+                        parts.patience = limits.stall_timeout;
+                        Lower::Udp
+                    }
+                    End::Stopped => return Ok(()),
+                    End::Failed(error) => return Err(error),
+                }
+            }
+        };
+        match session::run(&parts, lower).await {
+            End::Stopped => Ok(()),
+            End::Failed(error) | End::Silent(error) => {
+                // Next time both ways are open again, unless this one has worked.
+                let is_silent = error.reason() == patchbay_media::hub::Reason::TimedOut;
+                if is_silent {
+                    self.prefers_udp.store(false, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Source for RtspSource {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move { self.work(publisher, stop).await }.boxed()
+    }
+}
