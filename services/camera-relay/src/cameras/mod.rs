@@ -5,6 +5,7 @@ mod follow;
 mod logins;
 mod name;
 mod path;
+mod remote;
 mod sources;
 mod spec;
 mod store;

@@ -1,6 +1,10 @@
 //! From a camera's settings to the source that the hub runs.
 
-use super::{Camera, CameraName, FileSpec, PathError, SourceSpec, TestSpec, confined, logins::Logins};
+use super::{
+    Camera, CameraName, FileSpec, PathError, SourceSpec, TestSpec, confined,
+    logins::Logins,
+    remote::{Reach, Remote},
+};
 use crate::{config, relay, relay::Owners};
 use futures_util::future::{BoxFuture, FutureExt};
 use patchbay_av::{AvError, FileSource, PictureSize, Sound, TestSettings, TestSource};
@@ -23,7 +27,7 @@ pub(super) struct Sources {
     key_frame_gap: Span,
     clock: Clock,
     owners: Owners,
-    logins: Logins,
+    reach: Arc<Reach>,
 }
 
 impl Sources {
@@ -36,7 +40,8 @@ impl Sources {
     ) -> io::Result<Self> {
         let folder = section.media_folder.as_deref().map(real_folder).transpose()?.map(Arc::new);
         let (key_frame_gap, clock) = (section.key_frame_gap, context.clock.clone());
-        Ok(Self { folder, key_frame_gap, clock, owners, logins })
+        let reach = Arc::new(Reach::new(section, logins, crate::core::spawner(context)));
+        Ok(Self { folder, key_frame_gap, clock, owners, reach })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -60,11 +65,10 @@ impl Sources {
             SourceSpec::File(file) => {
                 Arc::new(ConfinedFile { folder: self.folder.clone(), path: file.path.clone() })
             }
-            SourceSpec::Rtsp(_)
-            | SourceSpec::Url(_)
-            | SourceSpec::Mjpeg(_)
-            | SourceSpec::Device(_)
-            | SourceSpec::OpenCv(_) => {
+            SourceSpec::Rtsp(_) | SourceSpec::Url(_) | SourceSpec::Mjpeg(_) => {
+                Arc::new(Remote::new(&self.reach, camera, source))
+            }
+            SourceSpec::Device(_) | SourceSpec::OpenCv(_) => {
                 Arc::new(Unusable(SourceError::permanent("this replica cannot open such a source yet")))
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     cameras::CameraName,
     core::Core,
     error::Error,
-    snapshot::{self, Width},
+    snapshot::{self, Jpeg, Width},
     viewers::{Newcomer, ViewerKind},
     viewing::ViewError,
 };
@@ -23,21 +23,27 @@ use axum::{
     routing,
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
+use patchbay_media::hub;
 use patchbay_transcode::Problem;
 use reel::Reels;
 use std::{sync::Arc, time::Duration};
 use stream::Stream;
+use tokio::sync::OnceCell;
 
 const JPEG: HeaderValue = HeaderValue::from_static("image/jpeg");
+
+/// What is shown by MJPEG of a camera that has no picture yet: the size of one of which nothing is known.
+const BLACK: (u32, u32) = (640, 480);
 
 /// What both doors share.
 pub(super) struct Pictures {
     reels: Reels,
+    black: OnceCell<Jpeg>,
 }
 
 impl Pictures {
     pub(super) fn new(core: &Arc<Core>) -> Self {
-        Self { reels: Reels::new(core) }
+        Self { reels: Reels::new(core), black: OnceCell::new() }
     }
 }
 
@@ -88,15 +94,33 @@ async fn many(
         Problem::from(ViewError::from(error))
     })?;
     let mut frames = doors.pictures.reels.join(&camera, width);
-    // The first one is waited for, so that a camera that does not start is told as an error and not as an empty page.
-    let patience = core.config.snapshot.timeout.duration();
-    let first = tokio::time::timeout(patience, frames.next()).await.unwrap_or(None);
+    // The first one is waited for, so that a camera that must be changed first is told as an error and not as an empty page.
+    let patience = core.config.cameras.slate_after.duration();
+    let first = match tokio::time::timeout(patience, frames.next()).await {
+        Ok(first) => first,
+        Err(_) => black(&doors, &camera).await,
+    };
     let first = first.ok_or_else(|| visitor::problem(no_picture(&doors, &camera)))?;
     let stream = Stream::new(registration, frames, doors.viewings.farewell(), Duration::from_secs(1) / fps);
     let mut response = Response::new(Body::from_stream(stream.beginning_with(first)));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(stream::CONTENT_TYPE));
     Ok(response)
+}
+
+/// Black, where the camera may still come.
+async fn black(doors: &Doors, camera: &CameraName) -> Option<Jpeg> {
+    let core = &doors.viewings.core;
+    let state = core.hub.state(&crate::cameras::stream_of(camera))?;
+    if state.state == hub::State::Failed && state.again_at.is_none() {
+        return None;
+    }
+    let (quality, now) = (core.config.mjpeg.quality, core.context.clock.now_millis());
+    let made = doors.pictures.black.get_or_try_init(|| async move {
+        let made = tokio::task::spawn_blocking(move || Jpeg::black(BLACK, quality, now)).await;
+        made.map_err(Error::internal).flatten()
+    });
+    made.await.inspect_err(|error| tracing::error!(%error, "no black picture could be made")).ok().cloned()
 }
 
 fn no_picture(doors: &Doors, camera: &CameraName) -> Error {

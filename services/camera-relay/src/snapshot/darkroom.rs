@@ -2,7 +2,7 @@
 
 use super::{Jpeg, Width};
 use crate::error::Error;
-use patchbay_av::{AvError, JpegEncoder, Picture, Quality, Scaler, VideoDecoder};
+use patchbay_av::{AvError, JpegEncoder, Picture, PictureSize, Quality, Scaler, VideoDecoder};
 use patchbay_media::{AccessUnit, MediaTime, ring::Entry, track::Track};
 use std::{
     sync::Arc,
@@ -11,6 +11,17 @@ use std::{
 
 /// Time for decoding; where it is over, the picture is the last one that was reached.
 const BUDGET: Duration = Duration::from_millis(250);
+
+impl Jpeg {
+    /// A black picture. Blocks for some milliseconds.
+    pub(crate) fn black((width, height): (u32, u32), quality: u8, now: u64) -> Result<Self, Error> {
+        let size = PictureSize::new(width, height).map_err(Error::internal)?;
+        let picture = Picture::black(size).map_err(Error::internal)?;
+        let quality = Quality::new(quality).map_err(Error::internal)?;
+        let data = JpegEncoder::new(quality).encode(&picture).map_err(Error::internal)?;
+        Ok(Self { data, time: now, width, height })
+    }
+}
 
 /// A track's decoder, and what came of it.
 pub(crate) struct Darkroom {

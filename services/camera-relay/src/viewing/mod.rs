@@ -364,21 +364,25 @@ impl Viewing {
     /// What happens next. Cancel-safe. After [`Happened::Ended`] the viewing is to be dropped, or closed with a reason.
     pub(crate) async fn next(&mut self) -> Happened {
         let Self { viewings, registration, peer, feeds, farewell } = self;
-        tokio::select! {
-            event = peer.event() => match event {
-                Some(PeerEvent::Connected) => {
-                    viewings.connected(peer.lock().statistics().connect_time);
-                    Happened::Connected
-                }
-                Some(PeerEvent::Closed(reason)) => {
-                    tracing::debug!(?reason, "a peer was closed");
-                    Happened::Ended(End::Gone)
-                }
-                None => Happened::Ended(End::Gone),
-            },
-            why = registration.sent_away() => Happened::Ended(End::SentAway(why)),
-            () = any_ended(feeds) => Happened::Ended(End::NoMorePictures),
-            () = farewell.time_to_go() => Happened::Ended(End::Stopping),
+        loop {
+            tokio::select! {
+                event = peer.event() => match event {
+                    Some(PeerEvent::Connected) => {
+                        viewings.connected(peer.lock().statistics().connect_time);
+                        return Happened::Connected;
+                    }
+                    // None comes where the session does not adapt.
+                    Some(PeerEvent::Quality(_)) => {}
+                    Some(PeerEvent::Closed(reason)) => {
+                        tracing::debug!(?reason, "a peer was closed");
+                        return Happened::Ended(End::Gone);
+                    }
+                    None => return Happened::Ended(End::Gone),
+                },
+                why = registration.sent_away() => return Happened::Ended(End::SentAway(why)),
+                () = any_ended(feeds) => return Happened::Ended(End::NoMorePictures),
+                () = farewell.time_to_go() => return Happened::Ended(End::Stopping),
+            }
         }
     }
 

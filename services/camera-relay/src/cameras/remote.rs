@@ -1,0 +1,127 @@
+//! Sources that are reached by an address, with their logins.
+
+use super::{
+    CameraName, ClearPassword, LoginSpec, RtspSpec, RtspTransportSpec, SourceSpec, fingerprint_bytes,
+    logins::Logins,
+};
+use crate::config;
+use futures_util::future::{BoxFuture, FutureExt};
+use parking_lot::Mutex;
+use patchbay_capture::{CaptureLimits, Credentials, RtspSettings, RtspSource, RtspTransport, Trust};
+use patchbay_egress::Guard;
+use patchbay_media::{
+    Spawn,
+    hub::{Publisher, Reason, Source, SourceError},
+};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// What all such sources of a replica share.
+pub(super) struct Reach {
+    guard: Guard,
+    limits: CaptureLimits,
+    logins: Logins,
+    spawn: Arc<dyn Spawn>,
+}
+
+impl Reach {
+    pub(super) fn new(section: &config::Cameras, logins: Logins, spawn: Arc<dyn Spawn>) -> Self {
+        let limits = CaptureLimits {
+            connect_timeout: section.capture.connect_timeout.duration(),
+            stall_timeout: section.capture.stall_timeout.duration(),
+            bytes_per_second: section.capture.max_rate.0,
+            ..CaptureLimits::default()
+        };
+        Self { guard: Guard::new(&section.egress, "cameras.egress"), limits, logins, spawn }
+    }
+}
+
+/// A source with an address.
+pub(super) struct Remote {
+    reach: Arc<Reach>,
+    camera: CameraName,
+    spec: SourceSpec,
+    /// Kept from one run to the next, as long as the login is the same: sources remember what has worked.
+    made: Mutex<Option<Made>>,
+}
+
+struct Made {
+    login: Option<Login>,
+    source: Arc<dyn Source>,
+}
+
+type Login = (String, ClearPassword);
+
+impl Remote {
+    pub(super) fn new(reach: &Arc<Reach>, camera: &CameraName, spec: &SourceSpec) -> Self {
+        let (reach, camera, spec) = (Arc::clone(reach), camera.clone(), spec.clone());
+        Self { reach, camera, spec, made: Mutex::default() }
+    }
+
+    /// The source with the login as it is now. Reads files: blocks.
+    fn source(&self) -> Result<Arc<dyn Source>, SourceError> {
+        let opened = |login: &LoginSpec| self.reach.logins.clear(&self.camera, login);
+        let login = self.spec.login().map(opened).transpose()?;
+        let mut made = self.made.lock();
+        if let Some(made) = made.as_ref().filter(|made| made.login == login) {
+            return Ok(Arc::clone(&made.source));
+        }
+        let source = self.make(login.as_ref())?;
+        *made = Some(Made { login, source: Arc::clone(&source) });
+        Ok(source)
+    }
+
+    fn make(&self, login: Option<&Login>) -> Result<Arc<dyn Source>, SourceError> {
+        let credentials = login.map(|(username, password)| Credentials {
+            username: username.clone(),
+            password: password.expose().into(),
+        });
+        let Reach { guard, limits, spawn, .. } = &*self.reach;
+        match &self.spec {
+            SourceSpec::Rtsp(spec) => {
+                let settings = rtsp(spec, credentials, *limits)?;
+                Ok(Arc::new(RtspSource::new(settings, guard.clone(), Arc::clone(spawn))))
+            }
+            _ => Err(SourceError::permanent("this replica cannot open such a source yet")),
+        }
+    }
+}
+
+impl Source for Remote {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            let looked = tokio::task::spawn_blocking(move || self.source()).await;
+            let source = looked.map_err(|_| SourceError::temporary("the source could not be prepared"))??;
+            source.run(publisher, stop).await
+        }
+        .boxed()
+    }
+}
+
+fn rtsp(
+    spec: &RtspSpec,
+    credentials: Option<Credentials>,
+    limits: CaptureLimits,
+) -> Result<RtspSettings, SourceError> {
+    let transport = match spec.transport {
+        RtspTransportSpec::Auto => RtspTransport::Auto,
+        RtspTransportSpec::Tcp => RtspTransport::Tcp,
+        RtspTransportSpec::Udp => RtspTransport::Udp,
+    };
+    let trust = trust(spec.certificate_fingerprint.as_deref());
+    Ok(RtspSettings { url: address(spec.url.url())?, credentials, transport, trust, limits })
+}
+
+/// Checked when the camera was added, but rows of other versions may be read.
+fn address(url: Option<Url>) -> Result<Url, SourceError> {
+    url.ok_or_else(|| SourceError::permanent("the address of the camera is none").because(Reason::Other))
+}
+
+fn trust(fingerprint: Option<&str>) -> Trust {
+    fingerprint.and_then(fingerprint_bytes).map_or(Trust::Authorities, Trust::Fingerprint)
+}
