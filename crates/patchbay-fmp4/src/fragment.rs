@@ -12,7 +12,7 @@ pub struct Fragment {
 
 impl Fragment {
     /// The parts of it, in order: the boxes, and then what the units hold, which is shared with them.
-    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> + Clone {
         std::iter::once(&self.head).chain(&self.data)
     }
 

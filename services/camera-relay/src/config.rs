@@ -1,9 +1,11 @@
 //! Configuration of camera-relay. Every limit is here, with the value that suits most.
 
 mod cameras;
+mod mse;
 mod validate;
 
 pub use cameras::{Cameras, Capturing, Configured, KeptUnits};
+pub use mse::Mse;
 
 use patchbay_chassis::{ByteSize, Problems, ServiceConfig, Span, config::Network};
 use patchbay_tls::Tls;
@@ -32,6 +34,8 @@ pub struct RelayConfig {
     pub snapshot: Snapshot,
     /// Pictures one after the other over HTTP.
     pub mjpeg: Mjpeg,
+    /// Pictures and sound over WebSocket.
+    pub mse: Mse,
     /// What is kept of motions.
     pub motion: Motion,
     /// Looking at sources that are no cameras yet.

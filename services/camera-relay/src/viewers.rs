@@ -56,11 +56,13 @@ pub enum ViewerKind {
     WebSocket,
     /// JPEG pictures one after the other.
     Mjpeg,
+    /// Fragmented MP4 over WebSocket.
+    Mse,
 }
 
 impl ViewerKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Whep, Self::WebSocket, Self::Mjpeg];
+    pub const ALL: [Self; 4] = [Self::Whep, Self::WebSocket, Self::Mjpeg, Self::Mse];
 
     /// Its word in metrics.
     pub const fn word(self) -> &'static str {
@@ -68,6 +70,7 @@ impl ViewerKind {
             Self::Whep => "whep",
             Self::WebSocket => "websocket",
             Self::Mjpeg => "mjpeg",
+            Self::Mse => "mse",
         }
     }
 }

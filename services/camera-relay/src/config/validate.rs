@@ -161,6 +161,8 @@ fn some_time(config: &RelayConfig, problems: &mut Problems) {
         ("cameras.capture.stall_timeout", config.cameras.capture.stall_timeout),
         ("motion.keep_for", config.motion.keep_for),
         ("snapshot.timeout", config.snapshot.timeout),
+        ("mse.patience", config.mse.patience),
+        ("mse.write_timeout", config.mse.write_timeout),
         ("limits.request_timeout", config.limits.request_timeout),
     ];
     for (key, _) in spans.into_iter().filter(|(_, span)| span.duration() < Duration::from_millis(100)) {

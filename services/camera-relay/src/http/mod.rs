@@ -1,10 +1,11 @@
-//! The doors for viewers, on the service's HTTP port: WHEP, the course's WebSocket, the viewer page, snapshots and MJPEG.
+//! The doors for viewers, on the service's HTTP port: WHEP, the course's WebSocket, MSE over WebSocket, the viewer page, snapshots and MJPEG.
 //!
 //! A door knows its protocol and who stands at it; what a viewer is sent is `viewing`'s business. REST stands beside them and comes from `rest`.
 
 mod body;
 mod frame;
 mod links;
+mod mse;
 mod offers;
 mod pages;
 mod pictures;
@@ -65,8 +66,13 @@ pub(crate) fn router(core: &Arc<Core>, viewings: &Arc<Viewings>, rest: Router) -
         links,
         pictures: pictures::Pictures::new(core),
     });
-    let routers =
-        [whep::router(&doors), websocket::router(&doors), pages::router(&doors), pictures::router(&doors)];
+    let routers = [
+        whep::router(&doors),
+        websocket::router(&doors),
+        mse::router(&doors),
+        pages::router(&doors),
+        pictures::router(&doors),
+    ];
     let all = routers.into_iter().fold(rest, Router::merge);
     Ok(all.layer(from_fn_with_state(Arc::clone(core), frame::around)))
 }

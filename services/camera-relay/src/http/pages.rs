@@ -16,10 +16,11 @@ use std::sync::Arc;
 const PAGE: &str = include_str!("page/index.html");
 
 /// Path, type and text of the page's files.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("/viewer.css", "text/css; charset=utf-8", include_str!("page/viewer.css")),
     ("/viewer.js", SCRIPT, include_str!("page/viewer.js")),
     ("/whep.js", SCRIPT, include_str!("page/whep.js")),
+    ("/mse-player.js", SCRIPT, include_str!("page/mse-player.js")),
     ("/picture.js", SCRIPT, include_str!("page/picture.js")),
     ("/timecode.js", SCRIPT, include_str!("page/timecode.js")),
     ("/figures.js", SCRIPT, include_str!("page/figures.js")),
@@ -29,6 +30,9 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Where the page's files are, seen from the page: it may stand behind a prefix that we do not know.
 const ROOT: &str = "{root}";
+
+/// How long the page waits for WebRTC, in milliseconds.
+const MSE_AFTER: &str = "{mse_after}";
 
 /// Nothing from elsewhere and nothing inline; `data:` is the page's empty icon. Other pages may frame it: nothing goes by cookies, and its buttons change
 /// nothing outside of the page.
@@ -41,15 +45,20 @@ pub(super) fn router(doors: &Arc<Doors>) -> Router {
         router.route(path, routing::get(move || std::future::ready(file(kind, text))))
     });
     files
-        .route("/", routing::get(|| std::future::ready(page(""))))
-        .route("/view/{camera}", routing::get(|| std::future::ready(page("../"))))
+        .route("/", routing::get(|State(doors): State<Arc<Doors>>| std::future::ready(page(&doors, ""))))
+        .route(
+            "/view/{camera}",
+            routing::get(|State(doors): State<Arc<Doors>>| std::future::ready(page(&doors, "../"))),
+        )
         .route("/cameras.json", routing::get(cameras))
         .route("/clock", routing::get(clock))
         .with_state(Arc::clone(doors))
 }
 
-fn page(root: &str) -> Response {
-    let mut response = file("text/html; charset=utf-8", PAGE.replace(ROOT, root));
+fn page(doors: &Doors, root: &str) -> Response {
+    let after = doors.viewings.core.config.mse.fallback_after.duration().as_millis();
+    let page = PAGE.replace(ROOT, root).replace(MSE_AFTER, &after.to_string());
+    let mut response = file("text/html; charset=utf-8", page);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }

@@ -1,6 +1,7 @@
 //! The doors for viewers, on a service in process: what they answer, to whom, and how they end.
 
 mod leaving;
+mod mse;
 mod pages;
 mod pictures;
 mod websocket;

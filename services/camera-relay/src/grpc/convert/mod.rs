@@ -88,6 +88,7 @@ pub(super) fn viewer(viewer: ViewerShown) -> pb::Viewer {
         ViewerKind::Whep => pb::ViewerKind::Whep,
         ViewerKind::WebSocket => pb::ViewerKind::Websocket,
         ViewerKind::Mjpeg => pb::ViewerKind::Mjpeg,
+        ViewerKind::Mse => pb::ViewerKind::Mse,
     };
     let figures = viewer.figures;
     pb::Viewer {

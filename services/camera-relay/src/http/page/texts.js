@@ -7,7 +7,8 @@ const TEXTS = {
     firstPicture: "First picture after", token: "Access token", useToken: "Use token",
     connecting: "Connecting …", waiting: "Waiting for the first picture …", reconnecting: "The connection was lost. Trying again in {seconds} s …",
     ended: "The stream has ended.", noCameras: "There is no camera that you may see. Paste an access token below.",
-    unsupported: "This browser has no WebRTC.", failed: "It did not work: {why}", stopped: "",
+    away: "There are no pictures: {why}",
+    unsupported: "This browser has neither WebRTC nor Media Source Extensions.", failed: "It did not work: {why}", stopped: "",
   },
   zh: {
     camera: "摄像头", start: "开始", stop: "停止", soundOn: "打开声音", soundOff: "关闭声音", snapshot: "截图", fullscreen: "全屏",
@@ -15,7 +16,8 @@ const TEXTS = {
     firstPicture: "首帧用时", token: "访问令牌", useToken: "使用令牌",
     connecting: "正在连接……", waiting: "正在等待第一帧画面……", reconnecting: "连接已断开，{seconds} 秒后重试……",
     ended: "视频已结束。", noCameras: "没有您可以查看的摄像头。请在下方粘贴访问令牌。",
-    unsupported: "此浏览器不支持 WebRTC。", failed: "操作失败：{why}", stopped: "",
+    away: "暂无画面：{why}",
+    unsupported: "此浏览器既不支持 WebRTC，也不支持 Media Source Extensions。", failed: "操作失败：{why}", stopped: "",
   },
 };
 

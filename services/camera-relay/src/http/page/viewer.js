@@ -1,6 +1,7 @@
-// The viewer page: one camera at a time, by WHEP.
+// The viewer page: one camera at a time, by WHEP, or by MSE where WebRTC does not get through.
 
 import { Figures } from "./figures.js";
+import { MsePlayer, playable } from "./mse-player.js";
 import { Watch, clockOffset } from "./picture.js";
 import { text, translate } from "./texts.js";
 import { Viewer, refusal } from "./whep.js";
@@ -8,6 +9,11 @@ import { Viewer, refusal } from "./whep.js";
 const TOKEN = "patchbay.token";
 // The page stands at `/`, or below it at `/view/<camera>`, perhaps behind a prefix of a proxy: this script knows where.
 const ROOT = new URL(".", import.meta.url);
+// How long WebRTC may take to connect, in milliseconds.
+const MSE_AFTER = Number(document.documentElement.dataset.mseAfter);
+const HAS_WEBRTC = "RTCPeerConnection" in window;
+// `?mse` asks for it at once.
+const BY_MSE = new URLSearchParams(location.search).has("mse");
 const FIXED = /\/view\/([^/]+)\/?$/.exec(location.pathname)?.[1];
 
 const find = (id) => document.getElementById(id);
@@ -17,6 +23,7 @@ const watch = new Watch(video, find("still"), { first: firstPicture, age: showAg
 let viewer = null;
 let begun = 0;
 let timer = 0;
+let fallback = 0;
 
 const token = () => sessionStorage.getItem(TOKEN) ?? "";
 const camera = () => (FIXED ? decodeURIComponent(FIXED) : choice.value);
@@ -25,19 +32,58 @@ const notice = (words) => (find("notice").textContent = words);
 function start() {
   stop();
   begun = performance.now();
-  const url = new URL(`whep/${encodeURIComponent(camera())}`, ROOT);
-  viewer = new Viewer(url, token(), { track, state });
   clockOffset(new URL("clock", ROOT)).then((offset) => (watch.offset = offset));
+  if (HAS_WEBRTC && !BY_MSE) startWebRtc();
+  else startMse();
   buttons();
+}
+
+function startWebRtc() {
+  const url = new URL(`whep/${encodeURIComponent(camera())}`, ROOT);
+  find("stage").dataset.way = "webrtc";
+  viewer = new Viewer(url, token(), { track, state });
   viewer.start();
   timer = setInterval(() => viewer?.peer && figures.read(viewer.peer), 1000);
 }
 
+function startMse() {
+  const url = new URL(`ws/mse/${encodeURIComponent(camera())}`, ROOT);
+  find("stage").dataset.way = "mse";
+  video.muted = audio.muted;
+  viewer = new MsePlayer(video, url, token(), { state });
+  watch.start();
+  viewer.start();
+  timer = setInterval(() => figures.readVideo(video, viewer?.received ?? 0), 1000);
+}
+
+/** WebRTC has an answer and no connection: something on the way lets HTTP through, and not that. */
+function fallBack() {
+  fallback = 0;
+  if (!(viewer instanceof Viewer) || viewer.connected || playable().length === 0) return;
+  if (viewer.answered) replaceByMse();
+  else waitForWebRtc();
+}
+
+function waitForWebRtc() {
+  if (HAS_WEBRTC && fallback === 0) fallback = setTimeout(fallBack, MSE_AFTER);
+}
+
+function replaceByMse() {
+  const since = begun;
+  stop();
+  begun = since;
+  startMse();
+  buttons();
+}
+
 function stop() {
+  clearTimeout(fallback);
+  fallback = 0;
   viewer?.stop();
   viewer = null;
   clearInterval(timer);
   watch.stop();
+  video.muted = true;
   for (const element of [video, audio]) element.srcObject = null;
   figures.clear();
   notice("");
@@ -54,12 +100,19 @@ function track(made) {
 
 function state(name, details) {
   if (name === "connecting" && begun === 0) begun = performance.now();
-  const words = { connecting: "connecting", connected: "waiting", reconnecting: "reconnecting", failed: "failed" };
+  // What the camera has may be more than WebRTC can carry.
+  if (name === "failed" && details.status === 406 && playable().length > 0) return replaceByMse();
+  if (name === "connected") {
+    clearTimeout(fallback);
+    fallback = 0;
+  } else if (viewer instanceof Viewer) waitForWebRtc();
+  const words = { connecting: "connecting", connected: "waiting", reconnecting: "reconnecting", waiting: "away", failed: "failed" };
   // The first picture may be there before the news of the connection.
   notice(name === "connected" && watch.first ? "" : text(words[name], details));
   if (name === "reconnecting") begun = 0;
   if (name === "failed") {
     viewer = null;
+    clearTimeout(fallback);
     clearInterval(timer);
     buttons();
   }
@@ -134,6 +187,7 @@ find("snapshot").onclick = snapshot;
 find("fullscreen").onclick = fullscreen;
 find("sound").onclick = () => {
   audio.muted = !audio.muted;
+  if (viewer instanceof MsePlayer) video.muted = audio.muted;
   audio.play().catch(() => {});
   buttons();
 };
@@ -147,5 +201,5 @@ find("access").onsubmit = (event) => {
   load();
 };
 addEventListener("pagehide", stop);
-if ("RTCPeerConnection" in window) load().then(() => FIXED && start());
+if (HAS_WEBRTC || playable().length > 0) load().then(() => FIXED && start());
 else notice(text("unsupported"));

@@ -33,6 +33,8 @@ export async function refusal(response) {
 export class Viewer {
   constructor(url, token, on) {
     Object.assign(this, { url, token, on, pause: FIRST_PAUSE, peer: null, session: null, timer: 0, stopped: false });
+    // An offer was answered; the connection is there.
+    this.answered = this.connected = false;
   }
 
   headers(more) {
@@ -46,7 +48,7 @@ export class Viewer {
     } catch (error) {
       this.hangUp();
       if (this.stopped) return;
-      if (error instanceof Refused && error.final) this.on.state("failed", { why: error.message });
+      if (error instanceof Refused && error.final) this.on.state("failed", { why: error.message, status: error.status });
       else this.again(error.retryAfter);
     }
   }
@@ -71,6 +73,7 @@ export class Viewer {
     });
     if (response.status !== 201) throw await refusal(response);
     this.session = new URL(response.headers.get("location"), response.url);
+    this.answered = true;
     const sdp = await response.text();
     if (this.stopped || this.peer !== peer) return this.hangUp();
     await peer.setRemoteDescription({ type: "answer", sdp });
@@ -79,6 +82,7 @@ export class Viewer {
   follow(peer) {
     if (peer !== this.peer || this.stopped) return;
     clearTimeout(this.timer);
+    this.connected = peer.connectionState === "connected";
     if (peer.connectionState === "connected") {
       this.pause = FIRST_PAUSE;
       this.on.state("connected");
@@ -106,6 +110,7 @@ export class Viewer {
   }
 
   hangUp() {
+    this.connected = false;
     const { peer, session } = this;
     this.peer = this.session = null;
     // `keepalive`: the page may be about to go.

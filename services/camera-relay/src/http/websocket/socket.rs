@@ -1,8 +1,12 @@
 //! A WebSocket on an upgraded connection: messages in, messages out.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use patchbay_websocket::{CloseCode, Decoder, Event, OpCode, encode};
+use patchbay_websocket::{
+    CloseCode, Decoder, Event, OpCode,
+    encode::{self, FrameHeader, MAX_HEADER},
+};
 use std::{collections::VecDeque, future::pending, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,9 +28,15 @@ const WRITE: Duration = Duration::from_secs(10);
 /// Time for a client to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Bytes that are written together; less than this is copied, so that it makes one packet and not three.
+const TOGETHER: usize = 16 * 1024;
+
+/// Bytes that a client must take within the time that it is given.
+const STEP: usize = 64 * 1024;
+
 /// What came.
 #[derive(Debug)]
-pub(super) enum Came {
+pub(in crate::http) enum Came {
     /// A message.
     Text(String),
     /// A ping, to be answered.
@@ -38,7 +48,7 @@ pub(super) enum Came {
 }
 
 /// The socket.
-pub(super) struct Socket {
+pub(in crate::http) struct Socket {
     io: TokioIo<Upgraded>,
     decoder: Decoder,
     buffer: Vec<u8>,
@@ -50,7 +60,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(upgraded: Upgraded) -> Self {
+    pub(in crate::http) fn new(upgraded: Upgraded) -> Self {
         Self {
             io: TokioIo::new(upgraded),
             decoder: Decoder::new(MAX_MESSAGE),
@@ -62,12 +72,12 @@ impl Socket {
     }
 
     /// When something was last heard.
-    pub(super) fn heard(&self) -> Instant {
+    pub(in crate::http) fn heard(&self) -> Instant {
         self.heard
     }
 
     /// What comes next. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Came {
+    pub(in crate::http) async fn next(&mut self) -> Came {
         loop {
             if let Some(came) = self.waiting.pop_front() {
                 return came;
@@ -78,7 +88,7 @@ impl Socket {
     }
 
     /// Waits until the client closes or has gone. What it says before is kept for [`Self::next`], and so is this. Cancel-safe.
-    pub(super) async fn gone(&mut self) {
+    pub(in crate::http) async fn gone(&mut self) {
         while !self.waiting.iter().any(|came| matches!(came, Came::Close(..) | Came::Gone)) {
             if self.ahead >= AHEAD {
                 pending::<()>().await;
@@ -119,22 +129,55 @@ impl Socket {
     }
 
     /// Sends a message.
-    pub(super) async fn send(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::http) async fn send(&mut self, text: &str) -> io::Result<()> {
         self.write(&encode::text_frame(text.as_bytes())).await
     }
 
+    /// Sends a binary message that lies in pieces. The client may take its time, as long as it takes something within `patience`. Where this is given up,
+    /// part of a frame may have been sent, and nothing else can be.
+    pub(in crate::http) async fn send_binary<'a>(
+        &mut self,
+        chunks: impl Iterator<Item = &'a Bytes> + Clone,
+        patience: Duration,
+    ) -> io::Result<()> {
+        let size = chunks.clone().map(Bytes::len).sum();
+        let mut small = BytesMut::with_capacity(TOGETHER.min(size + MAX_HEADER));
+        small.put_slice(FrameHeader::new(OpCode::Binary, size).as_slice());
+        for chunk in chunks {
+            if small.len() + chunk.len() > TOGETHER {
+                self.write_steps(&small, patience).await?;
+                small.clear();
+            }
+            if chunk.len() > TOGETHER {
+                self.write_steps(chunk, patience).await?;
+            } else {
+                small.put_slice(chunk);
+            }
+        }
+        self.write_steps(&small, patience).await?;
+        timeout(patience, self.io.flush()).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn write_steps(&mut self, data: &[u8], patience: Duration) -> io::Result<()> {
+        for step in data.chunks(STEP) {
+            let written = timeout(patience, self.io.write_all(step)).await;
+            written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        }
+        Ok(())
+    }
+
     /// Answers a ping.
-    pub(super) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
+    pub(in crate::http) async fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
         self.write(&encode::pong_frame(payload)).await
     }
 
     /// Asks whether the client is there.
-    pub(super) async fn ping(&mut self) -> io::Result<()> {
+    pub(in crate::http) async fn ping(&mut self) -> io::Result<()> {
         self.write(&encode::frame(OpCode::Ping, &[])).await
     }
 
     /// Says why it ends, and waits a little for the client to say so too.
-    pub(super) async fn close(mut self, code: Option<CloseCode>, reason: &str) {
+    pub(in crate::http) async fn close(mut self, code: Option<CloseCode>, reason: &str) {
         let frame = code.map_or_else(encode::empty_close_frame, |code| encode::close_frame(code, reason));
         if self.write(&frame).await.is_err() || self.io.shutdown().await.is_err() {
             return;
