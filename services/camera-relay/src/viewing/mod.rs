@@ -326,9 +326,10 @@ fn sending(held: &Held) -> Sending {
     Sending { feed, stream: stream.to_owned() }
 }
 
-/// The first codec of the viewer's in which a slate can be made.
+/// The codec of the slate, in which the camera's own pictures follow: H.264 where the viewer takes it, for that is what most cameras send.
 fn slate_codec(wanted: &Wanted) -> Option<Codec> {
-    wanted.video.iter().copied().find(|codec| slate::Strips::has(*codec))
+    let takes = |codec: &Codec| wanted.video.contains(codec);
+    [Codec::H264, Codec::Vp8].into_iter().find(takes)
 }
 
 /// A camera that was there a moment ago and has no stream was removed in between.
