@@ -23,6 +23,9 @@ use std::{
 /// How many intervals between key frames are looked at to tell when the next one is due.
 const INTERVALS: usize = 5;
 
+/// Time over which the bit rate is counted.
+const COUNTED: Duration = Duration::from_secs(2);
+
 /// Numbers feeds of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FeedId(u64);
@@ -57,6 +60,8 @@ pub struct Feed {
     requests: Arc<KeyRequests>,
     /// Median of the newest intervals between key frames, in nanoseconds; 0 when not known.
     key_interval: AtomicU64,
+    /// Bits a second lately; 0 when not known.
+    bit_rate: AtomicU64,
 }
 
 /// The writing end of a feed; there is one.
@@ -74,6 +79,8 @@ pub struct FeedWriter {
     fresh: bool,
     intervals: VecDeque<u64>,
     last_key: Option<MediaTime>,
+    /// Since when bytes are counted, and how many came.
+    counted: Option<(Instant, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +130,7 @@ impl Feed {
             ring,
             requests: Arc::default(),
             key_interval: AtomicU64::new(0),
+            bit_rate: AtomicU64::new(0),
         });
         let writer = FeedWriter {
             feed: Arc::clone(&feed),
@@ -134,6 +142,7 @@ impl Feed {
             fresh: true,
             intervals: VecDeque::with_capacity(INTERVALS + 1),
             last_key: None,
+            counted: None,
         };
         (feed, writer)
     }
@@ -174,6 +183,11 @@ impl Feed {
             0 => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
+    }
+
+    /// Bits a second of what is written, over the last seconds; nothing until there were some.
+    pub fn bit_rate(&self) -> Option<u64> {
+        Some(self.bit_rate.load(Ordering::Relaxed)).filter(|rate| *rate > 0)
     }
 
     /// Units kept, in bytes of payload.
@@ -230,6 +244,7 @@ impl FeedWriter {
         let timestamp = self.base.wrapping_add(u32::from_be_bytes([a, b, c, d]));
         // Sound can begin anywhere.
         let key = unit.key || self.feed.kind() == Kind::Audio;
+        self.count(payloads.bytes(), at);
         self.ring.push(Packets { payloads, timestamp, time, key, at });
         self.last = Some(Last { time, at });
         Ok(())
@@ -243,6 +258,22 @@ impl FeedWriter {
             self.shift = target.nanos().saturating_sub(time.nanos());
         }
         MediaTime::from_nanos(time.nanos().saturating_add(self.shift))
+    }
+
+    /// Counts over some seconds, in which there are a key frame and the pictures that follow it, as a rule; what came before counts a half.
+    fn count(&mut self, bytes: usize, at: Instant) {
+        let (since, before) = self.counted.unwrap_or((at, 0));
+        let bytes = before + bytes as u64;
+        let time = at.saturating_duration_since(since);
+        if time < COUNTED {
+            self.counted = Some((since, bytes));
+            return;
+        }
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let rate = bytes.saturating_mul(8_000) / millis;
+        let mean = self.feed.bit_rate().map_or(rate, |mean| u64::midpoint(mean, rate));
+        self.feed.bit_rate.store(mean.max(1), Ordering::Relaxed);
+        self.counted = Some((at, 0));
     }
 
     fn note_key(&mut self, time: MediaTime) {

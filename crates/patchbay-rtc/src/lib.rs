@@ -8,6 +8,7 @@
 //! of those crates shows outside this one.
 
 pub mod channels;
+mod congestion;
 mod connection;
 mod dtls;
 mod engine;
@@ -18,10 +19,11 @@ mod rtcp;
 pub mod sdp;
 mod srtp;
 
+pub use congestion::{Adapt, Congestion, Quality};
 pub use connection::{Closed, Received, ReceivedTrack};
 pub use dtls::IdentityError;
 pub use engine::{
-    AnswerError, BindError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent, PeerStatistics,
-    Receive, Sending, Session,
+    AnswerError, BindError, ChangeError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent,
+    PeerStatistics, Receive, Sending, Session,
 };
 pub use feed::{Feed, FeedConfig, FeedWriter};

@@ -2,6 +2,7 @@
 //!
 //! Packets are read where they lie and written to the end of a buffer. What is broken ends the reading of the compound packet; what is not known is passed over.
 
+use crate::congestion::Feedback;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds from the epoch of NTP, 1900, to that of Unix.
@@ -16,7 +17,7 @@ const PAYLOAD_FEEDBACK: u8 = 206;
 
 /// One thing that a peer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Said<'a> {
     /// How our packets arrive (RFC 3550, section 6.4.1).
     Reception(Reception),
     /// What the peer has sent (RFC 3550, section 6.4.1).
@@ -27,6 +28,10 @@ pub(crate) enum Said {
     KeyFrame { ssrc: u32 },
     /// A source ends (RFC 3550, section 6.6).
     Goodbye { ssrc: u32 },
+    /// Which packets have arrived, and when.
+    Arrivals(Feedback<'a>),
+    /// What the peer can take, in bits a second (draft-alvestrand-rmcat-remb-03, section 2.2).
+    Most(u64),
 }
 
 /// A report block.
@@ -80,7 +85,7 @@ pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
 }
 
 /// Reads a compound packet.
-pub(crate) fn read(mut compound: &[u8], mut said: impl FnMut(Said)) {
+pub(crate) fn read<'a>(mut compound: &'a [u8], mut said: impl FnMut(Said<'a>)) {
     while let Some((packet, rest)) = split(compound) {
         packet.read(&mut said);
         compound = rest;
@@ -104,21 +109,23 @@ fn split(compound: &[u8]) -> Option<(Packet<'_>, &[u8])> {
     Some((Packet { kind: *kind, count: first & 0x1f, body }, rest))
 }
 
-impl Packet<'_> {
-    fn read(&self, said: &mut impl FnMut(Said)) {
+impl<'a> Packet<'a> {
+    fn read(&self, said: &mut impl FnMut(Said<'a>)) {
         // Broken bodies yield what could be read of them.
         let _complete = match self.kind {
             SENDER_REPORT => self.sender_report(said),
             RECEIVER_REPORT => self.blocks(4, said),
             GOODBYE => self.goodbye(said),
             TRANSPORT_FEEDBACK if self.count == 1 => self.missing(said),
+            TRANSPORT_FEEDBACK if self.count == 15 => self.arrivals(said),
+            PAYLOAD_FEEDBACK if self.count == 15 => self.most(said),
             PAYLOAD_FEEDBACK if self.count == 1 => self.picture_loss(said),
             PAYLOAD_FEEDBACK if self.count == 4 => self.full_intra(said),
             _ => Some(()),
         };
     }
 
-    fn sender_report(&self, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn sender_report(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         said(Said::Sent(SenderInfo {
             ssrc: number(self.body, 0)?,
             ntp: (u64::from(number(self.body, 4)?) << 32) | u64::from(number(self.body, 8)?),
@@ -129,7 +136,7 @@ impl Packet<'_> {
         self.blocks(24, said)
     }
 
-    fn blocks(&self, start: usize, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn blocks(&self, start: usize, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         for block in 0..usize::from(self.count) {
             let at = start + block * 24;
             let losses = number(self.body, at + 4)?;
@@ -148,14 +155,14 @@ impl Packet<'_> {
         Some(())
     }
 
-    fn goodbye(&self, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn goodbye(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         for source in 0..usize::from(self.count) {
             said(Said::Goodbye { ssrc: number(self.body, source * 4)? });
         }
         Some(())
     }
 
-    fn missing(&self, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn missing(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         let ssrc = number(self.body, 4)?;
         for entry in self.body.get(8..)?.chunks_exact(4) {
             let [first, second, third, fourth] = *entry.first_chunk::<4>()?;
@@ -168,12 +175,29 @@ impl Packet<'_> {
         Some(())
     }
 
-    fn picture_loss(&self, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn arrivals(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
+        said(Said::Arrivals(Feedback::read(self.body)?));
+        Some(())
+    }
+
+    /// Six bits of exponent and 18 of mantissa, after the name and the count of sources.
+    fn most(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
+        if self.body.get(8..12)? != b"REMB" {
+            return Some(());
+        }
+        let number = number(self.body, 12)?;
+        let (exponent, mantissa) = ((number >> 18) & 0x3f, number & 0x3_ffff);
+        let bits = u128::from(mantissa) << exponent;
+        said(Said::Most(u64::try_from(bits).unwrap_or(u64::MAX)));
+        Some(())
+    }
+
+    fn picture_loss(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         said(Said::KeyFrame { ssrc: number(self.body, 4)? });
         Some(())
     }
 
-    fn full_intra(&self, said: &mut impl FnMut(Said)) -> Option<()> {
+    fn full_intra(&self, said: &mut impl FnMut(Said<'a>)) -> Option<()> {
         for entry in self.body.get(8..)?.chunks_exact(8) {
             said(Said::KeyFrame { ssrc: number(entry, 0)? });
         }
@@ -314,7 +338,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(compound: &[u8]) -> Vec<Said> {
+    fn all(compound: &[u8]) -> Vec<Said<'_>> {
         let mut all = Vec::new();
         read(compound, |said| all.push(said));
         all
@@ -348,6 +372,7 @@ mod tests {
             Said::Reception(reception),
             Said::Missing { ssrc: 5, sequences },
             Said::KeyFrame { ssrc: 5 },
+            Said::Most(2_500_000),
             Said::Goodbye { ssrc: 1 },
         ];
         assert_eq!(all(&buffer), expected);

@@ -1,6 +1,7 @@
 //! Damaged handshakes: whoever may check a path may send what it likes on it.
 
 use super::*;
+use crate::congestion::{Adapt, Probes};
 use crate::sdp::{Credentials, Fingerprint, Transport};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use rtc_crypto::{RTCCryptoProvider, providers::AwsLcRsProvider};
@@ -41,7 +42,8 @@ fn connection(identity: &Identity, remote: Fingerprint, now: Instant) -> Connect
     let credentials =
         || Credentials { ufrag: "abcd".to_owned(), password: "abcdefghijklmnopqrstuv".to_owned() };
     let agent = Agent::new(credentials(), credentials());
-    let tracks = Tracks { senders: Vec::new(), incoming: Incoming::default(), channels: None };
+    let congestion = Controller::new(Adapt::Never, Probes::Impossible, now);
+    let tracks = Tracks { senders: Vec::new(), incoming: Incoming::default(), channels: None, congestion };
     let timing = Timing { connect: Duration::from_secs(15), idle: Duration::from_secs(30) };
     let mut connection = Connection::new(agent, Dtls::new(identity, remote).unwrap(), tracks, timing, now);
     connection.path = Some(Path { transport: Transport::Udp, remote: SERVER, local: None });

@@ -1,14 +1,22 @@
 //! One peer without I/O: datagrams and times in, datagrams and events out.
 
+mod adapt;
+mod lines;
+mod outlet;
+mod pace;
 mod receiver;
 mod sender;
+mod switching;
 
+pub(crate) use outlet::{Extensions, Outlet};
 pub(crate) use receiver::{Format, Incoming, Section};
 pub use receiver::{Received, ReceivedTrack};
 pub(crate) use sender::{Negotiated, Progress, Sender};
+pub(crate) use switching::Change;
 
 use crate::{
     channels::{ChannelEvent, Channels},
+    congestion::{Controller, Quality},
     dtls::{self, Dtls, Identity},
     feed::{FeedId, Packets},
     ice::{Agent, Check, CheckError, Checked, Verdict},
@@ -66,6 +74,8 @@ pub(crate) enum Event {
     Closed(Closed),
     /// There may be news of data channels.
     Channels,
+    /// The way to the peer carries this.
+    Quality(Quality),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +90,15 @@ pub(crate) struct Tracks {
     pub(crate) senders: Vec<Sender>,
     pub(crate) incoming: Incoming,
     pub(crate) channels: Option<Channels>,
+    pub(crate) congestion: Controller,
 }
 
 /// A peer.
 pub(crate) struct Connection {
     agent: Agent,
     dtls: Dtls,
-    srtp: Option<Srtp>,
+    outlet: Option<Outlet>,
+    pub(crate) congestion: Controller,
     pub(crate) senders: Vec<Sender>,
     pub(crate) incoming: Incoming,
     channels: Option<Channels>,
@@ -106,11 +118,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(agent: Agent, dtls: Dtls, agreed: Tracks, timing: Timing, now: Instant) -> Self {
-        let Tracks { senders, incoming, channels } = agreed;
+        let Tracks { senders, incoming, channels, congestion } = agreed;
         Self {
             agent,
             dtls,
-            srtp: None,
+            outlet: None,
+            congestion,
             senders,
             incoming,
             channels,
@@ -134,7 +147,7 @@ impl Connection {
 
     /// What is sent.
     pub(crate) fn feeds(&self) -> Vec<FeedId> {
-        self.senders.iter().map(|sender| sender.feed.id()).collect()
+        self.senders.iter().flat_map(Sender::feeds).collect()
     }
 
     pub(crate) fn path(&self) -> Option<Path> {
@@ -235,7 +248,8 @@ impl Connection {
         match event {
             dtls::Event::Established(keys) => match Srtp::new(&keys, identity.crypto()) {
                 Ok(srtp) => {
-                    self.srtp = Some(srtp);
+                    self.outlet = Some(Outlet::new(srtp, now));
+                    self.congestion.begin(now);
                     self.state = State::Connected;
                     self.connect_time = Some(now.saturating_duration_since(self.created));
                     self.next_report = now + REPORT_INTERVAL;
@@ -280,10 +294,12 @@ impl Connection {
     }
 
     fn feedback(&mut self, datagram: &[u8], now: Instant) {
-        let Some(srtp) = &mut self.srtp else { return };
-        let Some(compound) = srtp.open_rtcp(datagram) else { return };
+        let Some(outlet) = &mut self.outlet else { return };
+        let Some(compound) = outlet.srtp.open_rtcp(datagram) else { return };
         self.heard = now;
+        outlet.now = now;
         let time = wall_clock();
+        let congestion = &mut self.congestion;
         let (senders, incoming, transmits) = (&mut self.senders, &mut self.incoming, &mut self.transmits);
         rtcp::read(&compound, |said| {
             let about = |ssrc: u32| move |sender: &&mut Sender| sender.ssrc() == ssrc;
@@ -291,6 +307,7 @@ impl Connection {
                 Said::Reception(reception) => {
                     if let Some(sender) = senders.iter_mut().find(about(reception.ssrc)) {
                         sender.reception(&reception, time);
+                        adapt::note(congestion, sender, now);
                         sender
                             .counters
                             .round_trip
@@ -300,41 +317,57 @@ impl Connection {
                 }
                 Said::Missing { ssrc, sequences } => {
                     if let Some(sender) = senders.iter_mut().find(about(ssrc))
-                        && let Err(error) = sender.resend(sequences, now, srtp, transmits)
+                        && let Err(error) = sender.resend(sequences, outlet, transmits)
                     {
                         tracing::debug!(%error, "a packet could not be sent again");
                     }
                 }
                 Said::KeyFrame { ssrc } => {
                     if let Some(sender) = senders.iter_mut().find(about(ssrc)) {
-                        sender.counters.key_frame_requests += 1;
-                        sender.feed.request_key_frame();
+                        sender.key_frame_asked();
                     }
                 }
                 Said::Sent(info) => incoming.sender_report(&info, now),
                 Said::Goodbye { ssrc } => incoming.goodbye(ssrc),
+                Said::Arrivals(feedback) => congestion.arrivals(&feedback, &mut outlet.ledger, now),
+                Said::Most(bits) => congestion.most(bits),
             }
         });
+        self.adapt(now);
     }
 
     fn media(&mut self, datagram: &[u8], now: Instant) {
-        let Some(srtp) = &mut self.srtp else { return };
+        let Some(outlet) = &mut self.outlet else { return };
         if self.incoming.is_empty() {
             return;
         }
-        let Some(packet) = srtp.open(datagram) else { return };
+        let Some(packet) = outlet.srtp.open(datagram) else { return };
         self.heard = now;
         self.incoming.packet(&packet.freeze(), now);
     }
 
-    /// A live unit of a track, written to an empty batch.
+    /// A live unit of a feed for a track, written to an empty batch.
     pub(crate) fn deliver(
         &mut self,
         track: usize,
+        from: FeedId,
         entry: &Entry<Packets>,
         batch: &mut Batch,
     ) -> Option<Path> {
-        self.send_with(track, batch, |sender, srtp, batch| sender.deliver(entry, srtp, batch))
+        let switches =
+            |connection: &Self| connection.senders.get(track).map(|sender| sender.counters.switches);
+        let before = switches(self);
+        let path =
+            self.send_with(track, batch, |sender, outlet, batch| sender.deliver(from, entry, outlet, batch));
+        if switches(self) != before {
+            self.congestion.applied(Instant::now());
+        }
+        path
+    }
+
+    /// Whether a track of the peer has any use for a feed.
+    pub(crate) fn wants(&self, track: usize, feed: FeedId) -> bool {
+        !self.is_closed() && self.senders.get(track).is_some_and(|sender| sender.wants(feed))
     }
 
     /// Has a sender write to an empty batch, and tells where it goes.
@@ -342,13 +375,14 @@ impl Connection {
         &mut self,
         track: usize,
         batch: &mut Batch,
-        write: impl FnOnce(&mut Sender, &mut Srtp, &mut Batch) -> Result<(), Error>,
+        write: impl FnOnce(&mut Sender, &mut Outlet, &mut Batch) -> Result<(), Error>,
     ) -> Option<Path> {
         if self.state != State::Connected {
             return None;
         }
-        let (sender, srtp) = (self.senders.get_mut(track)?, self.srtp.as_mut()?);
-        if let Err(error) = write(sender, srtp, batch) {
+        let (sender, outlet) = (self.senders.get_mut(track)?, self.outlet.as_mut()?);
+        outlet.now = Instant::now();
+        if let Err(error) = write(sender, outlet, batch) {
             self.end(Closed::Failed(error.to_string()));
             return None;
         }
@@ -386,6 +420,7 @@ impl Connection {
         if now >= self.next_report {
             self.next_report = now + REPORT_INTERVAL;
             self.report(now);
+            self.adapt(now);
         }
         self.incoming_feedback(now);
         if self.with_channels(now, |channels| channels.handle_timeout(now)).is_some() {
@@ -421,8 +456,8 @@ impl Connection {
     }
 
     fn seal_rtcp(&mut self, packet: &[u8]) {
-        let Some(srtp) = self.srtp.as_mut().filter(|_| !packet.is_empty()) else { return };
-        match srtp.seal_rtcp(packet) {
+        let Some(outlet) = self.outlet.as_mut().filter(|_| !packet.is_empty()) else { return };
+        match outlet.srtp.seal_rtcp(packet) {
             Ok(sealed) => self.transmits.push(&sealed),
             Err(error) => tracing::debug!(%error, "a report could not be protected"),
         }

@@ -1,10 +1,15 @@
-//! One track on its way to one peer: numbers, headers, retransmission, reports.
+//! One track on its way to one peer: numbers, retransmission, reports. Which feed it comes from, and how fast it goes, is in `switching`.
 
+use super::{
+    lines::{self, Line, Lines},
+    outlet::{Extensions, Header, Outlet},
+    pace::Pace,
+    switching::Picks,
+};
 use crate::{
-    feed::{Feed, Packets},
+    feed::{Feed, FeedId, Packets},
     path::Batch,
     rtcp::{self, Missing, Reception, SenderInfo},
-    srtp::Srtp,
 };
 use patchbay_media::ring::Entry;
 use rtc_shared::error::Error;
@@ -29,8 +34,8 @@ pub(crate) struct Negotiated {
     pub(crate) payload_type: u8,
     /// SSRC and payload type of retransmissions.
     pub(crate) rtx: Option<(u32, u8)>,
-    /// Number of the header extension for the playout delay.
-    pub(crate) playout_delay: Option<u8>,
+    /// Numbers of the header extensions.
+    pub(crate) extensions: Extensions,
 }
 
 /// Where a peer stands in the feed.
@@ -54,7 +59,12 @@ pub(crate) enum Progress {
 
 /// A track on its way to a peer.
 pub(crate) struct Sender {
-    pub(crate) feed: Arc<Feed>,
+    pub(super) lines: Lines,
+    /// The feed that takes its place at its next key frame.
+    pub(super) next: Option<Arc<Feed>>,
+    pub(super) picks: Picks,
+    /// What is picked of the next feed, or of this one when it begins anew.
+    pub(super) picks_next: Picks,
     negotiated: Negotiated,
     pub(crate) progress: Progress,
     /// Number of the next packet, with the count of wraps above its 16 bits.
@@ -62,8 +72,10 @@ pub(crate) struct Sender {
     rtx_sequence: u64,
     spans: VecDeque<Span>,
     /// Time stamp of the newest unit sent, and when it came.
-    newest: Option<(u32, Instant)>,
+    pub(super) newest: Option<(u32, Instant)>,
     resend: Allowance,
+    /// Only where the way is narrow.
+    pub(super) pace: Option<Pace>,
     pub(crate) counters: Counters,
 }
 
@@ -73,6 +85,16 @@ struct Span {
     first: u64,
     position: u64,
     count: u32,
+    /// Number of the feed.
+    line: u32,
+}
+
+/// A packet that was sent.
+struct Found {
+    sequence: u64,
+    entry: Arc<Entry<Packets>>,
+    index: usize,
+    line: Line,
 }
 
 /// What a track has sent, and what the peer reports.
@@ -86,6 +108,7 @@ pub(crate) struct Counters {
     pub(crate) not_resent: u64,
     pub(crate) skips: u64,
     pub(crate) key_frame_requests: u64,
+    pub(crate) switches: u64,
     pub(crate) fraction_lost: u8,
     pub(crate) jitter: Duration,
     pub(crate) round_trip: Option<Duration>,
@@ -94,7 +117,10 @@ pub(crate) struct Counters {
 impl Sender {
     pub(crate) fn new(feed: Arc<Feed>, negotiated: Negotiated) -> Self {
         Self {
-            feed,
+            lines: Lines::new(feed),
+            next: None,
+            picks: Picks::default(),
+            picks_next: Picks::default(),
             negotiated,
             progress: Progress::Idle,
             // Below the half, so that the first wrap is far (RFC 3711, section 3.3.1).
@@ -103,6 +129,7 @@ impl Sender {
             spans: VecDeque::new(),
             newest: None,
             resend: Allowance::default(),
+            pace: None,
             counters: Counters::default(),
         }
     }
@@ -116,67 +143,141 @@ impl Sender {
         std::iter::once(self.negotiated.ssrc).chain(self.negotiated.rtx.map(|(ssrc, _)| ssrc))
     }
 
-    /// A live unit: sends it, and what stands between the last one and it.
+    /// What it is sent from.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        self.lines.feed()
+    }
+
+    /// Whether units of this feed are of use to it.
+    pub(crate) fn wants(&self, feed: FeedId) -> bool {
+        self.feed().id() == feed || self.next.as_ref().is_some_and(|next| next.id() == feed)
+    }
+
+    /// The feeds in whose groups it may be.
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = FeedId> {
+        self.lines.ids().chain(self.next.iter().map(|next| next.id()))
+    }
+
+    /// A live unit of a feed: sends it, and what stands between the last one and it.
     pub(crate) fn deliver(
         &mut self,
+        from: FeedId,
         entry: &Entry<Packets>,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<(), Error> {
+        if self.feed().id() != from && !self.switches_to(from, entry) {
+            return Ok(());
+        }
         match self.progress {
             Progress::Idle | Progress::CatchingUp { .. } => return Ok(()),
             Progress::WaitingForKey if !entry.item.key => return Ok(()),
             Progress::Live { next } if entry.position < next => return Ok(()),
-            Progress::Live { next } => {
-                for position in next..entry.position {
-                    let Some(missed) = self.feed.at(position) else {
-                        return self.fall_behind(entry, srtp, batch);
-                    };
-                    self.send(&missed, srtp, batch)?;
-                }
-            }
-            Progress::WaitingForKey => {}
+            Progress::WaitingForKey => self.progress = Progress::Live { next: entry.position },
+            Progress::Live { .. } => {}
         }
-        self.send(entry, srtp, batch)?;
+        if self.pace.is_some() {
+            return self.pump(outlet, batch);
+        }
+        self.advance(entry, outlet, batch)
+    }
+
+    fn advance(
+        &mut self,
+        entry: &Entry<Packets>,
+        outlet: &mut Outlet,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let Progress::Live { next } = self.progress else { return Ok(()) };
+        for position in next..entry.position {
+            let Some(missed) = self.feed().at(position) else {
+                return self.fall_behind(entry, outlet, batch);
+            };
+            self.send_if_picked(&missed, outlet, batch)?;
+        }
+        self.send_if_picked(entry, outlet, batch)?;
         self.progress = Progress::Live { next: entry.position + 1 };
         Ok(())
+    }
+
+    fn send_if_picked(
+        &mut self,
+        entry: &Entry<Packets>,
+        outlet: &mut Outlet,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        if self.picks(&entry.item, outlet.now) { self.send(entry, outlet, batch) } else { Ok(()) }
     }
 
     /// The peer has missed units that are gone: it goes on at a key frame.
     fn fall_behind(
         &mut self,
         entry: &Entry<Packets>,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<(), Error> {
         self.wait_for_key();
-        if entry.item.key { self.deliver(entry, srtp, batch) } else { Ok(()) }
+        if !entry.item.key {
+            return Ok(());
+        }
+        self.progress = Progress::Live { next: entry.position };
+        self.advance(entry, outlet, batch)
     }
 
     /// What was sent did not reach the peer, and nothing will until the next key frame.
     pub(crate) fn wait_for_key(&mut self) {
-        self.progress = Progress::WaitingForKey;
         self.counters.skips += 1;
-        self.feed.request_key_frame();
+        self.begin_at_key();
+    }
+
+    pub(super) fn begin_at_key(&mut self) {
+        self.progress = Progress::WaitingForKey;
+        if let Some(pace) = &mut self.pace {
+            pace.index = 0;
+        }
+        self.feed().request_key_frame();
+    }
+
+    /// The peer asks for a key frame.
+    pub(crate) fn key_frame_asked(&mut self) {
+        self.counters.key_frame_requests += 1;
+        self.next.as_ref().unwrap_or(self.feed()).request_key_frame();
     }
 
     /// Sends a unit.
     pub(crate) fn send(
         &mut self,
         entry: &Entry<Packets>,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        let unit = &entry.item;
-        let count = unit.payloads.len();
-        self.remember(entry.position, count);
-        for (index, payload) in unit.payloads.iter().enumerate() {
-            self.header(self.sequence, unit, index).write(&[payload], srtp, batch)?;
-            self.sequence += 1;
-            self.counters.packets += 1;
-            self.counters.bytes += payload.len() as u64;
+        self.begin_unit(entry);
+        for index in 0..entry.item.payloads.len() {
+            self.send_packet(entry, index, outlet, batch)?;
         }
-        self.newest = Some((unit.timestamp, unit.at));
+        Ok(())
+    }
+
+    /// Remembers the numbers that the packets of a unit will have.
+    pub(super) fn begin_unit(&mut self, entry: &Entry<Packets>) {
+        self.remember(entry.position, entry.item.payloads.len());
+        let timestamp = entry.item.timestamp.wrapping_add(self.lines.newest().offset);
+        self.newest = Some((timestamp, entry.item.at));
+    }
+
+    pub(super) fn send_packet(
+        &mut self,
+        entry: &Entry<Packets>,
+        index: usize,
+        outlet: &mut Outlet,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let Some(payload) = entry.item.payloads.payload(index) else { return Ok(()) };
+        let header = self.header(self.sequence, &entry.item, index, self.lines.newest());
+        header.write(&[payload], outlet, batch)?;
+        self.sequence += 1;
+        self.counters.packets += 1;
+        self.counters.bytes += payload.len() as u64;
         Ok(())
     }
 
@@ -184,44 +285,46 @@ impl Sender {
     pub(crate) fn send_padding(
         &mut self,
         timestamp: u32,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        self.bare_header(self.sequence, timestamp).write_padding(srtp, batch)?;
+        let timestamp = timestamp.wrapping_add(self.lines.newest().offset);
+        self.bare_header(self.sequence, timestamp).write_padding(outlet, batch)?;
         self.sequence += 1;
         Ok(())
     }
 
     fn bare_header(&self, sequence: u64, timestamp: u32) -> Header {
-        let Negotiated { ssrc, payload_type, playout_delay, .. } = self.negotiated;
-        Header { payload_type, marker: false, sequence, timestamp, ssrc, playout_delay }
+        let Negotiated { ssrc, payload_type, extensions, .. } = self.negotiated;
+        Header { payload_type, marker: false, sequence, timestamp, ssrc, extensions }
     }
 
     /// Of the packet at `index` of a unit.
-    fn header(&self, sequence: u64, unit: &Packets, index: usize) -> Header {
-        let timestamp = unit.timestamp.wrapping_add(unit.payloads.timestamp_offset(index));
+    fn header(&self, sequence: u64, unit: &Packets, index: usize, line: Line) -> Header {
+        let offset = unit.payloads.timestamp_offset(index).wrapping_add(line.offset);
+        let timestamp = unit.timestamp.wrapping_add(offset);
         Header { marker: unit.payloads.marker(index), ..self.bare_header(sequence, timestamp) }
     }
 
     fn remember(&mut self, position: u64, count: usize) {
-        let oldest = self.feed.ring().oldest();
-        while self.spans.front().is_some_and(|span| span.position < oldest || self.spans.len() >= MAX_SPANS) {
+        let (oldest, line) = (self.feed().ring().oldest(), self.lines.newest().number);
+        let is_gone = |span: &Span| span.line == line && span.position < oldest;
+        while self.spans.len() >= MAX_SPANS || self.spans.front().is_some_and(is_gone) {
             self.spans.pop_front();
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.spans.push_back(Span { first: self.sequence, position, count });
+        self.spans.push_back(Span { first: self.sequence, position, count, line });
     }
 
     /// Sends again what the peer misses, as far as it is kept and allowed.
     pub(crate) fn resend(
         &mut self,
         missing: Missing,
-        now: Instant,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<(), Error> {
         for sequence in missing.sequences() {
-            if self.resend_one(sequence, now, srtp, batch)?.is_none() {
+            if self.resend_one(sequence, outlet, batch)?.is_none() {
                 self.counters.not_resent += 1;
             }
         }
@@ -231,35 +334,74 @@ impl Sender {
     fn resend_one(
         &mut self,
         sequence: u16,
-        now: Instant,
-        srtp: &mut Srtp,
+        outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<Option<()>, Error> {
-        let Some((sequence, entry, index)) = self.find(sequence) else { return Ok(None) };
-        let unit = &entry.item;
-        let Some(payload) = unit.payloads.payload(index) else { return Ok(None) };
-        if !self.resend.take(payload.len() as u64, now) {
+        let Some(found) = self.find(sequence) else { return Ok(None) };
+        let size = found.entry.item.payloads.payload(found.index).map_or(0, <[u8]>::len);
+        if !self.may_repair(&found, outlet.now) || !self.resend.take(size as u64, outlet.now) {
             return Ok(None);
         }
-        let original = self.header(sequence, unit, index);
-        match self.negotiated.rtx {
-            Some((ssrc, payload_type)) => {
-                // RFC 4588, section 4: the original number in front of the payload, in a stream of its own.
-                let [.., high, low] = sequence.to_be_bytes();
-                let header = Header { payload_type, ssrc, sequence: self.rtx_sequence, ..original };
-                header.write(&[&[high, low], payload], srtp, batch)?;
-                self.rtx_sequence += 1;
-            }
-            // The same packet once more.
-            None => original.write(&[payload], srtp, batch)?,
+        if let Some(pace) = &mut self.pace {
+            pace.spend(size);
         }
+        self.write_again(&found, outlet, batch)?;
         self.counters.resent += 1;
-        self.counters.resent_bytes += payload.len() as u64;
+        self.counters.resent_bytes += size as u64;
         Ok(Some(()))
     }
 
+    /// Sends again what went out so many packets ago, and tells how much that was.
+    pub(super) fn send_back(
+        &mut self,
+        back: u16,
+        outlet: &mut Outlet,
+        batch: &mut Batch,
+    ) -> Result<usize, Error> {
+        let [.., high, low] = self.sequence.to_be_bytes();
+        let Some(found) = self.find(u16::from_be_bytes([high, low]).wrapping_sub(back)) else { return Ok(0) };
+        self.write_again(&found, outlet, batch)?;
+        Ok(found.entry.item.payloads.payload(found.index).map_or(0, <[u8]>::len))
+    }
+
+    /// Whether packets can be sent again besides those that were asked for: in a stream of their own, where they do no harm.
+    pub(crate) fn has_repair_stream(&self) -> bool {
+        self.negotiated.rtx.is_some() && self.negotiated.extensions.transport_cc.is_some()
+    }
+
+    /// Feedback tells of its packets.
+    pub(crate) fn has_feedback(&self) -> bool {
+        self.negotiated.extensions.transport_cc.is_some()
+    }
+
+    /// On a narrow way what belongs to an earlier feed is of no use any more, and repairs take their part of the pace.
+    fn may_repair(&mut self, found: &Found, now: Instant) -> bool {
+        let is_newest = found.line.number == self.lines.newest().number && !self.is_paused();
+        self.pace.as_mut().is_none_or(|pace| {
+            pace.refill(now);
+            is_newest && pace.has_room_for_repair()
+        })
+    }
+
+    /// Sends a packet again.
+    fn write_again(&mut self, found: &Found, outlet: &mut Outlet, batch: &mut Batch) -> Result<(), Error> {
+        let Found { sequence, entry, index, line } = found;
+        let Some(payload) = entry.item.payloads.payload(*index) else { return Ok(()) };
+        let original = self.header(*sequence, &entry.item, *index, *line);
+        // Without a stream of its own it is the same packet once more.
+        let Some((ssrc, payload_type)) = self.negotiated.rtx else {
+            return original.write(&[payload], outlet, batch);
+        };
+        // RFC 4588, section 4: the original number in front of the payload.
+        let [.., high, low] = sequence.to_be_bytes();
+        let header = Header { payload_type, ssrc, sequence: self.rtx_sequence, ..original };
+        header.write(&[&[high, low], payload], outlet, batch)?;
+        self.rtx_sequence += 1;
+        Ok(())
+    }
+
     /// The unit and the packet within it that had this number.
-    fn find(&self, sequence: u16) -> Option<(u64, Arc<Entry<Packets>>, usize)> {
+    fn find(&self, sequence: u16) -> Option<Found> {
         let [.., high, low] = self.sequence.to_be_bytes();
         let back = u16::from_be_bytes([high, low]).wrapping_sub(sequence);
         let sequence = self.sequence.checked_sub(u64::from(back))?;
@@ -269,15 +411,15 @@ impl Sender {
         if index >= u64::from(span.count) {
             return None;
         }
-        Some((sequence, self.feed.at(span.position)?, usize::try_from(index).ok()?))
+        let (feed, line) = self.lines.find(span.line)?;
+        Some(Found { sequence, entry: feed.at(span.position)?, index: usize::try_from(index).ok()?, line })
     }
 
     /// What a sender report says now (RFC 3550, section 6.4.1); nothing before the first packet.
     pub(crate) fn report(&self, now: Instant, time: SystemTime) -> Option<SenderInfo> {
         let (timestamp, at) = self.newest?;
         let since = now.saturating_duration_since(at);
-        let ticks = since.as_nanos() * u128::from(self.feed.clock_rate()) / 1_000_000_000;
-        let ticks = u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0);
+        let ticks = lines::ticks(since, self.feed().clock_rate());
         Some(SenderInfo {
             ssrc: self.negotiated.ssrc,
             ntp: rtcp::ntp(time),
@@ -290,7 +432,7 @@ impl Sender {
     /// The peer reports how the packets arrive.
     pub(crate) fn reception(&mut self, reception: &Reception, time: SystemTime) {
         self.counters.fraction_lost = reception.fraction_lost;
-        let nanos = u64::from(reception.jitter) * 1_000_000_000 / u64::from(self.feed.clock_rate().max(1));
+        let nanos = u64::from(reception.jitter) * 1_000_000_000 / u64::from(self.feed().clock_rate().max(1));
         self.counters.jitter = Duration::from_nanos(nanos);
         if reception.last_report != 0 {
             let units = rtcp::middle(rtcp::ntp(time))
@@ -307,66 +449,6 @@ impl Sender {
 fn low_half(counter: u64) -> u32 {
     let [.., a, b, c, d] = counter.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
-}
-
-#[derive(Clone, Copy)]
-struct Header {
-    payload_type: u8,
-    marker: bool,
-    sequence: u64,
-    timestamp: u32,
-    ssrc: u32,
-    playout_delay: Option<u8>,
-}
-
-/// First byte of RTP: version 2, with an extension, with padding.
-const VERSION: u8 = 0x80;
-const EXTENSION: u8 = 0x10;
-const PADDING: u8 = 0x20;
-
-/// Bytes of a packet of padding, the last of which counts them (RFC 3550, section 5.1).
-const PADDING_BYTES: [u8; 4] = [0, 0, 0, 4];
-
-impl Header {
-    fn write(self, payload: &[&[u8]], srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
-        self.write_with(VERSION, payload, srtp, batch)
-    }
-
-    fn write_padding(self, srtp: &mut Srtp, batch: &mut Batch) -> Result<(), Error> {
-        self.write_with(VERSION | PADDING, &[&PADDING_BYTES], srtp, batch)
-    }
-
-    fn write_with(
-        self,
-        first: u8,
-        payload: &[&[u8]],
-        srtp: &mut Srtp,
-        batch: &mut Batch,
-    ) -> Result<(), Error> {
-        let buffer = &mut batch.buffer;
-        let start = buffer.len();
-        let extension = if self.playout_delay.is_some() { EXTENSION } else { 0 };
-        let [.., high, low] = self.sequence.to_be_bytes();
-        buffer.extend_from_slice(&[
-            first | extension,
-            self.payload_type | (u8::from(self.marker) << 7),
-            high,
-            low,
-        ]);
-        buffer.extend_from_slice(&self.timestamp.to_be_bytes());
-        buffer.extend_from_slice(&self.ssrc.to_be_bytes());
-        if let Some(id) = self.playout_delay {
-            // RFC 8285, section 4.2: one element of three bytes; least and greatest delay are both zero.
-            buffer.extend_from_slice(&[0xbe, 0xde, 0, 1, (id << 4) | 2, 0, 0, 0]);
-        }
-        let header = buffer.len() - start;
-        for part in payload {
-            buffer.extend_from_slice(part);
-        }
-        srtp.seal(buffer, start, header, self.ssrc, self.sequence)?;
-        batch.finish_packet();
-        Ok(())
-    }
 }
 
 /// A bucket of bytes that fills with time.

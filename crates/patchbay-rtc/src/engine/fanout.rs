@@ -36,6 +36,9 @@ impl Fanouts {
         let member = Member { cell: Arc::clone(cell), track };
         let mut groups = self.groups.lock();
         let of_feed = groups.entry(feed.id()).or_default();
+        if of_feed.iter().any(|group| group.members().iter().any(|other| other.is(&member))) {
+            return;
+        }
         let room = of_feed.iter().find(|group| group.members().len() < inner.config.group.max(1));
         if let Some(group) = room {
             let mut members = group.members.lock();
@@ -59,6 +62,14 @@ impl Fanouts {
                 *members = members.iter().filter(|member| member.cell.id != cell.id).cloned().collect();
             }
         }
+    }
+
+    /// Takes those out of a group who get another feed now. Whoever has come back to this one meanwhile stays.
+    fn dismiss(&self, feed: FeedId, group: &Group) {
+        let _groups = self.groups.lock();
+        let mut members = group.members.lock();
+        let staying = |member: &&Member| member.cell.connection.lock().wants(member.track, feed);
+        *members = members.iter().filter(staying).cloned().collect();
     }
 
     /// Forgets a group when nobody is in it; true when it was.
@@ -93,8 +104,12 @@ fn forget(groups: &mut HashMap<FeedId, Vec<Arc<Group>>>, feed: FeedId, group: &A
 async fn serve(inner: Arc<Inner>, feed: Arc<Feed>, group: Arc<Group>, mut reader: Reader<Packets>) {
     let mut batch = Batch::default();
     while let Ok(read) = reader.next().await {
+        let mut is_left = false;
         for member in group.members().iter() {
-            member.deliver(&inner, &read.entry, &mut batch);
+            is_left |= member.deliver(&inner, feed.id(), &read.entry, &mut batch) == Stays::No;
+        }
+        if is_left {
+            inner.fanouts.dismiss(feed.id(), &group);
         }
         if group.members().is_empty() && inner.fanouts.retire(feed.id(), &group) {
             return;
@@ -111,21 +126,37 @@ impl Group {
     }
 }
 
+/// Whether a member has any more use for the feed of its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    Yes,
+    No,
+}
+
 impl Member {
-    fn deliver(&self, inner: &Arc<Inner>, entry: &Entry<Packets>, batch: &mut Batch) {
+    fn is(&self, other: &Self) -> bool {
+        self.cell.id == other.cell.id && self.track == other.track
+    }
+
+    fn deliver(&self, inner: &Arc<Inner>, feed: FeedId, entry: &Entry<Packets>, batch: &mut Batch) -> Stays {
         batch.clear();
-        let (path, is_over) = {
+        let (path, is_over, is_wanted) = {
             let mut connection = self.cell.connection.lock();
-            (connection.deliver(self.track, entry, batch), connection.is_closed())
+            let path = connection.deliver(self.track, feed, entry, batch);
+            (path, connection.is_closed(), connection.wants(self.track, feed))
         };
         if is_over {
             // It may have ended right here; whoever holds the peer shall hear of it now.
-            return inner.settle(&self.cell, batch);
+            inner.settle(&self.cell, batch);
+            return Stays::No;
         }
-        let Some(path) = path else { return };
-        if !inner.send(path, batch) && path.transport == Transport::Tcp {
+        if let Some(path) = path
+            && !inner.send(path, batch)
+            && path.transport == Transport::Tcp
+        {
             self.cancel();
         }
+        if is_wanted { Stays::Yes } else { Stays::No }
     }
 
     /// A queue over TCP was full, and nothing asks for what was lost there: the viewer goes on at a key frame.

@@ -5,6 +5,7 @@
 
 mod fanout;
 mod negotiation;
+mod pacer;
 mod peer;
 mod start;
 mod table;
@@ -13,7 +14,7 @@ mod timer;
 mod udp;
 
 pub use negotiation::{AnswerError, Receive, Sending, Session};
-pub use peer::{Peer, PeerEvent, PeerStatistics};
+pub use peer::{ChangeError, Peer, PeerEvent, PeerStatistics};
 pub use start::InstantStart;
 
 use crate::{
@@ -129,6 +130,7 @@ struct Inner {
     table: Table,
     fanouts: fanout::Fanouts,
     starts: tokio::sync::Semaphore,
+    pacer: pacer::Pacer,
     spawner: Arc<dyn Spawn>,
     /// Nobody holds the engine or one of its peers any more. The tasks hold [`Inner`], so it does not end by itself.
     unused: CancellationToken,
@@ -156,6 +158,7 @@ impl Engine {
             table: Table::new(config.max_peers),
             fanouts: fanout::Fanouts::default(),
             starts: tokio::sync::Semaphore::new(config.start.concurrent.max(1)),
+            pacer: pacer::Pacer::default(),
             spawner,
             unused: CancellationToken::new(),
             counters: Counters::default(),
@@ -165,6 +168,7 @@ impl Engine {
         });
         inner.spawn("rtc-udp", udp::receive(Arc::clone(&inner)));
         inner.spawn("rtc-timer", timer::run(Arc::clone(&inner)));
+        inner.spawn("rtc-pacer", pacer::run(Arc::clone(&inner)));
         if let Some(listener) = listener {
             inner.spawn("rtc-tcp", tcp::accept(Arc::clone(&inner), listener));
         }
@@ -306,6 +310,10 @@ impl Inner {
                 }
                 Some(Event::Closed(why)) => self.remove(cell, why),
                 Some(Event::Channels) => cell.channels.notify_one(),
+                Some(Event::Quality(quality)) => {
+                    self.pacer.add(cell);
+                    cell.tell(PeerEvent::Quality(quality));
+                }
                 None if path.is_none() => break,
                 None => {}
             }

@@ -3,11 +3,12 @@
 use super::Inner;
 use crate::{
     channels::{Channels, Limits},
-    connection::{Format, Incoming, Negotiated, Section, Sender, Tracks},
+    congestion::{Adapt, Controller, Probes},
+    connection::{Extensions, Format, Incoming, Negotiated, Section, Sender, Tracks},
     feed::Feed,
     sdp::{
         Answer, AnswerMedia, Credentials, Direction, Extension, MID, Media, Offer, OfferError, PLAYOUT_DELAY,
-        Payload, Purpose, REPAIRED_RID, RID, Sends,
+        Payload, Purpose, REPAIRED_RID, RID, Sends, TRANSPORT_CC,
     },
 };
 use patchbay_media::{Codec, Kind};
@@ -24,6 +25,8 @@ pub struct Session {
     pub receive: Receive,
     /// Bounds of data channels, where they are wanted.
     pub channels: Option<Limits>,
+    /// Whether pictures follow what the way to the peer carries.
+    pub adapt: Adapt,
 }
 
 /// What is taken of what a peer sends.
@@ -79,7 +82,10 @@ pub(super) struct Agreed {
 }
 
 /// Feedback that is acted on for what is sent.
-const FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
+const FEEDBACK: [&str; 4] = ["nack", "nack pli", "ccm fir", "transport-cc"];
+
+/// The same for peers that give none on single packets.
+const OLD_FEEDBACK: [&str; 4] = ["nack", "nack pli", "ccm fir", "goog-remb"];
 
 pub(super) fn negotiate(
     inner: &Inner,
@@ -126,7 +132,10 @@ pub(super) fn negotiate(
         media,
     };
     let incoming = Incoming::new(sections, session.receive.bit_rate);
-    Ok(Agreed { answer, tracks: Tracks { senders, incoming, channels } })
+    let probes = senders.iter().any(Sender::has_repair_stream);
+    let probes = if probes { Probes::Possible } else { Probes::Impossible };
+    let congestion = Controller::new(session.adapt, probes, now);
+    Ok(Agreed { answer, tracks: Tracks { senders, incoming, channels, congestion } })
 }
 
 fn take<'a>(waiting: &mut Vec<&'a Sending>, kind: Kind) -> Option<&'a Sending> {
@@ -138,10 +147,13 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
     let feed = &sending.feed;
     let payload = section
         .choose(feed.codec(), feed.profile())
-        .ok_or(AnswerError::Codec { codec: feed.codec().name() })?
-        .with_feedback(&FEEDBACK);
-    let negotiated = numbers(section, &payload, feed.kind(), senders);
-    let extensions = negotiated.playout_delay.map(|id| Extension { id, uri: PLAYOUT_DELAY.to_owned() });
+        .ok_or(AnswerError::Codec { codec: feed.codec().name() })?;
+    let transport_cc = feedback_extension(section, &payload);
+    let payload = payload.with_feedback(if transport_cc.is_some() { &FEEDBACK } else { &OLD_FEEDBACK });
+    let negotiated = numbers(section, &payload, feed.kind(), transport_cc, senders);
+    let named = |id: Option<u8>, uri: &str| id.map(|id| Extension { id, uri: uri.to_owned() });
+    let Extensions { playout_delay, transport_cc } = negotiated.extensions;
+    let extensions = [named(playout_delay, PLAYOUT_DELAY), named(transport_cc, TRANSPORT_CC)];
     let sends = Sends {
         stream: sending.stream.clone(),
         track: format!("{}-{}", sending.stream, section.mid),
@@ -154,14 +166,26 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
         kind: feed.kind(),
         direction: Direction::SendOnly,
         payloads: vec![payload],
-        extensions: extensions.into_iter().collect(),
+        extensions: extensions.into_iter().flatten().collect(),
         sends: Some(sends),
         simulcast: Vec::new(),
     })
 }
 
-fn numbers(section: &Media, payload: &Payload, kind: Kind, others: &[Sender]) -> Negotiated {
-    // One-byte headers have room for the numbers 1 to 14 (RFC 8285, section 4.2).
+/// Number of the extension that numbers packets, where the peer gives feedback on them. One-byte headers have room for the numbers 1 to 14
+/// (RFC 8285, section 4.2).
+fn feedback_extension(section: &Media, payload: &Payload) -> Option<u8> {
+    let gives = payload.feedback.iter().any(|feedback| feedback == "transport-cc");
+    section.extension(TRANSPORT_CC).filter(|id| gives && (1..=14).contains(id))
+}
+
+fn numbers(
+    section: &Media,
+    payload: &Payload,
+    kind: Kind,
+    transport_cc: Option<u8>,
+    others: &[Sender],
+) -> Negotiated {
     let playout_delay =
         section.extension(PLAYOUT_DELAY).filter(|id| kind == Kind::Video && (1..=14).contains(id));
     let mut used = others.iter().flat_map(Sender::sources).collect::<Vec<_>>();
@@ -171,7 +195,7 @@ fn numbers(section: &Media, payload: &Payload, kind: Kind, others: &[Sender]) ->
         ssrc,
         payload_type: payload.number,
         rtx: payload.rtx.map(|number| (random_ssrc(&used), number)),
-        playout_delay,
+        extensions: Extensions { playout_delay, transport_cc },
     }
 }
 

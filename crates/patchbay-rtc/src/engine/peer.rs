@@ -3,7 +3,9 @@
 use super::{AnswerError, Engine, Inner, table::Cell};
 use crate::{
     channels::{ChannelEvent, ChannelId, Channels, Content, OpenError, SendError, Settings},
-    connection::{Closed, Received},
+    congestion::{Congestion, Quality},
+    connection::{Change, Closed, Received},
+    feed::Feed,
     path::Batch,
     sdp::{Answer, Credentials, Offer, Transport},
 };
@@ -22,8 +24,18 @@ use tokio_util::sync::DropGuard;
 pub enum PeerEvent {
     /// Media flows.
     Connected,
+    /// The way to it carries this: [`Peer::change`] is to give it. Comes only where the session adapts.
+    Quality(Quality),
     /// It has ended; nothing comes after this.
     Closed(Closed),
+}
+
+/// Why a peer cannot be sent from another feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// It has no such track, or has it in another codec.
+    #[error("the peer has no track of this codec")]
+    Codec,
 }
 
 /// A peer. Dropping it ends the connection.
@@ -40,6 +52,12 @@ pub struct Peer {
 /// How a peer's connection does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PeerStatistics {
+    /// What it is sent of the pictures, or soon will be.
+    pub quality: Quality,
+    /// Times that this has changed.
+    pub steps: u64,
+    /// What the way to it carries.
+    pub congestion: Congestion,
     /// Media flows.
     pub connected: bool,
     /// How it is reached.
@@ -171,6 +189,18 @@ impl Peer {
         self.inner.settle(&self.cell, &mut Batch::default());
     }
 
+    /// Sends its pictures, or its sound, from this feed from its next key frame on: with the same SSRC and payload type, and with numbers and time stamps that
+    /// go on. Until then it gets those that it gets now, unless the way to it is full. The feed has to be of the codec that was agreed.
+    pub fn change(&self, feed: &Arc<Feed>, quality: Quality) -> Result<(), ChangeError> {
+        let changed = self.cell.connection.lock().change(feed, quality, Instant::now());
+        let (track, change) = changed.ok_or(ChangeError::Codec)?;
+        if change == Change::AtKeyFrame {
+            self.inner.fanouts.join(&self.inner, feed, &self.cell, track);
+            feed.request_key_frame();
+        }
+        Ok(())
+    }
+
     /// The newest answer.
     pub fn answer(&self) -> Answer {
         self.answer.lock().clone()
@@ -215,6 +245,9 @@ impl Peer {
             transport: path.map(|path| path.transport),
             remote: path.map(|path| path.remote),
             connect_time: connection.connect_time(),
+            quality: connection.congestion.quality(),
+            steps: connection.congestion.count(),
+            congestion: connection.congestion.congestion(),
             ..PeerStatistics::default()
         };
         for counters in connection.senders.iter().map(|sender| &sender.counters) {

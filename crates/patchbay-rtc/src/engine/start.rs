@@ -124,7 +124,7 @@ impl Cached {
 /// Starts all tracks of a peer that has connected.
 pub(super) fn begin(inner: &Arc<Inner>, cell: &Arc<Cell>) {
     let feeds =
-        cell.connection.lock().senders.iter().map(|sender| Arc::clone(&sender.feed)).collect::<Vec<_>>();
+        cell.connection.lock().senders.iter().map(|sender| Arc::clone(sender.feed())).collect::<Vec<_>>();
     for (track, feed) in feeds.into_iter().enumerate() {
         let plan = Plan::choose(&feed, Cached::of(&feed), &inner.config.start);
         let progress = match plan {
@@ -211,8 +211,10 @@ impl Catching<'_> {
     fn step(&self, allowed: &mut i64, batch: &mut Batch) -> (Option<crate::path::Path>, Step) {
         let mut connection = self.cell.connection.lock();
         let mut step = Step::More;
-        let path = connection.send_with(self.track, batch, |sender, srtp, batch| {
-            while let Progress::CatchingUp { next } = sender.progress {
+        let path = connection.send_with(self.track, batch, |sender, outlet, batch| {
+            while let Progress::CatchingUp { next } = sender.progress
+                && sender.feed().id() == self.feed.id()
+            {
                 if next >= self.feed.ring().written() {
                     sender.progress = Progress::Live { next };
                     break;
@@ -225,9 +227,9 @@ impl Catching<'_> {
                     break;
                 };
                 if sender.counters.packets == 0 {
-                    sender.send_padding(entry.item.timestamp, srtp, batch)?;
+                    sender.send_padding(entry.item.timestamp, outlet, batch)?;
                 }
-                sender.send(&entry, srtp, batch)?;
+                sender.send(&entry, outlet, batch)?;
                 *allowed =
                     allowed.saturating_sub(i64::try_from(entry.item.payloads.bytes()).unwrap_or(i64::MAX));
                 sender.progress = Progress::CatchingUp { next: next + 1 };
@@ -244,11 +246,11 @@ impl Catching<'_> {
     /// Sends the cached key frame alone.
     fn still(&self, key: u64) {
         let mut batch = Batch::default();
-        let path = self.cell.connection.lock().send_with(self.track, &mut batch, |sender, srtp, batch| {
+        let path = self.cell.connection.lock().send_with(self.track, &mut batch, |sender, outlet, batch| {
             sender.progress = Progress::WaitingForKey;
             let Some(entry) = self.feed.at(key) else { return Ok(()) };
-            sender.send_padding(entry.item.timestamp, srtp, batch)?;
-            sender.send(&entry, srtp, batch)
+            sender.send_padding(entry.item.timestamp, outlet, batch)?;
+            sender.send(&entry, outlet, batch)
         });
         if let Some(path) = path {
             self.inner.send(path, &batch);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    connection::{Negotiated, Sender},
+    connection::{Extensions, Negotiated, Outlet, Sender},
     feed::{Feed, FeedConfig, FeedWriter},
     sdp,
 };
@@ -95,7 +95,7 @@ async fn the_tasks_end_with_the_last_engine_and_the_last_peer() {
     drop(engine.clone());
     drop(engine);
     tokio::task::yield_now().await;
-    assert_eq!(running.load(Ordering::SeqCst), 4, "UDP, TCP, timer, and a group of viewers");
+    assert_eq!(running.load(Ordering::SeqCst), 5, "UDP, TCP, timer, pacer, and a group of viewers");
     let address = peer.inner.udp.address();
     drop(peer);
     until("the end of all tasks", || running.load(Ordering::SeqCst) == 0).await;
@@ -195,22 +195,23 @@ async fn who_connects_over_tcp_and_says_nothing_makes_room() {
 fn sender(feed: &Arc<Feed>) -> Sender {
     Sender::new(
         Arc::clone(feed),
-        Negotiated { ssrc: 9, payload_type: 96, rtx: Some((10, 97)), playout_delay: None },
+        Negotiated { ssrc: 9, payload_type: 96, rtx: Some((10, 97)), extensions: Extensions::default() },
     )
 }
 
 #[tokio::test]
 async fn what_is_sent_again_is_counted_in_bytes() {
     let provider = rtc_crypto::providers::AwsLcRsProvider::new();
-    let mut srtp = crate::srtp::tests::pair(rtc_crypto::RTCCryptoProvider::crypto(&provider));
+    let srtp = crate::srtp::tests::pair(rtc_crypto::RTCCryptoProvider::crypto(&provider));
+    let mut outlet = Outlet::new(srtp, Instant::now());
     let (feed, mut writer) = feed();
     writer.write(&unit(0)).unwrap();
     let (mut sender, mut batch) = (sender(&feed), Batch::default());
     let entry = feed.at(0).unwrap();
-    sender.send(&entry, &mut srtp, &mut batch).unwrap();
+    sender.send(&entry, &mut outlet, &mut batch).unwrap();
     let [_, _, high, low, ..] = batch.buffer[..] else { panic!("a packet") };
     let missing = crate::rtcp::Missing { first: u16::from_be_bytes([high, low]), following: 1 };
-    sender.resend(missing, Instant::now(), &mut srtp, &mut batch).unwrap();
+    sender.resend(missing, &mut outlet, &mut batch).unwrap();
     let counters = sender.counters;
     assert_eq!((counters.packets, counters.resent, counters.not_resent), (1, 1, 1));
     assert_eq!((counters.bytes, counters.resent_bytes), (entry.item.payloads.bytes() as u64, counters.bytes));

@@ -1,0 +1,72 @@
+//! What a peer is sent, as the way to it allows.
+
+use super::{Change, Connection, Event, Sender};
+use crate::{
+    congestion::{Controller, Order, PROBE_TIME, Quality},
+    feed::Feed,
+    path::{Batch, Path},
+};
+use patchbay_media::Kind;
+use std::{sync::Arc, time::Instant};
+
+/// A report on a track's packets, which counts where there is no feedback on single ones.
+pub(super) fn note(congestion: &mut Controller, sender: &Sender, now: Instant) {
+    if sender.feed().kind() == Kind::Video && !sender.has_feedback() {
+        congestion.reception(sender.counters.fraction_lost, sender.counters.round_trip, now);
+    }
+}
+
+impl Connection {
+    /// Looks at how the way does, and acts on it.
+    pub(super) fn adapt(&mut self, now: Instant) {
+        let Some(outlet) = &self.outlet else { return };
+        let Some(sender) = self.senders.iter_mut().find(|sender| sender.feed().kind() == Kind::Video) else {
+            return;
+        };
+        let track = sender.feed().bit_rate();
+        let sent = sender.counters.bytes + sender.counters.resent_bytes;
+        let before = self.congestion.quality();
+        let order = self.congestion.decide(&outlet.ledger, track, sent, now);
+        sender.set_pace(self.congestion.pace(track), now);
+        match order {
+            Some(Order::Step(quality)) => {
+                if quality < before {
+                    sender.pause(now);
+                }
+                self.events.push_back(Event::Quality(quality));
+            }
+            Some(Order::Probe(rate)) => sender.begin_probe(rate, PROBE_TIME, now),
+            None if !self.congestion.is_probing() => sender.end_probe(),
+            None => {}
+        }
+    }
+
+    /// Has a track come from a feed, in a quality; nothing when there is no such track, or not in this codec.
+    pub(crate) fn change(
+        &mut self,
+        feed: &Arc<Feed>,
+        quality: Quality,
+        now: Instant,
+    ) -> Option<(usize, Change)> {
+        let of_kind = |sender: &Sender| sender.feed().kind() == feed.kind();
+        let track = self.senders.iter().position(of_kind)?;
+        let sender = self.senders.get_mut(track).filter(|sender| sender.feed().codec() == feed.codec())?;
+        self.congestion.given(quality);
+        let change = sender.change(feed, quality);
+        if change == Change::Done {
+            self.congestion.applied(now);
+        }
+        Some((track, change))
+    }
+
+    /// Its packets go out at a pace, so that [`Self::pump`] wants to be called often.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.is_connected() && self.senders.iter().any(Sender::is_paced)
+    }
+
+    /// Writes what the pace allows now to an empty batch.
+    pub(crate) fn pump(&mut self, batch: &mut Batch) -> Option<Path> {
+        let track = self.senders.iter().position(Sender::is_paced)?;
+        self.send_with(track, batch, Sender::pump)
+    }
+}

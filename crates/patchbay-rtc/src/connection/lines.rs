@@ -1,0 +1,87 @@
+//! The feeds that a track to a peer has been sent from, one after the other, on one line of numbers and time stamps.
+
+use crate::feed::{Feed, FeedId, Packets};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+/// Earlier feeds whose packets can still be sent again.
+const KEPT: usize = 3;
+
+/// The feeds, the newest last. Earlier ones are not kept: what they hold can be sent again only while somebody else holds them.
+#[derive(Debug)]
+pub(super) struct Lines {
+    newest: Line,
+    before: VecDeque<(Line, Weak<Feed>)>,
+    feed: Arc<Feed>,
+}
+
+/// A feed's place among those of a track.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) number: u32,
+    /// What to add to the time stamps of the feed.
+    pub(super) offset: u32,
+}
+
+impl Lines {
+    pub(super) fn new(feed: Arc<Feed>) -> Self {
+        Self { newest: Line { number: 0, offset: 0 }, before: VecDeque::new(), feed }
+    }
+
+    pub(super) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    pub(super) fn newest(&self) -> Line {
+        self.newest
+    }
+
+    /// Goes on with another feed, from this unit of it on. `last` is the newest time stamp sent, and when its unit came.
+    pub(super) fn go_on(&mut self, feed: Arc<Feed>, unit: &Packets, last: Option<(u32, Instant)>) {
+        let number = self.newest.number.wrapping_add(1);
+        let offset = last.map_or(0, |(timestamp, at)| {
+            let ticks = ticks(unit.at.saturating_duration_since(at), feed.clock_rate()).max(1);
+            timestamp.wrapping_add(ticks).wrapping_sub(unit.timestamp)
+        });
+        self.replace(feed, Line { number, offset });
+    }
+
+    /// Begins with another feed, before anything was sent.
+    pub(super) fn begin(&mut self, feed: Arc<Feed>) {
+        let number = self.newest.number.wrapping_add(1);
+        self.replace(feed, Line { number, offset: 0 });
+    }
+
+    fn replace(&mut self, feed: Arc<Feed>, line: Line) {
+        let before = std::mem::replace(&mut self.feed, feed);
+        self.before.push_back((self.newest, Arc::downgrade(&before)));
+        if self.before.len() > KEPT {
+            self.before.pop_front();
+        }
+        self.newest = line;
+    }
+
+    /// The feed that had that number.
+    pub(super) fn find(&self, number: u32) -> Option<(Arc<Feed>, Line)> {
+        if number == self.newest.number {
+            return Some((Arc::clone(&self.feed), self.newest));
+        }
+        let (line, feed) = self.before.iter().find(|(line, _)| line.number == number)?;
+        Some((feed.upgrade()?, *line))
+    }
+
+    /// The feeds in whose groups the track may still be.
+    pub(super) fn ids(&self) -> impl Iterator<Item = FeedId> {
+        let before = self.before.iter().filter_map(|(_, feed)| Some(feed.upgrade()?.id()));
+        std::iter::once(self.feed.id()).chain(before)
+    }
+}
+
+/// Time on a clock of RTP.
+pub(super) fn ticks(time: Duration, rate: u32) -> u32 {
+    let ticks = time.as_nanos() * u128::from(rate) / 1_000_000_000;
+    u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(0)
+}
