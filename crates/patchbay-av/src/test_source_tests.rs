@@ -19,7 +19,12 @@ pub(crate) fn hub() -> Hub {
 }
 
 pub(crate) fn browser() -> Wanted {
-    Wanted { video: vec![Codec::H264], audio: vec![Codec::Opus], reordered: Reordering::NotAllowed }
+    Wanted {
+        video: vec![Codec::H264],
+        audio: vec![Codec::Opus],
+        reordered: Reordering::NotAllowed,
+        limit: None,
+    }
 }
 
 pub(crate) async fn join(hub: &Hub, source: Arc<dyn Source>) -> (Subscription, Selected) {

@@ -10,7 +10,7 @@ use crate::{AvError, Preset, VideoSettings, worker};
 use futures_util::{FutureExt, future::BoxFuture};
 use patchbay_media::{
     AccessUnit, Codec, Kind,
-    hub::{Publisher, Source, SourceError, Transcoders},
+    hub::{Limit, Publisher, Source, SourceError, Target, Transcoders},
     ring::{Ended, Read, Reader},
     track::Track,
 };
@@ -116,9 +116,10 @@ impl AvTranscoders {
 }
 
 impl Transcoders for AvTranscoders {
-    fn transcoder(&self, from: &Arc<Track>, to: Codec) -> Option<Arc<dyn Source>> {
+    fn transcoder(&self, from: &Arc<Track>, to: Target) -> Option<Arc<dyn Source>> {
         let (from, settings, figures) = (Arc::clone(from), self.settings.clone(), Arc::clone(&self.figures));
-        Transcoder::new(from, to, settings, figures).map(|transcoder| Arc::new(transcoder) as Arc<dyn Source>)
+        let transcoder = Transcoder::new(from, to.codec, settings, figures)?.within(to.limit);
+        Some(Arc::new(transcoder) as Arc<dyn Source>)
     }
 }
 
@@ -127,6 +128,7 @@ impl Transcoders for AvTranscoders {
 pub struct Transcoder {
     from: Arc<Track>,
     to: Codec,
+    limit: Option<Limit>,
     settings: TranscodeSettings,
     figures: Arc<TranscodeFigures>,
 }
@@ -141,7 +143,13 @@ impl Transcoder {
     ) -> Option<Self> {
         let can = matches!(to, Codec::H264 | Codec::Vp8 | Codec::Opus | Codec::Aac);
         let same = from.info().codec.kind() == to.kind();
-        (can && same).then_some(Self { from, to, settings, figures })
+        (can && same).then_some(Self { from, to, limit: None, settings, figures })
+    }
+
+    /// The same within a limit.
+    #[must_use]
+    pub fn within(self, limit: Option<Limit>) -> Self {
+        Self { limit, ..self }
     }
 }
 

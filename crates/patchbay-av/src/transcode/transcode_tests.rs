@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
-    AudioDecoder, FileSource, Samples, TestSettings, TestSource, VideoDecoder, file::tests::make,
+    AudioDecoder, FileSource, Samples, Sound, TestSettings, TestSource, VideoDecoder, file::tests::make,
     test_source::tests::hub, worker::tests::eventually,
 };
 use patchbay_media::{
-    hub::{How, Hub, Mode, Reordering, Selected, StreamName, Subscription, Wanted},
+    hub::{How, Hub, Limit, Mode, Reordering, Selected, StreamName, Subscription, Wanted},
     ring::Start,
 };
 use std::time::Instant;
@@ -25,6 +25,7 @@ fn browser() -> Wanted {
         video: vec![Codec::H264, Codec::Vp8],
         audio: vec![Codec::Opus],
         reordered: Reordering::NotAllowed,
+        limit: None,
     }
 }
 
@@ -102,13 +103,37 @@ fn level(info: &patchbay_media::track::TrackInfo, units: &[AccessUnit]) -> f64 {
     Samples { rate: 48_000, channels: info.channels, pts: patchbay_media::MediaTime::ZERO, data }.level_db()
 }
 
+/// A rendition has the height and the bit rate that were asked for, the times of its source, and key frames often enough for who gets nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rendition_keeps_to_its_limit() {
+    let size = crate::PictureSize::new(640, 360).unwrap();
+    let settings = TestSettings { sound: Sound::None, noise: 20, ..TestSettings::new("test", size) };
+    let source = TestSource::new(settings, Arc::new(|| 1_795_413_053_042)).unwrap();
+    let hub = hub();
+    let limit = Limit { height: 180, bit_rate: 150_000 };
+    let wanted = Wanted { video: vec![Codec::H264], limit: Some(limit), ..Wanted::default() };
+    let (_subscription, selected) = join(&hub, Arc::new(source), wanted).await;
+    let How::Transcoded { why, .. } = &selected.how[0] else { panic!("{:?}", selected.how) };
+    assert_eq!(why, "a smaller picture for viewers with little bandwidth");
+    let video = selected.video.unwrap();
+    assert_eq!((video.info().width, video.info().height), (320, 180));
+    let pictures = units(&video, 200).await;
+    let keys = pictures.iter().filter(|unit| unit.key).map(|unit| unit.pts).collect::<Vec<_>>();
+    let time = pictures[199].pts.since(pictures[60].pts);
+    let bits = pictures[60..199].iter().map(|unit| unit.data.len() * 8).sum::<usize>();
+    let rate = bits as u128 * 1_000 / time.as_millis();
+    let largest = pictures[60..].iter().map(|unit| unit.data.len()).max().unwrap();
+    println!("{rate} bit/s, {} key frames of {} pictures, the largest of {largest} bytes", keys.len(), 200);
+    assert!(rate < 180_000, "{rate}");
+    assert!(keys.windows(2).all(|pair| pair[1].since(pair[0]) <= Duration::from_millis(2_200)), "{keys:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn opus_becomes_aac_and_h264_becomes_vp8() {
     let size = crate::PictureSize::new(320, 240).unwrap();
     let source = TestSource::new(TestSettings::new("test", size), Arc::new(|| 1_795_413_053_042)).unwrap();
     let hub = hub();
-    let wanted =
-        Wanted { video: vec![Codec::Vp8], audio: vec![Codec::Aac], reordered: Reordering::NotAllowed };
+    let wanted = Wanted { video: vec![Codec::Vp8], audio: vec![Codec::Aac], ..browser() };
     let (_subscription, selected) = join(&hub, Arc::new(source), wanted).await;
     let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
     assert_eq!((video.info().codec, audio.info().codec), (Codec::Vp8, Codec::Aac));
@@ -149,7 +174,7 @@ async fn only_what_can_be_made_is_offered() {
     let video = selected.video.unwrap();
     let transcoders = AvTranscoders::new(TranscodeSettings::default()).unwrap();
     for codec in Codec::ALL {
-        let offered = transcoders.transcoder(&video, codec).is_some();
+        let offered = transcoders.transcoder(&video, Target::of(codec)).is_some();
         assert_eq!(offered, [Codec::H264, Codec::Vp8].contains(&codec), "{codec:?}");
     }
     assert!(AvTranscoders::new(TranscodeSettings { video_bitrate: Some(1), ..Default::default() }).is_err());

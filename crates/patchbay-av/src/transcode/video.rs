@@ -1,10 +1,12 @@
 //! Pictures from one codec to another.
 
 use super::{Input, Transcoder};
-use crate::{AvError, Decoded, PictureSize, VideoDecoder, VideoEncoder, VideoSettings, key_gate::KeyGate};
+use crate::{
+    AvError, Decoded, PictureSize, Scaler, VideoDecoder, VideoEncoder, VideoSettings, key_gate::KeyGate,
+};
 use patchbay_media::{
     AccessUnit, MediaTime, TrackId,
-    hub::{Publisher, SourceError},
+    hub::{Limit, Publisher, SourceError},
     ring::{Read, Start},
     track::{KeyFrames, TrackWriter},
 };
@@ -12,6 +14,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 /// A picture so far behind the newest unit is not encoded: decoding alone catches up sooner.
 const LATE: Duration = Duration::from_millis(300);
+/// A key frame at least this often in a rendition for viewers with little bandwidth: some of them get nothing else.
+const LIMITED_KEY_FRAMES: Duration = Duration::from_secs(2);
 /// Pictures a second until they are counted.
 const FPS: u32 = 30;
 /// Pictures are counted once so much of the track was encoded.
@@ -20,7 +24,7 @@ const COUNT_AFTER: Duration = Duration::from_secs(1);
 /// Runs until the track ends or the transcoder shall stop.
 pub(super) fn transcode(of: &Transcoder, publisher: &Publisher, input: &Input) -> Result<(), SourceError> {
     let mut decoder = VideoDecoder::open(of.from.info())?;
-    let mut output = Output { of, publisher, opened: None };
+    let mut output = Output { of, publisher, scaler: Scaler::new(), opened: None };
     if of.from.ring().newest_key().is_none() {
         of.from.request_key_frame();
     }
@@ -60,6 +64,7 @@ fn is_late(of: &Transcoder, read: &Read<AccessUnit>) -> bool {
 struct Output<'a> {
     of: &'a Transcoder,
     publisher: &'a Publisher,
+    scaler: Scaler,
     opened: Option<Opened>,
 }
 
@@ -77,6 +82,15 @@ struct Opened {
 
 impl Output<'_> {
     fn write(&mut self, decoded: &Decoded) -> Result<(), SourceError> {
+        let size = limited(decoded.picture.size(), self.of.limit);
+        if size == decoded.picture.size() {
+            return self.encode(decoded);
+        }
+        let picture = self.scaler.scale(&decoded.picture, size)?;
+        self.encode(&Decoded { picture, pts: decoded.pts })
+    }
+
+    fn encode(&mut self, decoded: &Decoded) -> Result<(), SourceError> {
         match &mut self.opened {
             Some(opened) if opened.size == decoded.picture.size() => {
                 opened.count(self.of, decoded.pts)?;
@@ -105,13 +119,32 @@ impl Output<'_> {
     }
 }
 
+/// Least bit rate that is encoded, whatever the limit.
+const LEAST_BIT_RATE: u32 = 32_000;
+
+/// A size within a limit, in the same proportions.
+fn limited(size: PictureSize, limit: Option<Limit>) -> PictureSize {
+    match limit {
+        Some(limit) if size.height() > limit.height => {
+            let width = u32::from(size.width()) * u32::from(limit.height) / u32::from(size.height());
+            PictureSize::nearest(width, u32::from(limit.height))
+        }
+        _ => size,
+    }
+}
+
 /// What to encode, when so many pictures a second come.
 fn settings(of: &Transcoder, size: PictureSize, fps: u32) -> VideoSettings {
     let (video, wanted) = (VideoSettings::h264(TrackId(0), size, fps), &of.settings);
+    let bitrate = wanted.video_bitrate.unwrap_or(video.bitrate);
+    let (most, key_frames) = match of.limit {
+        Some(limit) => (limit.bit_rate.max(LEAST_BIT_RATE), LIMITED_KEY_FRAMES),
+        None => (u32::MAX, wanted.key_frame_interval),
+    };
     VideoSettings {
         codec: of.to,
-        bitrate: wanted.video_bitrate.unwrap_or(video.bitrate),
-        key_frame_interval: wanted.key_frame_interval,
+        bitrate: bitrate.min(most),
+        key_frame_interval: wanted.key_frame_interval.min(key_frames),
         preset: wanted.preset,
         ..video
     }
