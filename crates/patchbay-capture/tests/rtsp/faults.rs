@@ -180,7 +180,7 @@ async fn its_pictures_change_their_size() {
         move |number| {
             let clip = if number < 25 { &small } else { &large };
             // Numbers go on; both have as many pictures.
-            let sequence = if number < 25 { 0 } else { (small.packets() - large.packets()) as u16 };
+            let sequence = if number < 25 { 0 } else { (small.packets().wrapping_sub(large.packets())) as u16 };
             clip.steps(number, Shape { sequence, ..Shape::default() })
         }
     });

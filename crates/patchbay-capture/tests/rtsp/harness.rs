@@ -96,13 +96,13 @@ impl Viewer {
             let next = timeout(LONG, self.subscription.tracks_or_failure()).await.expect("a failure in time");
             match next {
                 Ok(_) => {}
-                Err(NotStarted::Failed(_)) => break,
+                Err(NotStarted::Failed(error)) => {
+                    println!("{:?} after {:?}: {error}", error.reason(), self.started.elapsed());
+                    return (error.to_string(), error.reason());
+                }
                 Err(other) => panic!("{other}"),
             }
         }
-        let state = self.hub.state(&self.name).unwrap();
-        println!("{:?} after {:?}: {}", state.reason, self.started.elapsed(), state.detail);
-        (state.detail, state.reason.expect("a reason"))
     }
 
     /// Waits until the stream has failed, whether it ran before or not.
