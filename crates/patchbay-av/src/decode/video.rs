@@ -8,6 +8,16 @@ use patchbay_media::{AccessUnit, Codec, MediaTime, codec::nal, track::TrackInfo}
 /// Most pixels of a picture: 8192x4352, the largest of level 6 of H.264 and H.265.
 const MAX_PIXELS: &str = "35651584";
 
+/// Codecs of old cameras, which are decoded for showing where the hub does not carry them.
+const SHOWN: [codec::Id; 6] = [
+    codec::Id::MPEG4,
+    codec::Id::MPEG2VIDEO,
+    codec::Id::MPEG1VIDEO,
+    codec::Id::MJPEG,
+    codec::Id::H263,
+    codec::Id::FLV1,
+];
+
 /// A picture and when it is shown.
 #[derive(Clone, Debug)]
 pub struct Decoded {
@@ -49,6 +59,19 @@ impl VideoDecoder {
     /// A decoder for JPEG, as cameras send it.
     pub fn jpeg() -> Result<Self, AvError> {
         let decoder = open(codec::Id::MJPEG, "JPEG", codec::Flags::LOW_DELAY)?;
+        Ok(Self { decoder, codec: None, scaler: Scaler::new() })
+    }
+
+    /// A decoder for a stream of libav's in a codec that the hub does not carry.
+    pub(crate) fn of_stream(parameters: codec::Parameters) -> Result<Self, AvError> {
+        crate::log::init();
+        let id = parameters.id();
+        let reason = "it is not among the codecs that are decoded for showing";
+        let refused = AvError::Unsuitable { codec: id.name(), reason };
+        let codec = SHOWN.contains(&id).then(|| av::decoder::find(id)).flatten().ok_or(refused)?;
+        let mut context = codec::Context::from_parameters(parameters).map_err(failed("making a decoder"))?;
+        context.set_threading(codec::threading::Config::count(1));
+        let decoder = open_context(context, codec)?;
         Ok(Self { decoder, codec: None, scaler: Scaler::new() })
     }
 
@@ -123,6 +146,10 @@ fn open(id: codec::Id, name: &'static str, flags: codec::Flags) -> Result<decode
     let mut context = codec::Context::new_with_codec(codec);
     context.set_flags(flags);
     context.set_threading(codec::threading::Config::count(1));
+    open_context(context, codec)
+}
+
+fn open_context(context: codec::Context, codec: av::Codec) -> Result<decoder::Video, AvError> {
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(Rational(1, 1_000_000_000));
     let mut options = Dictionary::new();

@@ -103,7 +103,7 @@ impl Demuxed {
     fn new(stream: &Stream<'_>, id: TrackId, codec: Codec) -> Result<Self, FileError> {
         let base = stream.time_base();
         let base = (i64::from(base.numerator()).max(1), i64::from(base.denominator()).max(1));
-        let shaper = Shaper::new(id, codec, &facts(stream))?;
+        let shaper = Shaper::new(id, codec, &facts_of(stream))?;
         Ok(Self { stream: stream.index(), base, shaper, next: MediaTime::ZERO })
     }
 
@@ -155,8 +155,19 @@ fn choose(input: &format::context::Input) -> Result<Vec<Demuxed>, FileError> {
 }
 
 fn codec(id: av::codec::Id, kind: Kind) -> Result<Codec, FileError> {
+    codec_of(id).ok_or_else(|| {
+        let (kind, advice) = match kind {
+            Kind::Video => ("pictures", "-c:v libx264 -bf 0 -c:a copy"),
+            Kind::Audio => ("sound", "-c:v copy -c:a aac"),
+        };
+        FileError::Codec { kind, codec: id.name().to_owned(), advice }
+    })
+}
+
+/// The hub's name of a codec that it carries.
+pub(crate) fn codec_of(id: av::codec::Id) -> Option<Codec> {
     use av::codec::Id;
-    Ok(match id {
+    Some(match id {
         Id::H264 => Codec::H264,
         Id::HEVC => Codec::H265,
         Id::AV1 => Codec::Av1,
@@ -166,17 +177,12 @@ fn codec(id: av::codec::Id, kind: Kind) -> Result<Codec, FileError> {
         Id::OPUS => Codec::Opus,
         Id::PCM_ALAW => Codec::Pcma,
         Id::PCM_MULAW => Codec::Pcmu,
-        other => {
-            let (kind, advice) = match kind {
-                Kind::Video => ("pictures", "-c:v libx264 -bf 0 -c:a copy"),
-                Kind::Audio => ("sound", "-c:v copy -c:a aac"),
-            };
-            return Err(FileError::Codec { kind, codec: other.name().to_owned(), advice });
-        }
+        _ => return None,
     })
 }
 
-fn facts(stream: &Stream<'_>) -> Facts {
+/// What the container says about a stream.
+pub(crate) fn facts_of(stream: &Stream<'_>) -> Facts {
     let parameters = stream.parameters();
     // SAFETY: the parameters belong to the stream, which is borrowed; libav guarantees `extradata_size` bytes at `extradata` when that is not null.
     #[expect(unsafe_code, reason = "ffmpeg-next has no getters")]

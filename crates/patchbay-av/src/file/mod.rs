@@ -9,7 +9,9 @@ mod pace;
 mod rounds;
 mod shape;
 
+pub(crate) use demux::{codec_of, facts_of};
 pub use error::FileError;
+pub(crate) use shape::{Facts, Shaper};
 
 use crate::worker;
 use futures_util::future::BoxFuture;

@@ -16,19 +16,19 @@ use patchbay_media::{
 };
 
 /// What the container says about a stream.
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The codec's configuration, in the container's form.
-    pub(super) extra: Bytes,
-    pub(super) width: u16,
-    pub(super) height: u16,
-    pub(super) rate: u32,
-    pub(super) channels: u8,
+    pub(crate) extra: Bytes,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    pub(crate) rate: u32,
+    pub(crate) channels: u8,
     /// Pictures are held back to be put in order.
-    pub(super) delayed: bool,
+    pub(crate) delayed: bool,
 }
 
 /// Shapes the packets of one stream.
-pub(super) struct Shaper {
+pub(crate) struct Shaper {
     info: TrackInfo,
     form: Form,
 }
@@ -50,7 +50,7 @@ enum Form {
 
 impl Shaper {
     /// Reads the configuration.
-    pub(super) fn new(id: TrackId, codec: Codec, facts: &Facts) -> Result<Self, FileError> {
+    pub(crate) fn new(id: TrackId, codec: Codec, facts: &Facts) -> Result<Self, FileError> {
         let damaged = |_: HeaderError| FileError::Damaged("description of its codec");
         let (form, configuration) = form(codec, &facts.extra).map_err(damaged)?;
         let mut info = TrackInfo {
@@ -73,12 +73,17 @@ impl Shaper {
     }
 
     /// What is known of the track. AAC with headers has its configuration after the first packet.
-    pub(super) fn info(&self) -> TrackInfo {
+    pub(crate) fn info(&self) -> TrackInfo {
         self.info.clone()
     }
 
+    /// Pictures of another size come from here on.
+    pub(crate) fn set_size(&mut self, width: u16, height: u16) {
+        (self.info.width, self.info.height) = (width, height);
+    }
+
     /// The unit in a packet, and whether decoding can start there.
-    pub(super) fn shape(&mut self, packet: &Bytes) -> Result<(Bytes, bool), HeaderError> {
+    pub(crate) fn shape(&mut self, packet: &Bytes) -> Result<(Bytes, bool), HeaderError> {
         let normalised = match &mut self.form {
             Form::NalUnits { length, sets } => {
                 let unit = match length {
