@@ -21,6 +21,8 @@ const KEEP = 10;
 // Fragments that wait for the browser; a tab that does not take them comes back later.
 const MOST_WAITING = 64 * 1024 * 1024;
 const LOOK_EVERY = 250;
+// Fragments come, and nothing moves: whatever the reason, a new beginning is better.
+const STUCK = 10000;
 
 // One of each family and profile that cameras and the server's transcoders have.
 const CODECS = [
@@ -35,6 +37,9 @@ export function playable() {
   const kind = (codec) => (/^(mp4a|opus)/.test(codec) ? "audio" : "video");
   return CODECS.filter((codec) => Source()?.isTypeSupported(`${kind(codec)}/mp4; codecs="${codec}"`));
 }
+
+/** Pictures, sound or both: what a source buffer was made for, it stays with. */
+const kinds = (mime) => (/"(.*)"/.exec(mime)?.[1] ?? "").split(",").map((codec) => (/^(mp4a|opus)/i.test(codec) ? "sound" : "pictures")).sort().join();
 
 /** A player of one camera in one video element, whose `src` it sets. */
 export class MsePlayer {
@@ -69,7 +74,7 @@ export class MsePlayer {
 
   reset() {
     if (this.address) URL.revokeObjectURL(this.address);
-    Object.assign(this, { source: null, buffer: null, address: null, mime: null, waiting: [], bytes: 0, shown: false });
+    Object.assign(this, { source: null, buffer: null, address: null, mime: null, waiting: [], bytes: 0, shown: false, fed: 0, moved: { at: performance.now(), to: 0 } });
   }
 
   connect() {
@@ -107,9 +112,10 @@ export class MsePlayer {
   }
 
   open() {
+    if (this.address) URL.revokeObjectURL(this.address);
+    if (this.buffer) this.buffer.onupdateend = this.buffer.onerror = null;
     const source = new (Source())();
-    this.source = source;
-    this.address = URL.createObjectURL(source);
+    Object.assign(this, { source, buffer: null, address: URL.createObjectURL(source) });
     source.onsourceopen = () => this.pump();
     // Asked for by ManagedMediaSource.
     this.video.disableRemotePlayback = true;
@@ -118,6 +124,7 @@ export class MsePlayer {
 
   take(data) {
     this.received += data.byteLength;
+    this.fed = performance.now();
     if (this.bytes + data.byteLength > MOST_WAITING) return this.again();
     this.bytes += data.byteLength;
     this.waiting.push(data);
@@ -131,7 +138,10 @@ export class MsePlayer {
     const next = this.waiting.shift();
     if (next === undefined) return;
     try {
-      if (next.mime) {
+      if (next.mime && this.buffer && kinds(next.mime) !== kinds(this.mime)) {
+        this.waiting.unshift(next);
+        this.open();
+      } else if (next.mime) {
         this.prepare(next.mime);
         this.pump();
       } else {
@@ -181,6 +191,7 @@ export class MsePlayer {
 
   /** Stays at the live edge: jumps over gaps and when far behind, hurries when a little behind. */
   keepUp() {
+    if (this.isStuck()) return this.again();
     const end = this.end();
     if (end === null || this.video.seeking) return;
     const { buffered } = this.buffer;
@@ -195,6 +206,14 @@ export class MsePlayer {
     if (this.video.paused && !this.stopped) this.video.play().catch(() => {});
     const rate = !away && end - at > EASY ? HURRY : 1;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
+  }
+
+  isStuck() {
+    const now = performance.now();
+    const to = this.video.currentTime;
+    // A browser may hold a page that nobody sees.
+    if (to !== this.moved.to || document.visibilityState !== "visible") this.moved = { at: now, to };
+    return this.socket !== null && this.fed > this.moved.at && now - this.moved.at > STUCK;
   }
 
   again() {
