@@ -3,7 +3,10 @@
 use super::{film::*, harness::*};
 use patchbay_media::Codec;
 use patchbay_testkit::rtsp::scripted::{Media, Script, ScriptedServer};
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// Processor time of the threads of this process with such a name, from `/proc` (`man 5 proc`), in seconds.
 fn seconds_of(is_ours: impl Fn(&str) -> bool) -> f64 {
@@ -55,6 +58,8 @@ async fn twenty_cameras_pass_through() {
     let (wall, used) = (begun.elapsed().as_secs_f64(), seconds_of(is_worker) - before);
     let each = used / wall / CAMERAS as f64 * 100.0;
     let rate = bytes as f64 * 8.0 / wall / CAMERAS as f64 / 1e6;
-    println!("{CAMERAS} cameras of {rate:.2} Mbit/s: {each:.3} % of a core for each ({used:.2} s in {wall:.2} s)");
+    println!(
+        "{CAMERAS} cameras of {rate:.2} Mbit/s: {each:.3} % of a core for each ({used:.2} s in {wall:.2} s)"
+    );
     assert!(each < 10.0, "{each}");
 }

@@ -54,8 +54,12 @@ async fn the_path_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_is_lost() {
-    fails(Clip::h264().script().with("PLAY", status(454, "Session Not Found")), Reason::Protocol, "lost the session")
-        .await;
+    fails(
+        Clip::h264().script().with("PLAY", status(454, "Session Not Found")),
+        Reason::Protocol,
+        "lost the session",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,13 +69,19 @@ async fn there_is_a_redirect() {
         "RTSP/1.0 302 Moved\r\nCSeq: {{cseq}}\r\nLocation: rtsp://{}/live\r\n\r\n",
         elsewhere.address()
     );
-    fails(Clip::h264().script().with("DESCRIBE", Answer::Raw(answer.into())), Reason::Protocol, "redirects").await;
+    fails(Clip::h264().script().with("DESCRIBE", Answer::Raw(answer.into())), Reason::Protocol, "redirects")
+        .await;
     assert_eq!(elsewhere.connections(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_never_answers() {
-    fails(Clip::h264().script().with("DESCRIBE", Answer::Silence), Reason::TimedOut, "did not answer in time").await;
+    fails(
+        Clip::h264().script().with("DESCRIBE", Answer::Silence),
+        Reason::TimedOut,
+        "did not answer in time",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,8 +96,7 @@ async fn it_plays_and_sends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_hangs_in_mid_stream() {
-    let script =
-        Clip::h264().changed(|number, steps| if number == 30 { vec![Step::Hang] } else { steps });
+    let script = Clip::h264().changed(|number, steps| if number == 30 { vec![Step::Hang] } else { steps });
     let server = ScriptedServer::start(script).unwrap();
     let mut viewer = Viewer::of(settings(server.address()));
     units(&*viewer.video().await, 10).await;
@@ -180,7 +189,8 @@ async fn its_pictures_change_their_size() {
         move |number| {
             let clip = if number < 25 { &small } else { &large };
             // Numbers go on; both have as many pictures.
-            let sequence = if number < 25 { 0 } else { (small.packets().wrapping_sub(large.packets())) as u16 };
+            let sequence =
+                if number < 25 { 0 } else { (small.packets().wrapping_sub(large.packets())) as u16 };
             clip.steps(number, Shape { sequence, ..Shape::default() })
         }
     });
@@ -227,7 +237,8 @@ async fn its_sender_begins_anew() {
             if number < 30 {
                 return clip.steps(number, Shape::default());
             }
-            let mut steps = clip.steps(number - 30, Shape { ssrc: 9, sequence: 3, timestamp: 77, ..Shape::default() });
+            let mut steps =
+                clip.steps(number - 30, Shape { ssrc: 9, sequence: 3, timestamp: 77, ..Shape::default() });
             steps[0] = Step::Until(due(number));
             steps
         }
@@ -250,7 +261,8 @@ async fn it_never_sends_a_key_frame() {
             steps
         }
     });
-    fails(Script::new(clip.sdp(), Media::Film(film)), Reason::NoKeyFrame, "key frame (I-frame) interval").await;
+    fails(Script::new(clip.sdp(), Media::Film(film)), Reason::NoKeyFrame, "key frame (I-frame) interval")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,14 +299,18 @@ async fn its_udp_ports_are_odd_and_its_source_is_elsewhere() {
     let elsewhere = UdpSocket::bind("127.0.0.2:0").unwrap();
     elsewhere.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     let port = elsewhere.local_addr().unwrap().port();
-    for transport in
-        ["server_port=65535-65536".to_owned(), "server_port=65535".to_owned(), format!("source=127.0.0.2;server_port={port}-{port}"), String::new()]
-    {
+    for transport in [
+        "server_port=65535-65536".to_owned(),
+        "server_port=65535".to_owned(),
+        format!("source=127.0.0.2;server_port={port}-{port}"),
+        String::new(),
+    ] {
         let mut script = Clip::h264().script();
         script.transport = Some(transport.clone());
         let server = ScriptedServer::start(script).unwrap();
         let udp = RtspTransport::Udp;
-        let mut viewer = Viewer::of(patchbay_capture::RtspSettings { transport: udp, ..settings(server.address()) });
+        let mut viewer =
+            Viewer::of(patchbay_capture::RtspSettings { transport: udp, ..settings(server.address()) });
         assert!(units(&*viewer.video().await, 5).await[0].key, "{transport}");
     }
     assert!(elsewhere.recv(&mut [0; 100]).is_err(), "nothing was sent to the address that it named");

@@ -9,14 +9,41 @@ use patchbay_testkit::rtsp::scripted::{Media, Script, ScriptedServer};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ffmpeg_sends_is_seen() {
     for (name, codec, encoder) in [
-        ("H264", Codec::H264, &["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-x264-params", "repeat-headers=1:slices=4"][..]),
-        ("H265", Codec::H265, &["-c:v", "libx265", "-preset", "ultrafast", "-tune", "zerolatency", "-x265-params", "repeat-headers=1:log-level=none"]),
+        (
+            "H264",
+            Codec::H264,
+            &[
+                "-c:v",
+                "libx264",
+                "-preset",
+                "ultrafast",
+                "-tune",
+                "zerolatency",
+                "-x264-params",
+                "repeat-headers=1:slices=4",
+            ][..],
+        ),
+        (
+            "H265",
+            Codec::H265,
+            &[
+                "-c:v",
+                "libx265",
+                "-preset",
+                "ultrafast",
+                "-tune",
+                "zerolatency",
+                "-x265-params",
+                "repeat-headers=1:log-level=none",
+            ],
+        ),
         ("VP8", Codec::Vp8, &["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"]),
     ] {
         let input = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25", "-g", "25"];
         let arguments = input.iter().chain(encoder).map(|text| (*text).to_owned()).collect();
         // Its description has no parameter sets: they come with the first key frame.
-        let server = ScriptedServer::start(Script::new(sdp(&[(96, name)]), Media::Ffmpeg(arguments))).unwrap();
+        let server =
+            ScriptedServer::start(Script::new(sdp(&[(96, name)]), Media::Ffmpeg(arguments))).unwrap();
         let mut settings = settings(server.address());
         settings.limits.stall_timeout = std::time::Duration::from_secs(10);
         let mut viewer = Viewer::of(RtspSettings { transport: RtspTransport::Udp, ..settings });

@@ -32,7 +32,8 @@ impl Clip {
         for number in 0..PICTURES {
             let ask = if number == 0 { KeyFrame::Now } else { KeyFrame::AsDue };
             let time = MediaTime::from_ticks(i64::try_from(number).unwrap(), FPS);
-            let unit = encoder.encode(&pattern.draw(number * 40, number).unwrap(), time, ask).unwrap().unwrap();
+            let unit =
+                encoder.encode(&pattern.draw(number * 40, number).unwrap(), time, ask).unwrap().unwrap();
             assert_eq!(unit.key, number == 0);
             let payloads = packetizer.packetize(&unit.data).unwrap();
             let payload = |index| (payloads.payload(index).unwrap().to_vec(), payloads.marker(index));
@@ -56,7 +57,8 @@ impl Clip {
 
     /// The packets of a picture, `number` counting on over the rounds.
     pub(crate) fn picture(&self, number: u64, shape: Shape) -> Vec<Vec<u8>> {
-        let before: u64 = self.pictures.iter().take((number % PICTURES) as usize).map(|p| p.len() as u64).sum();
+        let before: u64 =
+            self.pictures.iter().take((number % PICTURES) as usize).map(|p| p.len() as u64).sum();
         let first = number / PICTURES * self.packets() + before;
         let timestamp = shape.timestamp.wrapping_add((number * u64::from(90_000 / FPS)) as u32);
         let picture = &self.pictures[(number % PICTURES) as usize];
@@ -91,7 +93,10 @@ impl Clip {
     }
 
     /// A film in which something happens to each picture: what is given back is sent.
-    pub(crate) fn changed(&self, change: impl Fn(u64, Vec<Step>) -> Vec<Step> + Send + Sync + 'static) -> Script {
+    pub(crate) fn changed(
+        &self,
+        change: impl Fn(u64, Vec<Step>) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Script {
         let clip = self.clone();
         let film: Film = Arc::new(move |number| change(number, clip.steps(number, Shape::default())));
         Script::new(self.sdp(), Media::Film(film))

@@ -3,9 +3,15 @@
 use super::harness::*;
 use patchbay_av::VideoDecoder;
 use patchbay_capture::{RtspSettings, RtspTransport};
-use patchbay_media::{Codec, hub::{Mode, Reason, Reordering}};
+use patchbay_media::{
+    Codec,
+    hub::{Mode, Reason, Reordering},
+};
 use patchbay_testkit::rtsp::gstreamer::GstCamera;
-use std::{net::SocketAddr, time::{Duration, Instant}};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 async fn camera(folder: &TempDir, options: &[&str]) -> GstCamera {
@@ -36,7 +42,11 @@ async fn every_codec_passes_over_tcp_and_udp() {
         let tracks = viewer.tracks().await;
         let (track, begun) = (tracks.video.expect("pictures"), viewer.started);
         let info = track.info();
-        assert_eq!((info.codec, info.width, info.height, info.reordered), (codec, 320, 240, false), "{video}");
+        assert_eq!(
+            (info.codec, info.width, info.height, info.reordered),
+            (codec, 320, 240, false),
+            "{video}"
+        );
         let mut decoder = VideoDecoder::open(info).unwrap();
         let mut shown = 0;
         let first = begun.elapsed();
@@ -51,7 +61,9 @@ async fn every_codec_passes_over_tcp_and_udp() {
             heard = units(&audio, 20).await.len();
         }
         let health = viewer.hub.health(&viewer.name).unwrap();
-        println!("{video} and {audio} over {transport:?}: tracks after {first:?}, {shown} pictures, {heard} of sound, {health:?}");
+        println!(
+            "{video} and {audio} over {transport:?}: tracks after {first:?}, {shown} pictures, {heard} of sound, {health:?}"
+        );
         assert_eq!(health.jumps, 0);
         assert_eq!(viewer.hub.state(&viewer.name).unwrap().starts, 1);
     }

@@ -117,7 +117,10 @@ impl Viewer {
     /// Waits until the stream has been started so many times.
     pub(crate) async fn starts(&self, starts: u64) {
         let mut states = self.hub.watch(&self.name).unwrap();
-        timeout(LONG, states.wait_for(|state| state.starts >= starts)).await.expect("starts in time").unwrap();
+        timeout(LONG, states.wait_for(|state| state.starts >= starts))
+            .await
+            .expect("starts in time")
+            .unwrap();
     }
 }
 

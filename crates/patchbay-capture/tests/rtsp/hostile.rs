@@ -2,6 +2,7 @@
 
 use super::{film::*, harness::*};
 use patchbay_capture::RtspTransport;
+use patchbay_media::hub::NotStarted;
 use patchbay_testkit::rtsp::scripted::{Answer, Film, Media, Script, ScriptedServer, Step};
 use std::{
     panic,
@@ -43,7 +44,10 @@ impl Dice {
             let at = self.roll(bytes.len());
             match self.roll(7) {
                 0 => bytes[at] ^= 1 << self.roll(8),
-                1 => bytes[at] = [0, 0xff, b'$', b'\r', b'\n', b';', b'=', b'-', b':', b'/', b' ', b'9'][self.roll(12)],
+                1 => {
+                    bytes[at] =
+                        [0, 0xff, b'$', b'\r', b'\n', b';', b'=', b'-', b':', b'/', b' ', b'9'][self.roll(12)]
+                }
                 2 => bytes.truncate(at),
                 3 => {
                     let piece = bytes[at..(at + 1 + self.roll(40)).min(bytes.len())].to_vec();
@@ -101,7 +105,8 @@ fn damaged(seed: u64, clip: &Clip) -> Script {
                 }
             }
             if kind == 3 && dice.roll(3) == 0 {
-                let mut bytes = [&b"$\x00\x00\x10"[..], &[0x80; 16], b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n"].concat();
+                let mut bytes =
+                    [&b"$\x00\x00\x10"[..], &[0x80; 16], b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n"].concat();
                 dice.damage(&mut bytes);
                 steps.insert(0, Step::Bytes(bytes));
             }
@@ -116,7 +121,8 @@ fn damaged(seed: u64, clip: &Clip) -> Script {
         if method == "TEARDOWN" || kind >= 2 {
             return Answer::Usual;
         }
-        let ask = method == "DESCRIBE" && number == 0 && seed % 3 == 0 && request.get("authorization").is_none();
+        let ask =
+            method == "DESCRIBE" && number == 0 && seed % 3 == 0 && request.get("authorization").is_none();
         let mut bytes = answer(if ask { "OPTIONS" } else { method }, &sdp);
         if method == "DESCRIBE" || dice.roll(2) == 0 {
             let cseq = request.get("cseq").unwrap_or("1");
@@ -201,11 +207,12 @@ async fn one(hub: &patchbay_media::hub::Hub, seed: u64, clip: &Clip) -> &'static
                 _ => "TRACKS",
             }
         }
-        Ok(Err(_)) => {
-            let state = hub.state(&viewer.name).unwrap();
-            assert!(!state.detail.contains("s3cret") && !state.detail.contains("admin"), "{}", state.detail);
-            state.reason.map_or("NONE", patchbay_media::hub::Reason::word)
+        Ok(Err(NotStarted::Failed(error))) => {
+            let text = error.to_string();
+            assert!(!text.contains("s3cret") && !text.contains("admin"), "{text}");
+            error.reason().word()
         }
+        Ok(Err(error)) => panic!("{error}"),
         Err(_) => panic!("seed {seed} neither works nor fails"),
     };
     hub.remove(&viewer.name);

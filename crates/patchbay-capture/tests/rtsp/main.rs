@@ -8,4 +8,5 @@ mod gstreamer;
 mod harness;
 mod hostile;
 mod login;
+mod order;
 mod streams;

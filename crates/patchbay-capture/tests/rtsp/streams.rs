@@ -42,7 +42,10 @@ async fn the_first_picture_is_there_when_the_camera_has_sent_it() {
         waits.push(wait);
     }
     waits.sort();
-    println!("key frame sent to picture in the hub: median {:?}, most {:?} (goal 300 ms)", waits[5], waits[9]);
+    println!(
+        "key frame sent to picture in the hub: median {:?}, most {:?} (goal 300 ms)",
+        waits[5], waits[9]
+    );
     assert!(waits[9] < Duration::from_millis(300));
 }
 
@@ -71,14 +74,18 @@ async fn pictures_come_whole_and_in_time_over_tcp_and_udp() {
     let clip = Clip::h264();
     for transport in [RtspTransport::Tcp, RtspTransport::Udp, RtspTransport::Auto] {
         let server = ScriptedServer::start(clip.script()).unwrap();
-        let mut viewer = Viewer::of(patchbay_capture::RtspSettings { transport, ..settings(server.address()) });
+        let mut viewer =
+            Viewer::of(patchbay_capture::RtspSettings { transport, ..settings(server.address()) });
         let video = viewer.video().await;
         let info = video.info();
         assert_eq!((info.codec, info.width, info.height, info.reordered), (Codec::H264, 320, 240, false));
         let units = units(&video, 60).await;
         for pair in units.windows(2) {
             let step = pair[1].dts.since(pair[0].dts);
-            assert!((38..=42).contains(&step.as_millis()), "{transport:?}: {step:?}, over the wrap of the clock");
+            assert!(
+                (38..=42).contains(&step.as_millis()),
+                "{transport:?}: {step:?}, over the wrap of the clock"
+            );
             assert!(pair[1].pts == pair[1].dts);
         }
         assert_eq!(units.iter().filter(|unit| unit.key).count(), 3);
@@ -86,7 +93,8 @@ async fn pictures_come_whole_and_in_time_over_tcp_and_udp() {
         // The camera sees its own address and not the tunnel's, and the session is ended.
         let uri = format!("rtsp://{}/live", server.address());
         drop(viewer);
-        let took = wait_until("the session is ended", LONG, async || server.was_asked("TEARDOWN")).await.unwrap();
+        let took =
+            wait_until("the session is ended", LONG, async || server.was_asked("TEARDOWN")).await.unwrap();
         println!("{transport:?}: ended after {took:?}");
         let requests = server.requests();
         assert!(requests.iter().all(|request| request.uri.starts_with(&uri)), "{requests:?}");

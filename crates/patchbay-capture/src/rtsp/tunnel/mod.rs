@@ -4,6 +4,7 @@
 //! [`relay`] stands on a connection that the guard of `patchbay-egress` has made: it ends TLS, writes the camera's own address into requests, logs in, bounds every message, refuses
 //! redirects, and receives UDP where the client thinks that media comes over TCP. The door opens once, for who knows its secret path.
 
+mod description;
 mod login;
 mod ports;
 mod relay;

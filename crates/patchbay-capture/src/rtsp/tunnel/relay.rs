@@ -1,8 +1,8 @@
 //! Stands between one client on loopback and one camera. See the module above for what it does with what passes.
 
 use super::{
-    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, login::Login,
-    ports::Ports, status, transport,
+    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, description,
+    login::Login, ports::Ports, status, transport,
 };
 use crate::rtsp::{
     message::{Head, Item, Reader},
@@ -281,8 +281,8 @@ impl Relay {
         if let Some(number) = pending.number {
             head.set("CSeq", number);
         }
-        clean(&mut head);
-        write(&mut client.write, &head.to_bytes(body)).await
+        let body = clean(&mut head, body);
+        write(&mut client.write, &head.to_bytes(&body)).await
     }
 
     /// Notes where the media of a stream will come.
@@ -384,17 +384,22 @@ fn is_of_session(method: &str) -> bool {
     matches!(method, "DESCRIBE" | "SETUP" | "PLAY")
 }
 
-/// Takes away what the client need not see, and what it would stumble over.
-fn clean(head: &mut Head) {
+/// Takes away what the client need not see, and what it would stumble over. Gives the body that goes with it.
+fn clean(head: &mut Head, body: &Bytes) -> Bytes {
     head.remove("WWW-Authenticate");
-    let is_sdp = |value: &str| value.to_ascii_lowercase().trim_start().starts_with("application/sdp");
-    if head.get("Content-Type").is_some_and(is_sdp) {
-        head.set("Content-Type", "application/sdp");
-    }
     let session = head.get("Session").map(plain_session);
     if let Some(session) = session {
         head.set("Session", session);
     }
+    let is_sdp = |value: &str| value.to_ascii_lowercase().trim_start().starts_with("application/sdp");
+    // Without a type it is taken for a description, too.
+    if body.is_empty() || !head.get("Content-Type").is_none_or(is_sdp) {
+        return body.clone();
+    }
+    head.set("Content-Type", "application/sdp");
+    let plain = description::plain(body);
+    head.set("Content-Length", plain.len().to_string());
+    plain.into()
 }
 
 /// Id and time-out alone.
