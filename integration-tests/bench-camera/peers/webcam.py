@@ -19,16 +19,20 @@ ALLOWED = {
 
 
 class Webcam:
-    def __init__(self, source):
+    def __init__(self, source, rtsp):
         self.source = source
+        self.rtsp = rtsp
         self.player = None
         self.relay = MediaRelay()
         self.viewers = {}
 
     def track(self):
         if self.player is None:
-            # Drawn as it is needed, like a camera's pictures, so that no decoder counts in.
-            self.player = MediaPlayer(self.source, format="lavfi")
+            if self.rtsp:
+                self.player = MediaPlayer(self.rtsp, options={"rtsp_transport": "tcp", "fflags": "nobuffer"})
+            else:
+                # Drawn as it is needed, like a camera's pictures, so that no decoder counts in.
+                self.player = MediaPlayer(self.source, format="lavfi")
         return self.relay.subscribe(self.player.video)
 
     async def answer(self, sdp):
@@ -87,8 +91,9 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--source", default="testsrc2=size=640x480:rate=30")
+    arguments.add_argument("--rtsp", default="")
     options = arguments.parse_args()
-    webcam = Webcam(options.source)
+    webcam = Webcam(options.source, options.rtsp)
     application = web.Application()
     application.router.add_post("/offer", webcam.offer)
     application.router.add_options("/offer", allow)

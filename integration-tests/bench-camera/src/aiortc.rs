@@ -115,7 +115,7 @@ impl Peers<'_> {
         let mut costs = [Cost::default(); VIEWERS.len()];
         for (cost, viewers) in costs.iter_mut().zip(VIEWERS) {
             let load = Viewers::start(&url, "webcam", viewers)?;
-            cost.cpu = watch(window, || cpu(webcam.child.id())).await?;
+            cost.cpu = watch(window, || webcam.cpu()).await?;
             let statistics = Whep::new(&url).get("/statistics").await?;
             cost.encoders = statistics["encoders"].as_f64().context("the statistics have no encoders")?;
             stop(load)?;
@@ -141,7 +141,7 @@ async fn first(browser: &Browser, plan: &Plan<'_>) -> Result<f64> {
 }
 
 /// CPU seconds a second, when those who have come have settled.
-async fn watch(window: Duration, cpu: impl Fn() -> Result<f64>) -> Result<f64> {
+pub(crate) async fn watch(window: Duration, cpu: impl Fn() -> Result<f64>) -> Result<f64> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = cpu()?;
     tokio::time::sleep(window).await;
@@ -155,18 +155,28 @@ fn stop(load: Viewers) -> Result<()> {
 }
 
 /// The server of aiortc, which runs until it is dropped.
-struct Webcam {
+pub(crate) struct Webcam {
     child: Child,
     http: SocketAddr,
 }
 
 impl Webcam {
     async fn start(python: &Path, program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_with(python, program, folder, &[]).await
+    }
+
+    pub(crate) async fn start_with(
+        python: &Path,
+        program: &Path,
+        folder: &Path,
+        options: &[&str],
+    ) -> Result<Self> {
         let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = File::create(folder.join("webcam.log"))?;
         let child = Command::new(python)
             .arg(program)
             .args(["--port", &http.port().to_string()])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -186,8 +196,12 @@ impl Webcam {
         Ok(webcam)
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.http)
+    }
+
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        cpu(self.child.id())
     }
 }
 

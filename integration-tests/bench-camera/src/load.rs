@@ -1,13 +1,17 @@
 //! Viewers on another stack, in a process of their own.
 
-use crate::whep::Whep;
+use crate::{film, whep::Whep};
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use clap::Args;
-use patchbay_testkit::webrtc::{ForeignPeer, Happened, Swarm, Wants};
+use patchbay_av::{TimeCode, VideoDecoder};
+use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, codec::nal, track::TrackInfo};
+use patchbay_testkit::webrtc::{ForeignPeer, Frame, Happened, Swarm, Wants};
 use serde::{Deserialize, Serialize};
 use std::{
     io::{BufRead as _, Write as _},
     net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -20,12 +24,15 @@ pub(crate) struct Load {
     /// Address of the server.
     #[arg(long)]
     url: String,
-    /// Camera.
-    #[arg(long)]
-    camera: String,
-    /// Viewers.
+    /// Cameras.
+    #[arg(long, value_delimiter = ',')]
+    camera: Vec<String>,
+    /// Viewers of each.
     #[arg(long)]
     viewers: usize,
+    /// The first viewer decodes what it gets and measures how far it is behind; the folder says when the film of the first camera began.
+    #[arg(long)]
+    films: Option<PathBuf>,
 }
 
 /// What the viewers got.
@@ -41,6 +48,8 @@ pub(crate) struct Got {
     pub(crate) breaks: u64,
     /// Viewers whose first frame was no key frame.
     pub(crate) without_key: u64,
+    /// How far the pictures of the first viewer were behind, in milliseconds, where that was measured.
+    pub(crate) lags: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,16 +63,18 @@ struct Seen {
 pub(crate) async fn run(load: Load) -> Result<()> {
     let whep = Whep::new(&load.url);
     let (mut swarm, mut sessions) = (Swarm::new()?, Vec::new());
-    for _ in 0..load.viewers {
+    let viewers = load.camera.iter().flat_map(|camera| std::iter::repeat_n(camera, load.viewers));
+    for camera in viewers {
         let (mut peer, offer) = ForeignPeer::offer(IpAddr::V4(Ipv4Addr::LOCALHOST), Wants::Video)?;
-        let session = whep.offer(&load.camera, offer).await?;
+        let session = whep.offer(camera, offer).await?;
         peer.accept(&session.answer)?;
         swarm.add(peer)?;
         sessions.push(session);
     }
     let stop = stopped();
-    let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop));
-    let seen = watching.await??;
+    let lags = load.films.map(Lags::new);
+    let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop, lags));
+    let (seen, lags) = watching.await??;
     for session in &sessions {
         whep.end(session).await?;
     }
@@ -73,12 +84,17 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         least: seen.iter().map(|seen| seen.frames).min().unwrap_or(0),
         breaks: seen.iter().map(|seen| seen.breaks).sum(),
         without_key: seen.iter().map(|seen| u64::from(seen.without_key)).sum(),
+        lags,
     };
     println_line(&serde_json::to_string(&got)?)
 }
 
 /// Watches from the moment in which all have seen something.
-fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<Seen>> {
+fn watch(
+    swarm: &mut Swarm,
+    stop: &std::sync::mpsc::Receiver<()>,
+    mut lags: Option<Lags>,
+) -> Result<(Vec<Seen>, Vec<f64>)> {
     let mut seen = vec![Seen::default(); swarm.peers.len()];
     let mut lost = 0;
     let mut ready = false;
@@ -90,6 +106,9 @@ fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<
                 seen.without_key |= seen.frames == 0 && !is_key(&frame.data);
                 seen.breaks += u64::from(!frame.contiguous && seen.frames > 0);
                 seen.frames += 1;
+                if let Some(lags) = lags.as_mut().filter(|_| viewer == 0) {
+                    lags.take(&frame);
+                }
             }
             Some((_, Happened::Disconnected)) => lost += 1,
             _ => {}
@@ -98,6 +117,10 @@ fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<
             ready = true;
             for seen in &mut seen {
                 *seen = Seen { frames: 1, breaks: 0, ..*seen };
+            }
+            // Those of the beginning, in which a viewer catches up, are not counted.
+            if let Some(lags) = &mut lags {
+                lags.found.clear();
             }
             return println_line("ready").is_err();
         }
@@ -110,7 +133,62 @@ fn watch(swarm: &mut Swarm, stop: &std::sync::mpsc::Receiver<()>) -> Result<Vec<
         seen.len()
     );
     ensure!(lost == 0, "{lost} viewers were lost");
-    Ok(seen)
+    Ok((seen, lags.map(|lags| lags.found).unwrap_or_default()))
+}
+
+/// Measures how far pictures of a film are behind when they have been decoded.
+struct Lags {
+    films: PathBuf,
+    began: Option<u128>,
+    decoder: Option<VideoDecoder>,
+    found: Vec<f64>,
+}
+
+impl Lags {
+    fn new(films: PathBuf) -> Self {
+        Self { films, began: None, decoder: None, found: Vec::new() }
+    }
+
+    /// What cannot be decoded is left out: it is not what is measured here.
+    fn take(&mut self, frame: &Frame) {
+        if let Some(lag) = self.lag(frame) {
+            self.found.push(lag);
+        }
+    }
+
+    fn lag(&mut self, frame: &Frame) -> Option<f64> {
+        let codec = if frame.data.starts_with(&[0, 0]) { Codec::H264 } else { Codec::Vp8 };
+        let (data, key) = match codec {
+            Codec::H264 => (nal::from_annex_b(&frame.data).ok()?, is_key(&frame.data)),
+            // RFC 6386, section 9.1: the first bit is not set in a key frame.
+            _ => (Bytes::copy_from_slice(&frame.data), frame.data.first()? & 1 == 0),
+        };
+        if self.decoder.is_none() && key {
+            self.decoder = VideoDecoder::open(&info(codec)).ok();
+        }
+        let time = MediaTime::from_ticks(i64::try_from(frame.timestamp).ok()?, 90_000);
+        let unit = AccessUnit { track: TrackId(0), dts: time, pts: time, key, data };
+        let picture = self.decoder.as_mut()?.decode(&unit).ok()?.pop()?.picture;
+        let began = match self.began {
+            Some(began) => began,
+            None => *self.began.insert(film::began(&self.films, 0).ok()?),
+        };
+        Some(film::lag(TimeCode::read(&picture)?.unix_ms, began))
+    }
+}
+
+/// Pictures that tell themselves what they are.
+fn info(codec: Codec) -> TrackInfo {
+    TrackInfo {
+        id: TrackId(0),
+        codec,
+        clock_rate: 90_000,
+        channels: 0,
+        width: 0,
+        height: 0,
+        configuration: Bytes::new(),
+        reordered: false,
+    }
 }
 
 /// NAL units after start codes: one of them is an IDR picture.
@@ -144,9 +222,20 @@ pub(crate) struct Viewers {
 impl Viewers {
     /// Starts viewers and waits until all have seen something.
     pub(crate) fn start(url: &str, camera: &str, viewers: usize) -> Result<Self> {
+        Self::start_measuring(url, camera, viewers, None)
+    }
+
+    /// Starts viewers of each camera of a list; the first of them measures how far it is behind the films of a folder.
+    pub(crate) fn start_measuring(
+        url: &str,
+        cameras: &str,
+        viewers: usize,
+        films: Option<&Path>,
+    ) -> Result<Self> {
         use std::process::{Command, Stdio};
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["load", "--url", url, "--camera", camera, "--viewers", &viewers.to_string()])
+            .args(["load", "--url", url, "--camera", cameras, "--viewers", &viewers.to_string()])
+            .args(films.into_iter().flat_map(|folder| [Path::new("--films"), folder]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -6,7 +6,9 @@
 mod added;
 mod aiortc;
 mod browser;
+mod cameras;
 mod fanout;
+mod film;
 mod load;
 mod relay;
 mod report;
@@ -32,6 +34,8 @@ enum Command {
     Run(Run),
     /// Viewers in a process of their own; used by `run`.
     Load(load::Load),
+    /// RTSP cameras in a process of their own; used by `run`.
+    Cameras(film::Cameras),
     /// A server that hands on what it gets, by WebRTC and by bare UDP; used by `run`.
     Forward,
 }
@@ -49,6 +53,8 @@ enum Part {
     Added,
     /// A webcam server of aiortc beside camera-relay.
     Aiortc,
+    /// RTSP cameras with a viewer each, beside `OpenCV` that reads them and aiortc that relays one.
+    Cameras,
 }
 
 #[derive(clap::Args, Debug)]
@@ -65,6 +71,9 @@ struct Run {
     /// The peer.
     #[arg(long, default_value = "integration-tests/bench-camera/peers/webcam.py")]
     webcam: PathBuf,
+    /// A program that reads cameras with `OpenCV`; its Python is the same.
+    #[arg(long, default_value = "integration-tests/bench-camera/peers/reader.py")]
+    reader: PathBuf,
     /// Parts; all of them when not given.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
@@ -89,6 +98,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Run(run) => on_runtime(run.all()),
         Command::Load(load) => on_runtime(load::run(load)),
+        Command::Cameras(cameras) => film::serve(&cameras),
         Command::Forward => on_runtime(added::forward()),
     }
 }
@@ -139,6 +149,11 @@ impl Run {
             Part::Aiortc => {
                 let peers = aiortc::Peers { relay: &self.relay, python: &self.python, webcam: &self.webcam };
                 peers.round(&browser, self.joins, window, report).await
+            }
+            Part::Cameras => {
+                let (python, webcam, reader) = (&self.python, &self.webcam, &self.reader);
+                let subjects = cameras::Subjects { relay: &self.relay, python, webcam, reader };
+                subjects.round(window, size, report).await
             }
         }
     }

@@ -40,10 +40,26 @@ pub(crate) enum Requests {
 }
 
 impl Relay {
+    /// With test pictures.
     pub(crate) fn start(binary: &Path, folder: &Path, cameras: &[Camera]) -> Result<Self> {
+        Self::start_with(binary, folder, cameras.iter().map(section).collect())
+    }
+
+    /// With RTSP cameras, called by their numbers.
+    pub(crate) fn start_rtsp(binary: &Path, folder: &Path, urls: &[String]) -> Result<Self> {
+        let section = |(number, url): (usize, &String)| {
+            format!(
+                "[[cameras.configured]]\nname = \"{number}\"\nrtsp = {{ url = \"{url}\", transport = \"tcp\" }}\n"
+            )
+        };
+        let egress = "[cameras.egress]\nallow = [\"127.0.0.0/8\"]\n".to_owned();
+        Self::start_with(binary, folder, egress + &urls.iter().enumerate().map(section).collect::<String>())
+    }
+
+    fn start_with(binary: &Path, folder: &Path, cameras: String) -> Result<Self> {
         let signer = Signer::generate(KeyOwner::Issuer)?;
         signer.jwks().write(&folder.join("jwks.json"))?;
-        fs::write(folder.join("relay.toml"), configuration(cameras))?;
+        fs::write(folder.join("relay.toml"), CONFIGURATION.to_owned() + &cameras)?;
         let (http, grpc, ops, media) = (free()?, free()?, free()?, free_media()?);
         let log = File::create(folder.join("relay.log"))?;
         let child = Command::new(binary)
@@ -133,13 +149,8 @@ pub(crate) fn memory(process: u32) -> Result<f64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
 }
 
-fn configuration(cameras: &[Camera]) -> String {
-    let mut text = "[log]\nlevel = \"warn\"\n[auth.guest]\nenabled = true\nscopes = [\"media:view:*\", \"media:read:*\"]\n\
-        [media]\nmax_viewers_per_address = 2000\n[limits]\noffers_per_second = 1000\noffers_burst = 1000\n"
-        .to_owned();
-    text.extend(cameras.iter().map(section));
-    text
-}
+const CONFIGURATION: &str = "[log]\nlevel = \"warn\"\n[auth.guest]\nenabled = true\nscopes = [\"media:view:*\", \"media:read:*\"]\n\
+    [media]\nmax_viewers_per_address = 2000\n[limits]\noffers_per_second = 1000\noffers_burst = 1000\n";
 
 fn section(camera: &Camera) -> String {
     let Camera { name, width, height, bitrate, key_frames, requests } = camera;
