@@ -14,6 +14,8 @@ pub struct ProcessingSettings {
     pub overlay: Option<Overlay>,
     /// Size of what viewers get, whatever the proportions of the source's pictures; theirs when absent.
     pub size: Option<PictureSize>,
+    /// Height of what viewers get where no size is set: the width follows from the proportions of the source's pictures.
+    pub height: Option<u16>,
     /// Parts of the picture that nobody sees.
     pub masks: Vec<Mask>,
     /// Bits a second; chosen by the size when absent.
@@ -32,6 +34,7 @@ impl Default for ProcessingSettings {
         Self {
             overlay: None,
             size: None,
+            height: None,
             masks: Vec::new(),
             bitrate: None,
             key_frame_interval: Duration::from_secs(10),
@@ -42,6 +45,15 @@ impl Default for ProcessingSettings {
 }
 
 impl ProcessingSettings {
+    /// Size of what viewers get of pictures of that size.
+    pub(crate) fn size_of(&self, source: PictureSize) -> PictureSize {
+        let of_height = |height: u16| {
+            let (height, width) = (u32::from(height), u32::from(source.width()));
+            PictureSize::nearest(width * height / u32::from(source.height()), height)
+        };
+        self.size.or(self.height.map(of_height)).unwrap_or(source)
+    }
+
     /// Checks all of it; the error names the first field that is wrong.
     pub fn check(&self) -> Result<(), VisionError> {
         if let Some(overlay) = &self.overlay {

@@ -1,6 +1,9 @@
 //! What was done and what was left out, of all runs of a source.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// What was done and what was left out, since the source was made.
 #[derive(Debug, Default)]
@@ -13,6 +16,7 @@ pub struct VisionFigures {
     late: AtomicU64,
     anew: AtomicU64,
     blind: AtomicU64,
+    busy_nanos: AtomicU64,
 }
 
 impl VisionFigures {
@@ -54,6 +58,15 @@ impl VisionFigures {
     /// Runs in which motion could not be looked for.
     pub fn blind(&self) -> u64 {
         self.blind.load(Ordering::Relaxed)
+    }
+
+    /// Time spent with pictures: decoding them, working on them, and looking for motion.
+    pub fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy_nanos.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn add_busy(&self, time: Duration) {
+        self.busy_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn add_pictures(&self, pictures: usize) {

@@ -58,7 +58,7 @@ struct Tracks {
 }
 
 /// What is made for pictures of one size and used again for the next.
-struct Tools {
+pub(super) struct Tools {
     masker: Option<Masker>,
     face: Option<Clock>,
     scaler: Scaler,
@@ -73,8 +73,8 @@ impl<'a> Processing<'a> {
     ) -> Result<Self, SourceError> {
         let eye = |(settings, sink)| Eye::new(settings, Arc::clone(sink), Arc::clone(&of.figures));
         let eye = of.motion.as_ref().map(|(settings, sink)| eye((settings, sink))).transpose()?;
-        let tools = Tools { masker: None, face: None, scaler: Scaler::new(), pools: [None, None] };
-        Ok(Self { of, publisher, published, eye, clock: PictureClock::default(), tools, tracks: None })
+        let (clock, tools) = (PictureClock::default(), Tools::new());
+        Ok(Self { of, publisher, published, eye, clock, tools, tracks: None })
     }
 
     /// Until the source inside has ended, or `ended`.
@@ -83,7 +83,7 @@ impl<'a> Processing<'a> {
         loop {
             match units.next() {
                 Next::Tracks(tracks) => self.begin(&tracks, &mut units)?,
-                Next::Unit(read) => self.take(&read)?,
+                Next::Unit(read) => self.take_measured(&read)?,
                 Next::Nothing => self.darken()?,
                 Next::Over => return Ok(()),
             }
@@ -126,6 +126,13 @@ impl<'a> Processing<'a> {
         self.tracks =
             Some(Tracks { video, sound, pictures, encoder, writer: None, begun, hopeless: Some(0) });
         Ok(())
+    }
+
+    fn take_measured(&mut self, read: &Read<AccessUnit>) -> Result<(), SourceError> {
+        let begun = Instant::now();
+        let taken = self.take(read);
+        self.of.figures.add_busy(begun.elapsed());
+        taken
     }
 
     fn take(&mut self, read: &Read<AccessUnit>) -> Result<(), SourceError> {
@@ -201,7 +208,8 @@ impl<'a> Processing<'a> {
         let Some(mut tracks) = self.tracks.take() else { return Ok(()) };
         if tracks.writer.is_none() && tracks.begun.elapsed() >= DARK_AFTER {
             let info = tracks.video.info();
-            let size = self.of.settings.size.or(PictureSize::new(info.width.into(), info.height.into()).ok());
+            let source = PictureSize::new(info.width.into(), info.height.into()).ok();
+            let size = source.map(|source| self.of.settings.size_of(source)).or(self.of.settings.size);
             let newest = tracks.video.ring().newest();
             if let (Some(size), Some(newest)) = (size, newest) {
                 let black = Picture::black(size)?;
@@ -237,7 +245,11 @@ impl Tracks {
 }
 
 impl Tools {
-    fn mask(&mut self, of: &Processed, picture: &Picture) -> Result<Picture, VisionError> {
+    pub(super) fn new() -> Self {
+        Self { masker: None, face: None, scaler: Scaler::new(), pools: [None, None] }
+    }
+
+    pub(super) fn mask(&mut self, of: &Processed, picture: &Picture) -> Result<Picture, VisionError> {
         let masks = &of.settings.masks;
         if masks.is_empty() {
             return Ok(picture.clone());
@@ -255,8 +267,8 @@ impl Tools {
     }
 
     /// The size, then the clock.
-    fn finish(&mut self, of: &Processed, picture: &Picture, unix_ms: u64) -> Result<Picture, VisionError> {
-        let size = of.settings.size.unwrap_or(picture.size());
+    pub(super) fn finish(&mut self, of: &Processed, picture: &Picture, unix_ms: u64) -> Result<Picture, VisionError> {
+        let size = of.settings.size_of(picture.size());
         let scaled = self.scaler.scale(picture, size)?;
         let Some(overlay) = &of.settings.overlay else { return Ok(scaled) };
         let mut face = match self.face.take().filter(|face| face.size() == size) {

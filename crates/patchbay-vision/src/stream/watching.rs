@@ -21,7 +21,10 @@ use patchbay_media::{
     ring::{Read, Start},
     track::Track,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Further behind than this, looking goes on at the newest key frame.
@@ -128,7 +131,11 @@ impl Looking<'_> {
         loop {
             match self.units.next() {
                 Next::Tracks(tracks) => self.begin(&tracks),
-                Next::Unit(read) => self.take(&read),
+                Next::Unit(read) => {
+                    let begun = Instant::now();
+                    self.take(&read);
+                    self.of.figures.add_busy(begun.elapsed());
+                }
                 Next::Nothing => {}
                 Next::Over => return,
             }
