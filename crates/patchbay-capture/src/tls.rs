@@ -76,7 +76,7 @@ pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
 }
 
 /// Makes a TLS connection on a TCP connection.
-pub(crate) async fn connect(
+pub async fn connect(
     stream: TcpStream,
     host: &Host,
     trust: Trust,

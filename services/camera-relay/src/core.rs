@@ -3,7 +3,9 @@
 use crate::{
     cameras::Cameras,
     config::RelayConfig,
+    discovery::Searches,
     metrics::{self, RelayMetrics},
+    probe::Probes,
     relay::{Owners, RelayFigures},
     replicas::{Replicas, SessionKeeper},
     snapshot::Snapshots,
@@ -39,6 +41,10 @@ pub struct Core {
     pub(crate) sessions: OnceLock<Box<dyn SessionKeeper>>,
     /// What takes single pictures.
     pub snapshots: Snapshots,
+    /// What looks at sources that are no cameras yet.
+    pub(crate) probes: Probes,
+    /// What looks for cameras.
+    pub(crate) searches: Searches,
     /// Its figures.
     pub metrics: RelayMetrics,
     /// When it began, by both clocks; by the wall clock in milliseconds since 1970.
@@ -63,6 +69,7 @@ impl Core {
         let replicas = Replicas::new(&context);
         let metrics = RelayMetrics::register(&context.metrics);
         let snapshots = Snapshots::new(config.snapshot.concurrent);
+        let probes = Probes::new(config.probe.concurrent);
         let core = Arc::new(Self {
             config,
             context,
@@ -73,6 +80,8 @@ impl Core {
             replicas,
             sessions: OnceLock::new(),
             snapshots,
+            probes,
+            searches: Searches::new(),
             metrics,
             began,
         });

@@ -41,6 +41,8 @@ pub enum Error {
     SlowConsumer,
     #[error("too many pictures are being made, try again")]
     Busy,
+    #[error("{0} are under way already, which is the limit; try again in a moment")]
+    TooManyProbes(usize),
     #[error("the store does not answer, try again")]
     Unavailable,
     #[error("the replica `{0}` does not answer, try again")]
@@ -95,7 +97,7 @@ impl ServiceError for Error {
             Self::Configured(_) => (Code::FailedPrecondition, "CONFIGURED"),
             Self::NoPicture(_) => (Code::FailedPrecondition, "NO_PICTURE"),
             Self::SlowConsumer => (Code::ResourceExhausted, "SLOW_CONSUMER"),
-            Self::Busy => (Code::ResourceExhausted, "BUSY"),
+            Self::Busy | Self::TooManyProbes(_) => (Code::ResourceExhausted, "BUSY"),
             Self::NotOwner(_) => (Code::FailedPrecondition, "NOT_OWNER"),
             Self::Unavailable | Self::ReplicaSilent(_) | Self::SourceFailed(_) => {
                 (Code::Unavailable, "UNAVAILABLE")
@@ -113,7 +115,7 @@ impl ServiceError for Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::Busy).then_some(Duration::from_secs(1))
+        matches!(self, Self::Busy | Self::TooManyProbes(_)).then_some(Duration::from_secs(1))
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod cameras;
 mod config;
+mod discovery;
 mod files;
 mod picture;
+mod probe;
 mod replicas;
 mod scopes;
 mod streams;
