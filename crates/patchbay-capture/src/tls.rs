@@ -155,9 +155,14 @@ impl ServerCertVerifier for Verifier {
                 let error = Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure);
                 (TlsError::OtherFingerprint(text), error)
             }
-            Check::Authorities(verifier) => {
-                match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-                {
+            Check::Authorities(authorities) => {
+                match authorities.verify_server_cert(
+                    end_entity,
+                    intermediates,
+                    server_name,
+                    ocsp_response,
+                    now,
+                ) {
                     Ok(verified) => return Ok(verified),
                     Err(error) => {
                         (TlsError::Untrusted { reason: error.to_string(), fingerprint: text }, error)

@@ -2,10 +2,12 @@
 //!
 //! `retina` leads the session: it describes, sets up, plays and keeps alive, with all it knows of the quirks of cameras. The [`tunnel`] stands between it and the camera and bounds
 //! everything; it also takes the media out of the connection, which then goes through our own depacketizers, so that a lost or damaged packet costs pictures until the next key frame
-//! and not the session. H.264, H.265, AV1, VP8, VP9, AAC, Opus and G.711 pass through as they are.
+//! and not the session. H.264, H.265, AV1, VP8, VP9, AAC, Opus and G.711 pass through as they are; a camera that has nothing but
+//! JPEG is encoded.
 
 mod assembly;
 mod clocks;
+mod jpeg;
 mod lane;
 mod message;
 mod offer;
@@ -31,7 +33,7 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
-use tunnel::Lower;
+use tunnel::{Lower, Target};
 use url::Url;
 
 /// How long media is waited for over TCP before UDP is tried, where either is welcome: a camera that sends begins within some hundred milliseconds.
@@ -64,6 +66,17 @@ pub struct RtspSettings {
     pub limits: CaptureLimits,
 }
 
+impl RtspSettings {
+    fn target(&self) -> Target {
+        Target {
+            url: self.url.clone(),
+            credentials: self.credentials.clone(),
+            trust: self.trust,
+            limits: self.limits,
+        }
+    }
+}
+
 /// A camera as a source of the hub. Track 0 has its pictures, track 1 its sound, where it has them.
 pub struct RtspSource {
     settings: RtspSettings,
@@ -71,6 +84,8 @@ pub struct RtspSource {
     spawn: Arc<dyn Spawn>,
     /// With [`RtspTransport::Auto`]: it was seen to work over UDP alone.
     prefers_udp: AtomicBool,
+    /// It was seen to have no other pictures than JPEG.
+    is_jpeg: AtomicBool,
 }
 
 impl fmt::Debug for RtspSource {
@@ -83,7 +98,8 @@ impl fmt::Debug for RtspSource {
 impl RtspSource {
     /// A camera that is reached by `guard`; `spawn` runs one task for each session.
     pub fn new(settings: RtspSettings, guard: Guard, spawn: Arc<dyn Spawn>) -> Self {
-        Self { settings, guard, spawn, prefers_udp: AtomicBool::new(false) }
+        let [prefers_udp, is_jpeg] = [false, false].map(AtomicBool::new);
+        Self { settings, guard, spawn, prefers_udp, is_jpeg }
     }
 
     async fn work(&self, publisher: Publisher, stop: CancellationToken) -> Result<(), SourceError> {
@@ -96,34 +112,56 @@ impl RtspSource {
             stop: &stop,
             patience: limits.stall_timeout,
         };
-        let lower = match self.settings.transport {
+        let mut lower = self.lower();
+        if self.settings.transport == RtspTransport::Auto && lower == Lower::Tcp {
+            parts.patience = AUTO_PATIENCE.min(limits.stall_timeout);
+            match self.session(&parts, lower).await {
+                End::Silent(error) => tracing::info!(%error, "a camera sends nothing over TCP; trying UDP"),
+                end => return end.into(),
+            }
+            self.prefers_udp.store(true, Ordering::Relaxed);
+            (lower, parts.patience) = (Lower::Udp, limits.stall_timeout);
+        }
+        let end = self.session(&parts, lower).await;
+        if matches!(end, End::Silent(_)) {
+            // Next time both ways are open again.
+            self.prefers_udp.store(false, Ordering::Relaxed);
+        }
+        end.into()
+    }
+
+    fn lower(&self) -> Lower {
+        match self.settings.transport {
             RtspTransport::Tcp => Lower::Tcp,
             RtspTransport::Udp => Lower::Udp,
             RtspTransport::Auto if self.prefers_udp.load(Ordering::Relaxed) => Lower::Udp,
-            RtspTransport::Auto => {
-                parts.patience = AUTO_PATIENCE.min(limits.stall_timeout);
-                match session::run(&parts, Lower::Tcp).await {
-                    End::Silent(error) => {
-                        tracing::info!(%error, "a camera sends nothing over TCP; trying UDP");
-                        self.prefers_udp.store(true, Ordering::Relaxed);
-                        parts.patience = limits.stall_timeout;
-                        Lower::Udp
-                    }
-                    End::Stopped => return Ok(()),
-                    End::Failed(error) => return Err(error),
-                }
+            RtspTransport::Auto => Lower::Tcp,
+        }
+    }
+
+    /// One session, of the kind that the camera has pictures for.
+    async fn session(&self, parts: &Parts<'_>, lower: Lower) -> End {
+        if !self.is_jpeg.load(Ordering::Relaxed) {
+            match session::run(parts, lower).await {
+                End::OnlyJpeg => self.is_jpeg.store(true, Ordering::Relaxed),
+                end => return end,
             }
-        };
-        match session::run(&parts, lower).await {
+        }
+        let end = jpeg::run(parts, lower).await;
+        if matches!(&end, End::Failed(_)) {
+            // Next time it may have others again.
+            self.is_jpeg.store(false, Ordering::Relaxed);
+        }
+        end
+    }
+}
+
+impl From<End> for Result<(), SourceError> {
+    fn from(end: End) -> Self {
+        match end {
             End::Stopped => Ok(()),
-            End::Failed(error) | End::Silent(error) => {
-                // Next time both ways are open again, unless this one has worked.
-                let is_silent = error.reason() == patchbay_media::hub::Reason::TimedOut;
-                if is_silent {
-                    self.prefers_udp.store(false, Ordering::Relaxed);
-                }
-                Err(error)
-            }
+            End::Failed(error) | End::Silent(error) => Err(error),
+            End::OnlyJpeg => Err(SourceError::temporary("the camera has changed what it sends")),
         }
     }
 }

@@ -32,7 +32,7 @@ fn parse(packet: &[u8]) -> Option<SenderReport> {
         Some(u32::from_be_bytes(*bytes))
     };
     let (seconds, fraction) = (word(8)?, word(12)?);
-    let nanos = i64::from(seconds) * 1_000_000_000 + (i64::from(fraction) * 1_000_000_000 >> 32);
+    let nanos = i64::from(seconds) * 1_000_000_000 + ((i64::from(fraction) * 1_000_000_000) >> 32);
     (seconds > 0).then_some(SenderReport { ssrc: word(4)?, nanos, timestamp: word(16)? })
 }
 

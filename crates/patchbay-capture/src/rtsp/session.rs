@@ -3,8 +3,9 @@
 use super::{
     RtspSettings,
     assembly::Assembly,
+    jpeg,
     offer::{self, Taken},
-    tunnel::{Deliver, Lower, MediaPacket, Target, Tunnel},
+    tunnel::{Deliver, Lower, MediaPacket, Tunnel},
 };
 use crate::CaptureLimits;
 use futures_util::StreamExt;
@@ -42,6 +43,8 @@ pub(super) enum End {
     Failed(SourceError),
     /// The camera does not send media in this way, or none has come: the other way may work.
     Silent(SourceError),
+    /// The camera has no other pictures than JPEG.
+    OnlyJpeg,
 }
 
 impl From<SourceError> for End {
@@ -70,12 +73,7 @@ pub(super) async fn run(parts: &Parts<'_>, lower: Lower) -> End {
 }
 
 async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
-    let target = Target {
-        url: parts.settings.url.clone(),
-        credentials: parts.settings.credentials.clone(),
-        trust: parts.settings.trust,
-        limits: parts.settings.limits,
-    };
+    let target = parts.settings.target();
     let (sender, packets) = mpsc::channel(PACKETS);
     let opened = Tunnel::open(target, lower, Deliver::Channel(sender), parts.guard, parts.spawn).await;
     let tunnel = match opened {
@@ -83,48 +81,88 @@ async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
         Err(error) => return End::Failed(error),
     };
     let limits = parts.settings.limits;
-    match begin(&tunnel, &limits).await {
-        Ok((session, taken, formats)) => {
-            match Assembly::new(&taken, formats, parts.publisher.clone(), &limits) {
-                Ok(assembly) => {
-                    Running { assembly, session, packets, tunnel, limits, begun: Instant::now() }
-                        .play(parts.patience)
-                        .await
-                }
-                Err(error) => End::Failed(error),
-            }
+    let session = match describe(&tunnel, &limits).await {
+        Ok(session) => session,
+        Err(error) => return End::Failed(error),
+    };
+    let formats = offer::formats(session.sdp());
+    let taken = match offer::choose(session.streams()) {
+        Ok(taken) if taken.iter().all(|taken| taken.info.id != offer::VIDEO) => taken,
+        Ok(taken) => return play(parts, tunnel, session, taken, formats, packets).await,
+        Err(error) if !session.streams().iter().any(jpeg::is_jpeg) => return End::Failed(error),
+        Err(_) => Vec::new(),
+    };
+    // Pictures in JPEG are worth more than sound alone.
+    if session.streams().iter().any(jpeg::is_jpeg) {
+        return End::OnlyJpeg;
+    }
+    play(parts, tunnel, session, taken, formats, packets).await
+}
+
+async fn play(
+    parts: &Parts<'_>,
+    tunnel: Tunnel,
+    session: Session<Described>,
+    taken: Vec<Taken>,
+    formats: Vec<offer::Format>,
+    packets: mpsc::Receiver<MediaPacket>,
+) -> End {
+    let limits = parts.settings.limits;
+    let session = match begin(&tunnel, &limits, session, &taken).await {
+        Ok(session) => session,
+        Err(error) if tunnel.refuses_transport() => return End::Silent(error),
+        Err(error) => return End::Failed(error),
+    };
+    match Assembly::new(&taken, formats, parts.publisher.clone(), &limits) {
+        Ok(assembly) => {
+            let begun = Instant::now();
+            Running { assembly, session, packets, tunnel, limits, begun }.play(parts.patience).await
         }
-        Err(error) if tunnel.refuses_transport() => End::Silent(error),
         Err(error) => End::Failed(error),
     }
 }
 
-type Begun = (Session<Playing>, Vec<Taken>, Vec<offer::Format>);
+/// What the camera is asked to do, in words.
+const DESCRIBE: &str = "describe its stream";
+pub(super) const PREPARE: &str = "prepare its stream";
+pub(super) const PLAY: &str = "play its stream";
 
-/// Describes, sets up and plays.
-async fn begin(tunnel: &Tunnel, limits: &CaptureLimits) -> Result<Begun, SourceError> {
+/// Describes.
+pub(super) async fn describe(
+    tunnel: &Tunnel,
+    limits: &CaptureLimits,
+) -> Result<Session<Described>, SourceError> {
     let options = SessionOptions::default()
         // The tunnel ends sessions, and shows the camera another name than this library's.
         .teardown(TeardownPolicy::Never)
         .session_id(SessionIdPolicy::UseFirst)
         .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
-    let described = Session::describe(tunnel.url().clone(), options);
-    let mut session: Session<Described> = step(tunnel, limits, "describe its stream", described).await?;
-    let formats = offer::formats(session.sdp());
-    let taken = offer::choose(session.streams())?;
-    for taken in &taken {
-        let setup = session.setup(taken.index, SetupOptions::default());
-        step(tunnel, limits, "prepare its stream", setup).await?;
-    }
-    let options = PlayOptions::default()
+    step(tunnel, limits, DESCRIBE, Session::describe(tunnel.url().clone(), options)).await
+}
+
+/// Times and numbers are told apart here, whatever the camera announces.
+pub(super) fn play_options() -> PlayOptions {
+    PlayOptions::default()
         .initial_timestamp(InitialTimestampPolicy::Ignore)
-        .initial_seq(InitialSequenceNumberPolicy::Ignore);
-    let session = step(tunnel, limits, "play its stream", session.play(options)).await?;
-    Ok((session, taken, formats))
+        .initial_seq(InitialSequenceNumberPolicy::Ignore)
+}
+
+/// Sets what was chosen up, and plays it.
+async fn begin(
+    tunnel: &Tunnel,
+    limits: &CaptureLimits,
+    mut session: Session<Described>,
+    taken: &[Taken],
+) -> Result<Session<Playing>, SourceError> {
+    for taken in taken {
+        let setup = session.setup(taken.index, SetupOptions::default());
+        step(tunnel, limits, PREPARE, setup).await?;
+    }
+    step(tunnel, limits, PLAY, session.play(play_options())).await
 }
 
 /// One request and its answer.
-async fn step<T>(
+pub(super) async fn step<T>(
     tunnel: &Tunnel,
     limits: &CaptureLimits,
     asked: &str,
@@ -142,7 +180,7 @@ async fn step<T>(
 }
 
 /// An answer that has the right status and that the library cannot use. Its words hold addresses and bytes of the camera, and go to the log alone.
-fn unexpected(asked: &str, error: &retina::Error) -> SourceError {
+pub(super) fn unexpected(asked: &str, error: &retina::Error) -> SourceError {
     let first = error.to_string().lines().next().unwrap_or_default().to_owned();
     tracing::debug!(error = first, "a camera's answer cannot be used");
     let text = format!("the camera's answer cannot be used when it is asked to {asked}");
@@ -177,7 +215,7 @@ impl Running {
                         }
                     }
                     if count == 0 {
-                        return End::Failed(self.ended());
+                        return End::Failed(ended(&self.tunnel));
                     }
                 }
                 item = self.session.next() => match item {
@@ -185,7 +223,7 @@ impl Running {
                     // What is still on its way comes before the end of the channel.
                     Some(Err(_)) | None if !self.packets.is_empty() => {}
                     Some(Err(error)) => return End::Failed(self.broken(&error)),
-                    None => return End::Failed(self.ended()),
+                    None => return End::Failed(ended(&self.tunnel)),
                 },
                 _ = look.tick() => {
                     if let Some(end) = self.look(patience) {
@@ -200,13 +238,10 @@ impl Running {
     fn look(&self, patience: Duration) -> Option<End> {
         let seen = self.assembly.seen();
         let Some(packet) = seen.packet else {
-            let text = "the camera has accepted the session and sends nothing: is its stream switched on? Over UDP a firewall may be in the way; then set the transport to TCP";
-            let silent = SourceError::temporary(text).because(Reason::TimedOut);
-            return (self.begun.elapsed() >= patience).then_some(End::Silent(silent));
+            return (self.begun.elapsed() >= patience).then(|| End::Silent(silent()));
         };
         if packet.elapsed() >= self.limits.stall_timeout {
-            let text = "the camera has stopped sending";
-            return Some(SourceError::temporary(text).because(Reason::TimedOut).into());
+            return Some(stalled().into());
         }
         let key_patience =
             if seen.published { self.limits.key_frame_timeout } else { self.limits.start_timeout };
@@ -220,12 +255,24 @@ impl Running {
         None
     }
 
-    fn ended(&self) -> SourceError {
-        let ended = || SourceError::temporary("the camera has closed the connection").because(Reason::Ended);
-        self.tunnel.failure().unwrap_or_else(ended)
-    }
-
     fn broken(&self, error: &retina::Error) -> SourceError {
         self.tunnel.failure().unwrap_or_else(|| unexpected("keep the session", error))
     }
+}
+
+/// The session is open and nothing has come.
+pub(super) fn silent() -> SourceError {
+    let text = "the camera has accepted the session and sends nothing: is its stream switched on? Over UDP a firewall may be in the way; then set the transport to TCP";
+    SourceError::temporary(text).because(Reason::TimedOut)
+}
+
+/// Nothing comes any more.
+pub(super) fn stalled() -> SourceError {
+    SourceError::temporary("the camera has stopped sending").because(Reason::TimedOut)
+}
+
+/// Why the connection has ended.
+pub(super) fn ended(tunnel: &Tunnel) -> SourceError {
+    let ended = || SourceError::temporary("the camera has closed the connection").because(Reason::Ended);
+    tunnel.failure().unwrap_or_else(ended)
 }

@@ -101,11 +101,6 @@ impl Clip {
         let film: Film = Arc::new(move |number| change(number, clip.steps(number, Shape::default())));
         Script::new(self.sdp(), Media::Film(film))
     }
-
-    /// The parameter sets of the first picture, in base64, as SDP has them.
-    pub(crate) fn first_unit(&self) -> Vec<Vec<u8>> {
-        self.pictures[0].iter().map(|(payload, _)| payload.clone()).collect()
-    }
 }
 
 /// When a picture is due.

@@ -143,3 +143,22 @@ async fn sound_alone_is_a_stream() {
     assert_eq!(units(&tracks.audio.unwrap(), 10).await.len(), 10);
     viewer.hub.set_mode(&viewer.name, Mode::OnDemand).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_with_nothing_but_jpeg_is_encoded() {
+    let folder = TempDir::new().unwrap();
+    let camera = camera(&folder, &["--video", "jpeg", "--audio", "pcma"]).await;
+    for transport in [RtspTransport::Tcp, RtspTransport::Udp] {
+        let mut viewer = Viewer::of(RtspSettings { transport, ..patient(camera.address()) });
+        let track = viewer.video().await;
+        println!("{transport:?}: tracks after {:?}", viewer.started.elapsed());
+        assert_eq!((track.info().codec, track.info().width), (Codec::H264, 320));
+        let mut decoder = VideoDecoder::open(track.info()).unwrap();
+        let mut shown = 0;
+        for unit in units(&track, 30).await {
+            shown += decoder.decode(&unit).unwrap().len();
+        }
+        assert!(shown >= 28, "{shown} of 30 pictures");
+        assert_eq!(viewer.hub.state(&viewer.name).unwrap().starts, 1);
+    }
+}

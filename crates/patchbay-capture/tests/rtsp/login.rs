@@ -77,11 +77,3 @@ async fn a_wrong_path_is_told() {
     let (text, reason) = Viewer::of(RtspSettings { url, ..patient(camera.address()) }).failure().await;
     assert!(reason == Reason::NotFound && !text.contains("s3cret"), "{text}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn jpeg_alone_is_told() {
-    let folder = TempDir::new().unwrap();
-    let camera = GstCamera::start(folder.path(), &["--video", "jpeg"]).await.unwrap();
-    let (text, reason) = Viewer::of(patient(camera.address())).failure().await;
-    assert!(reason == Reason::Codec && text.contains("JPEG") && text.contains("H.264"), "{text}");
-}

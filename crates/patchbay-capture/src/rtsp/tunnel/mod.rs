@@ -190,11 +190,11 @@ impl Door {
         let mut secret = [0_u8; 16];
         aws_lc_rs::rand::fill(&mut secret)
             .map_err(|_| SourceError::temporary("the machine has no randomness"))?;
-        let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = u128::from_be_bytes(secret);
         let inside = url.as_str().to_owned();
         // Clients join paths to the address as a text: both must end alike.
         let end = if inside.ends_with('/') { "/" } else { "" };
-        Ok(Self { outside: format!("rtsp://{address}/{secret}{end}"), inside })
+        Ok(Self { outside: format!("rtsp://{address}/{secret:032x}{end}"), inside })
     }
 
     /// The camera's form of an address that the client uses; none when it does not begin with the secret.

@@ -150,7 +150,7 @@ impl Relay {
                     Ok(0) | Err(_) => return Err(status::ended()),
                     Ok(count) => {
                         self.count(count, 0)?;
-                        self.from_camera(client).await?;
+                        self.take_from_camera(client).await?;
                     }
                 },
                 read = client.read.read_buf(client.reader.buffer()), if self.pending.is_none() => match read {
@@ -164,7 +164,7 @@ impl Relay {
                     }
                 }
             }
-            self.from_client(client).await?;
+            self.take_from_client(client).await?;
             if matches!(&self.deliver, Deliver::Channel(sender) if sender.is_closed()) {
                 return Ok(());
             }
@@ -178,7 +178,7 @@ impl Relay {
         if is_fine { Ok(()) } else { Err(status::flood()) }
     }
 
-    async fn from_camera(&mut self, client: &mut Client) -> Result<(), Refusal> {
+    async fn take_from_camera(&mut self, client: &mut Client) -> Result<(), Refusal> {
         while let Some(item) = self.camera.reader.next().map_err(status::unreadable)? {
             match item {
                 Item::Frame(channel, data) => {
@@ -197,7 +197,7 @@ impl Relay {
         Ok(())
     }
 
-    async fn from_client(&mut self, client: &mut Client) -> Result<(), Refusal> {
+    async fn take_from_client(&mut self, client: &mut Client) -> Result<(), Refusal> {
         while self.pending.is_none() {
             match client.reader.next() {
                 Ok(Some(Item::Message(head, body))) => self.request(head, body).await?,
