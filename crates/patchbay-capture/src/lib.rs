@@ -8,13 +8,19 @@ mod credentials;
 mod failure;
 pub mod http;
 mod limits;
+mod mjpeg;
 pub mod rtsp;
+#[cfg(test)]
+mod testing;
 mod tls;
+mod url;
 
 pub use credentials::{Credentials, redacted};
 pub use failure::of_egress;
 pub use http::{HttpClient, HttpError, HttpTarget};
 pub use limits::CaptureLimits;
+pub use mjpeg::{FASTEST, MjpegSettings, MjpegSource};
 pub use rtsp::{RtspSettings, RtspSource, RtspTransport};
 pub use tls::connect as connect_tls;
 pub use tls::{TlsError, Trust, fingerprint, fingerprint_text};
+pub use url::UrlSource;

@@ -87,9 +87,6 @@ impl Network {
 
     /// Opens an address; what is given is closed by libav, or with the network.
     pub(super) fn open(self: &Arc<Self>, address: &str) -> Result<*mut ffi::AVIOContext, SourceError> {
-        if self.watch.is_over() {
-            return Err(SourceError::temporary("stopped"));
-        }
         if !self.budget.lock().take(Instant::now()) || self.open.lock().len() >= OPEN {
             let text =
                 "the source leads to other addresses without end; use the address of the stream itself";
@@ -214,6 +211,9 @@ unsafe extern "C" fn io_open(
     };
     if flags & ffi::AVIO_FLAG_WRITE != 0 {
         return ffi::AVERROR(ffi::EACCES);
+    }
+    if network.watch.is_over() {
+        return ffi::AVERROR_EXIT;
     }
     let opened = catch_unwind(AssertUnwindSafe(|| network.open(&address.to_string_lossy())));
     match opened {
