@@ -14,6 +14,13 @@ const routes: RouteRecordRaw[] = [
   { path: '/rooms/:room(.+)?', name: 'chat', component: ChatPage },
   { path: '/cameras', name: 'cameras', component: () => import('./cameras/CamerasPage.vue') },
   { path: '/cameras/:camera', name: 'camera', component: () => import('./cameras/OneCameraPage.vue') },
+  {
+    path: '/cameras/:camera/settings',
+    name: 'camera-settings',
+    component: () => import('./cameras/setup/SetupPage.vue'),
+  },
+  // A camera may be called `new`, so that this is no page below the others.
+  { path: '/add-camera', name: 'camera-new', component: () => import('./cameras/setup/SetupPage.vue') },
   { path: '/sign-in', name: 'sign-in', component: () => import('./account/SignInPage.vue') },
   { path: '/setup', name: 'setup', component: () => import('./account/SetupPage.vue') },
   { path: '/account', name: 'account', component: () => import('./account/AccountPage.vue') },

@@ -4,17 +4,27 @@ import { DurationSchema } from '@bufbuild/protobuf/wkt'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { lines, range } from '../src/cameras/graph'
 import { changed } from '../src/cameras/list'
-import { countersOf, delaySince, figuresOf } from '../src/cameras/measure'
-import { cameraOf, isCameraName, problemsByField, settingsOf } from '../src/cameras/settings'
+import { countersOf, countersOfPlayer, delaySince, figuresOf } from '../src/cameras/measure'
 import { troubleIn } from '../src/cameras/snapshot'
 import { Steady } from '../src/cameras/steady'
 import { CODE_HEIGHT, CODE_WIDTH, timeIn } from '../src/cameras/timecode'
-import { bitrateWords, bytesWords, kindWords, stateFacts, titleOf, trackWords } from '../src/cameras/words'
+import {
+  bitrateWords,
+  bytesWords,
+  kindWords,
+  qualityWords,
+  sourceWords,
+  stateFacts,
+  titleOf,
+  trackWords,
+} from '../src/cameras/words'
 import {
   CameraSchema,
   CameraState,
   CameraTrackSchema,
   ViewerKind,
+  ViewerQuality,
+  ViewerSchema,
   WatchCamerasResponseSchema,
 } from '../src/gen/patchbay/camera/v1/cameras_pb'
 import { en } from '../src/i18n/en'
@@ -165,6 +175,13 @@ describe('figures', () => {
     })
   })
 
+  test('come from the player where there are no reports', () => {
+    const came = { bytes: 5_000, fragments: 40, mime: 'video/mp4; codecs="hvc1.1.6.L93.B0,mp4a.40.2"' }
+    const counters = countersOfPlayer(came, { frames: 39, width: 640, height: 360 }, 1_000)
+    expect(counters).toMatchObject({ codec: 'H265', transport: 'WebSocket', bytes: 5_000, frames: 39, width: 640 })
+    expect(countersOfPlayer({ ...came, mime: '' }, { frames: 0, width: 0, height: 0 }, 1)).not.toHaveProperty('width')
+  })
+
   test('are not made of two connections, nor of one look', () => {
     const before = countersOf(report(10_000, 100, 5, 30), 1_000)
     const anew = countersOf(report(500, 3, 0, 1), 2_000)
@@ -195,46 +212,6 @@ describe('figures', () => {
   })
 })
 
-describe('settings', () => {
-  test('go to the service and come back', () => {
-    const camera = cameraOf({
-      ...settingsOf(undefined),
-      name: 'yard',
-      title: ' Yard ',
-      keyFrameSeconds: 0.5,
-      silent: true,
-    })
-    expect(camera).toMatchObject({ name: 'yard', title: 'Yard', revision: 0n })
-    expect(camera.source.value).toMatchObject({ width: 640, height: 480, fps: 30, bitrate: 1_500_000, silent: true })
-    expect(settingsOf(camera)).toMatchObject({ kind: 'test', kbits: 1_500, keyFrameSeconds: 0.5, title: 'Yard' })
-    const file = cameraOf({ ...settingsOf(undefined), name: 'loop', kind: 'file', path: 'a.mp4', alwaysOn: true }, 7n)
-    expect(file).toMatchObject({ source: { case: 'file', value: { path: 'a.mp4' } }, revision: 7n, alwaysOn: true })
-    expect(settingsOf(file)).toMatchObject({ kind: 'file', path: 'a.mp4', alwaysOn: true })
-  })
-
-  test('what is no number of the wire is made one, for the service to judge', () => {
-    const camera = cameraOf({ ...settingsOf(undefined), width: 640.4, fps: -1, kbits: 1e9, keyFrameSeconds: 0 })
-    expect(camera.source.value).toMatchObject({ width: 640, fps: 0, bitrate: 2 ** 32 - 1 })
-    expect(camera.source.value).not.toHaveProperty('keyFrameInterval')
-    const long = cameraOf({ ...settingsOf(undefined), keyFrameSeconds: 61.25 })
-    expect(long.source.value).toMatchObject({ keyFrameInterval: { seconds: 61n, nanos: 250_000_000 } })
-  })
-
-  test('names', () => {
-    for (const good of ['a', 'test', 'Cam-1_b.c', 'x'.repeat(64)]) expect(isCameraName(good), good).toBe(true)
-    for (const bad of ['', '.a', 'a/b', 'a b', '摄像头', 'x'.repeat(65)]) expect(isCameraName(bad), bad).toBe(false)
-  })
-
-  test('what is wrong is told at its field', () => {
-    const told = [
-      { field: 'camera.test.width', message: 'must be even' },
-      { field: 'path', message: 'leaves the folder' },
-    ]
-    expect(problemsByField(told)).toEqual({ width: 'must be even', path: 'leaves the folder' })
-    expect(problemsByField(undefined)).toEqual({})
-  })
-})
-
 describe('cameras', () => {
   const camera = (name: string, title = '') => create(CameraSchema, { name, title })
   const names = (list: ReturnType<typeof camera>[]) => list.map(({ name }) => name)
@@ -256,6 +233,26 @@ describe('cameras', () => {
     expect(stateFacts(99 as CameraState).words).toBe('cameras.state.unknown')
     expect(kindWords(ViewerKind.MJPEG)).toBe('MJPEG')
     expect(kindWords(99 as ViewerKind)).toBe('Unknown door')
+  })
+
+  test('have words for their source, without the place for those who may not know it', () => {
+    const rtsp = (url: string) => create(CameraSchema, { source: { case: 'rtsp', value: { url } } })
+    expect(sourceWords(rtsp('rtsp://cam/1'))).toBe('RTSP rtsp://cam/1')
+    expect(sourceWords(rtsp(''))).toBe('RTSP')
+    expect(sourceWords(create(CameraSchema, { source: { case: 'device', value: { path: '/dev/video0' } } }))).toBe(
+      'Video device /dev/video0',
+    )
+    expect(sourceWords(create(CameraSchema, {}))).toBe('')
+  })
+
+  test('viewers: what they get for their bandwidth', () => {
+    expect(qualityWords(create(ViewerSchema, {}))).toEqual([])
+    const low = { quality: ViewerQuality.LOW, availableBitrate: 800_000n, qualityChanges: 2 }
+    expect(qualityWords(create(ViewerSchema, low))).toEqual([
+      'smaller picture',
+      '800 kbit/s available',
+      '2 changes of quality',
+    ])
   })
 
   test('the one that every suite has is called in the language of the page', () => {

@@ -53,6 +53,30 @@ export function countersOf(report: Iterable<Entry>, atMs: number): Counters {
   return counters
 }
 
+/** Counters of a way that has no reports: what came by a WebSocket, and what the player made of it. */
+export function countersOfPlayer(
+  came: { bytes: number; fragments: number; mime: string },
+  player: { frames: number; width: number; height: number },
+  atMs: number,
+): Counters {
+  const { bytes, fragments, mime } = came
+  const { frames, width, height } = player
+  const codec = CODEC_NAMES.find(([pattern]) => pattern.test(mime))?.[1]
+  return {
+    ...{ atMs, bytes, packets: fragments, lost: 0, frames, freezes: 0, resent: 0, transport: 'WebSocket' },
+    ...(width > 0 ? { width, height } : {}),
+    ...(codec === undefined ? {} : { codec }),
+  }
+}
+
+/** What RTP calls the codecs of RFC 6381. */
+const CODEC_NAMES: [RegExp, string][] = [
+  [/\bavc[13]/i, 'H264'],
+  [/\bh(vc|ev)1/i, 'H265'],
+  [/\bav01/i, 'AV1'],
+  [/\bvp09/i, 'VP9'],
+]
+
 export function figuresOf(now: Counters, before: Counters | undefined, delayMs: number | undefined): Figures {
   const { atMs, roundTripMs, jitterMs } = now
   const figures: Figures = { atMs, delayMs, roundTripMs, jitterMs }

@@ -1,10 +1,15 @@
 /** One camera being watched: the connection, the video element that shows it, and what is measured meanwhile. */
 
 import { onScopeDispose, reactive, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue'
-import { countersOf, delaySince, figuresOf, KEPT, type Counters, type Figures } from './measure'
+import { freshToken } from '../account/keeping'
+import { relayAheadMs } from './clock'
+import { Feed, playable } from './feed'
+import { countersOf, countersOfPlayer, delaySince, figuresOf, KEPT, type Counters, type Figures } from './measure'
+import { Mse, openMse } from './mse'
 import { refusalOf, RELAY, tokenHeader } from './snapshot'
 import { Steady } from './steady'
 import { TimeCodeReader } from './timecode'
+import { Ways, type WayName } from './ways'
 import { Whep, type WhepState } from './whep'
 
 const MEASURE_MS = 1_000
@@ -23,6 +28,7 @@ export interface Measured {
   connectMs: number | undefined
   firstPictureMs: number | undefined
   viewer: string | undefined
+  way: WayName
 }
 
 const NOTHING: Measured = {
@@ -32,6 +38,7 @@ const NOTHING: Measured = {
   connectMs: undefined,
   firstPictureMs: undefined,
   viewer: undefined,
+  way: 'webrtc',
 }
 
 export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLVideoElement | null>>) {
@@ -41,7 +48,7 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
   const isSteady = ref(false)
   const hasAudio = ref(false)
 
-  let whep: Whep | undefined
+  let ways: Ways | undefined
   let stream = new MediaStream()
   let steady = new Steady()
   let delays: number[] = []
@@ -52,7 +59,18 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
 
   function start(): void {
     stop()
-    const address = `${RELAY}/whep/${encodeURIComponent(camera.value)}`
+    const codecs = playable()
+    const makers = {
+      webrtc: makeWhep,
+      mse: codecs.length > 0 ? (told: (state: WhepState) => void) => makeMse(told, codecs) : undefined,
+    }
+    const around = { now: () => performance.now(), random: Math.random }
+    ways = new Ways(makers, { state: stateChanged, way: (name) => (measured.way = name) }, around)
+    timer = setInterval(() => void measure(), MEASURE_MS)
+    ways.start()
+  }
+
+  function makeWhep(told: (state: WhepState) => void): Whep {
     const around = {
       peer: () => new RTCPeerConnection({ bundlePolicy: 'max-bundle' }),
       fetch: (address: string, request: RequestInit) => fetch(address, request),
@@ -61,30 +79,48 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
       now: () => performance.now(),
       random: Math.random,
     }
-    whep = new Whep(address, { state: stateChanged, track: add }, around)
-    timer = setInterval(() => void measure(), MEASURE_MS)
-    whep.start()
+    return new Whep(`${RELAY}/whep/${encodeURIComponent(camera.value)}`, { state: told, track: add }, around)
   }
+
+  function makeMse(told: (state: WhepState) => void, codecs: string[]): Mse {
+    const address = `${RELAY}/ws/mse/${encodeURIComponent(camera.value)}`
+    const around = {
+      open: (events: Parameters<typeof openMse>[2]) => openMse(address, freshToken, events),
+      sink: (failed: (why: string) => void) => {
+        if (!video.value) throw new TypeError('there is no player')
+        return new Feed(video.value, failed)
+      },
+      codecs,
+      now: () => performance.now(),
+      random: Math.random,
+    }
+    return new Mse({ state: told, begun: fed }, around)
+  }
+
+  const whep = () => (ways?.way instanceof Whep ? ways.way : undefined)
+  const mse = () => (ways?.way instanceof Mse ? ways.way : undefined)
+  const feed = () => (mse()?.sink instanceof Feed ? (mse()?.sink as Feed) : undefined)
 
   function stop(): void {
     clearInterval(timer)
-    whep?.stop()
-    whep = undefined
+    ways?.stop()
+    ways = undefined
     detach()
   }
 
   function stateChanged(told: WhepState): void {
     state.value = told
     if (told.name === 'connecting') begin()
-    if (told.name === 'connected' && whep?.connectedAtMs !== undefined && whep.beganAtMs !== undefined) {
-      measured.connectMs = whep.connectedAtMs - whep.beganAtMs
-      measured.viewer = whep.viewer
+    const way = ways?.way
+    if (told.name === 'connected' && way?.connectedAtMs !== undefined && way.beganAtMs !== undefined) {
+      measured.connectMs = way.connectedAtMs - way.beganAtMs
+      measured.viewer = whep()?.viewer
     }
     if (told.name === 'waiting' || told.name === 'refused') detach()
   }
 
   function begin(): void {
-    Object.assign(measured, NOTHING, { series: measured.series })
+    Object.assign(measured, NOTHING, { series: measured.series, way: measured.way })
     detach()
     steady = new Steady()
     isSteady.value = false
@@ -97,6 +133,16 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
     const element = video.value
     if (!element || track.kind !== 'video') return
     element.srcObject = stream
+    play(element)
+  }
+
+  /** An init segment came: the first one, or one of a source that is back. */
+  function fed(): void {
+    hasAudio.value = feed()?.hasAudio ?? false
+    if (video.value && callback === 0) play(video.value)
+  }
+
+  function play(element: HTMLVideoElement): void {
     // Refused where the browser wants to be asked first; the person presses its play button then.
     element.play().catch(() => {})
     if ('requestVideoFrameCallback' in element) callback = element.requestVideoFrameCallback(presented)
@@ -113,19 +159,20 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
   }
 
   function reveal(atMs: number): void {
-    if (measured.firstPictureMs === undefined && whep?.beganAtMs !== undefined) {
-      measured.firstPictureMs = atMs - whep.beganAtMs
-    }
+    noteFirst(atMs)
     isSteady.value = true
+  }
+
+  function noteFirst(atMs: number): void {
+    const beganAtMs = ways?.way?.beganAtMs
+    if (measured.firstPictureMs === undefined && beganAtMs !== undefined) measured.firstPictureMs = atMs - beganAtMs
   }
 
   function presented(now: number, metadata: VideoFrameCallbackMetadata): void {
     const element = video.value
-    if (!element || !whep) return
+    if (!element || !ways?.way) return
     callback = element.requestVideoFrameCallback(presented)
-    if (measured.firstPictureMs === undefined && whep.beganAtMs !== undefined) {
-      measured.firstPictureMs = now - whep.beganAtMs
-    }
+    noteFirst(now)
     const lagMs = delayOf(element, now, metadata)
     if (lagMs !== undefined) delays.push(lagMs)
     isSteady.value = steady.saw({ atMs: now, rtpTimestamp: metadata.rtpTimestamp, lagMs })
@@ -154,20 +201,42 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
   }
 
   async function measure(): Promise<void> {
-    const peer = whep?.peer
-    if (!peer || state.value.name !== 'connected') return
-    const report = await peer.getStats()
-    if (peer !== whep?.peer) return
+    const way = ways?.way
+    feed()?.keepUp()
+    if (!way || state.value.name !== 'connected') return
+    const counters = mse() ? await countPlayer() : await countPeer()
+    if (way !== ways?.way || !counters) return
     const before = measured.counters
-    const entries: Record<string, unknown>[] = []
-    report.forEach((entry: Record<string, unknown>) => entries.push(entry))
-    const counters = countersOf(entries, performance.now())
     measured.counters = counters
     measured.series = [...measured.series, figuresOf(counters, before, median(delays))].slice(-KEPT)
     delays = []
   }
 
-  const hurry = () => whep?.hurry(state.value)
+  async function countPeer(): Promise<Counters | undefined> {
+    const peer = whep()?.peer
+    if (!peer) return undefined
+    const report = await peer.getStats()
+    if (peer !== whep()?.peer) return undefined
+    const entries: Record<string, unknown>[] = []
+    report.forEach((entry: Record<string, unknown>) => entries.push(entry))
+    return countersOf(entries, performance.now())
+  }
+
+  /** No reports come this way, so that the relay's clock is asked for. */
+  async function countPlayer(): Promise<Counters | undefined> {
+    const clockAheadMs = await relayAheadMs()
+    const [way, element] = [mse(), video.value]
+    if (!way || !element) return undefined
+    const frames = element.getVideoPlaybackQuality().totalVideoFrames
+    const player = { frames, width: element.videoWidth, height: element.videoHeight }
+    const came = { bytes: way.bytes, fragments: way.fragments, mime: feed()?.mime ?? '' }
+    return {
+      ...countersOfPlayer(came, player, performance.now()),
+      ...(clockAheadMs === undefined ? {} : { clockAheadMs }),
+    }
+  }
+
+  const hurry = () => ways?.hurry(state.value)
   // A page that the browser keeps for the way back is not left looking.
   addEventListener('pagehide', stop)
   addEventListener('online', hurry)

@@ -5,7 +5,9 @@
  */
 
 import type { Trouble } from '../calls/trouble'
+import { Pauses } from './pauses'
 
+/** What a way to the pictures does; the other one, `mse.ts`, has the same. */
 export type WhepState =
   | { name: 'idle' }
   | { name: 'connecting' }
@@ -36,12 +38,6 @@ const CONNECT_MS = 10_000
 /** ICE finds its way back by itself within this time, or not at all. */
 const PATIENCE_MS = 4_000
 
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 15_000
-
-/** A connection that has lived so long makes the pauses short again. */
-const GOOD_MS = 5_000
-
 export class Whep {
   /** When the last attempt began, and when it was connected. */
   beganAtMs: number | undefined
@@ -51,7 +47,7 @@ export class Whep {
   #resource: string | undefined
   #headers: Record<string, string> = {}
   #timer: ReturnType<typeof setTimeout> | undefined
-  #failures = 0
+  readonly #pauses: Pauses
   /** Counts attempts, so that what an old one brings is dropped. */
   #turn = 0
 
@@ -59,7 +55,9 @@ export class Whep {
     readonly address: string,
     private readonly told: Told,
     private readonly around: Surroundings,
-  ) {}
+  ) {
+    this.#pauses = new Pauses(around.random)
+  }
 
   get peer(): RTCPeerConnection | undefined {
     return this.#peer
@@ -71,7 +69,7 @@ export class Whep {
   }
 
   start(): void {
-    this.#failures = 0
+    this.#pauses.reset()
     void this.#attempt()
   }
 
@@ -168,11 +166,7 @@ export class Whep {
     const livedMs = this.connectedAtMs === undefined ? 0 : this.around.now() - this.connectedAtMs
     this.#leave()
     if (refusal?.isFinal) return this.told.state({ name: 'refused', trouble: refusal.trouble })
-    this.#failures = livedMs >= GOOD_MS ? 1 : this.#failures + 1
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS)
-    // Many viewers that lost one relay do not all come back at once.
-    const spread = pause * (0.75 + this.around.random() / 2)
-    const wait = Math.max(spread, (refusal?.trouble.retrySeconds ?? 0) * 1000)
+    const wait = Math.max(this.#pauses.next(livedMs), (refusal?.trouble.retrySeconds ?? 0) * 1000)
     this.#timer = setTimeout(() => void this.#attempt(), wait)
     this.told.state({ name: 'waiting', untilMs: this.around.now() + wait, trouble: refusal?.trouble })
   }

@@ -1,8 +1,15 @@
 /** What cameras and their figures are called. */
 
 import type { Duration } from '@bufbuild/protobuf/wkt'
-import { CameraState, ViewerKind, type Camera, type CameraTrack } from '../gen/patchbay/camera/v1/cameras_pb'
-import { formatNumber, t, type Key } from '../i18n'
+import {
+  CameraState,
+  ViewerKind,
+  ViewerQuality,
+  type Camera,
+  type CameraTrack,
+  type Viewer,
+} from '../gen/patchbay/camera/v1/cameras_pb'
+import { formatNumber, t, tn, type Key } from '../i18n'
 
 export interface StateFacts {
   words: Key
@@ -23,6 +30,13 @@ const KINDS: Record<ViewerKind, Key> = {
   [ViewerKind.WHEP]: 'cameras.viewer.whep',
   [ViewerKind.WEBSOCKET]: 'cameras.viewer.websocket',
   [ViewerKind.MJPEG]: 'cameras.viewer.mjpeg',
+  [ViewerKind.MSE]: 'cameras.viewer.mse',
+}
+
+const QUALITIES: Partial<Record<ViewerQuality, Key>> = {
+  [ViewerQuality.FULL]: 'quality.full',
+  [ViewerQuality.LOW]: 'quality.low',
+  [ViewerQuality.KEY_FRAMES]: 'quality.keyFrames',
 }
 
 export function stateFacts(state: CameraState | undefined): StateFacts {
@@ -40,14 +54,43 @@ export function titleOf({ name, title, source }: Camera): string {
 }
 
 export function sourceWords({ source }: Camera): string {
-  if (source.case === 'file') return t('cameras.source.fileIs', { path: source.value.path })
-  return source.case === 'test' ? t('cameras.source.test') : ''
+  switch (source.case) {
+    case 'test':
+      return t('cameras.source.test')
+    case 'file':
+      return t('cameras.source.fileIs', { path: source.value.path })
+    case 'rtsp':
+    case 'url':
+    case 'mjpeg':
+      return placeWords(t(`source.kind.${source.case}`), source.value.url)
+    case 'device':
+      return placeWords(t('source.kind.device'), source.value.path)
+    case 'opencv':
+      return placeWords(t('source.kind.opencv'), source.value.input)
+    default:
+      return ''
+  }
+}
+
+/** Those who may not change a camera are not told where it is. */
+function placeWords(kind: string, place: string): string {
+  return place === '' ? kind : t('source.kindIs', { kind, place })
+}
+
+/** What a viewer gets for the bandwidth that it has; nothing where that is not known. */
+export function qualityWords({ quality, availableBitrate, qualityChanges }: Viewer): string[] {
+  const words = QUALITIES[quality]
+  return [
+    ...(words ? [t(words)] : []),
+    ...(availableBitrate > 0n ? [t('quality.available', { n: bitrateWords(Number(availableBitrate)) })] : []),
+    ...(qualityChanges > 0 ? [tn('quality.changes', qualityChanges)] : []),
+  ]
 }
 
 export function trackWords(track: CameraTrack): string {
   const parts = [track.codec]
   if (track.width > 0) parts.push(t('cameras.size', { width: track.width, height: track.height }))
-  if (track.channels > 0) parts.push(t('cameras.channels', { n: track.channels }))
+  if (track.channels > 0) parts.push(tn('cameras.channels', track.channels))
   if (track.width > 0 && track.rate > 0) parts.push(t('cameras.fps', { n: formatNumber(track.rate, 'tenths') }))
   if (track.bitrate > 0n) parts.push(bitrateWords(Number(track.bitrate)))
   if (track.keyFrameInterval) {

@@ -2,14 +2,18 @@
 import { cameras } from './en/cameras'
 import { identity } from './en/identity'
 import { keys } from './en/keys'
+import { motion } from './en/motion'
 import { seal } from './en/seal'
+import { sources } from './en/sources'
 import { tls } from './en/tls'
 
 export const en = {
   ...cameras,
   ...identity,
   ...keys,
+  ...motion,
   ...seal,
+  ...sources,
   ...tls,
 
   'nav.label': 'Pages',

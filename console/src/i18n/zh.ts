@@ -3,14 +3,18 @@ import type { Key } from '.'
 import { cameras } from './zh/cameras'
 import { identity } from './zh/identity'
 import { keys } from './zh/keys'
+import { motion } from './zh/motion'
 import { seal } from './zh/seal'
+import { sources } from './zh/sources'
 import { tls } from './zh/tls'
 
 export const zh: Record<Key, string> = {
   ...cameras,
   ...identity,
   ...keys,
+  ...motion,
   ...seal,
+  ...sources,
   ...tls,
 
   'nav.label': '页面',

@@ -23,8 +23,8 @@ static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 const HASHED: &str = "/assets/";
 
 /// Nothing from elsewhere but pictures that people chose, nothing inline, no frames. `'self'` covers the WebSocket and
-/// the calls, because all services are behind this origin.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; \
+/// the calls, because all services are behind this origin. A media source that a page makes itself has a `blob:` address.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; media-src blob:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const SAFETY: [(HeaderName, &str); 4] = [

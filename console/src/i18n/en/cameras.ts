@@ -39,7 +39,6 @@ export const cameras = {
   'cameras.badName': 'Only letters, digits, dots, hyphens and underscores, no dot first, 64 at most.',
   'cameras.title': 'Title',
   'cameras.titleHelp': 'Shown instead of the name. May be empty.',
-  'cameras.kind': 'Source',
   'cameras.source.test': 'Test picture',
   'cameras.source.file': 'File in a loop',
   'cameras.source.fileIs': 'File {path}',
@@ -91,7 +90,8 @@ export const cameras = {
   'cameras.resent': 'Sent again',
 
   'cameras.size': '{width} × {height}',
-  'cameras.channels': '{n} channels',
+  'cameras.channels.one': '{n} channel',
+  'cameras.channels.other': '{n} channels',
   'cameras.fps': '{n} fps',
   'cameras.keyFrameEach': 'key frame each {n} s',
   'cameras.ms': '{n} ms',

@@ -40,7 +40,6 @@ export const cameras: Record<keyof typeof en, string> = {
   'cameras.badName': '只能使用字母、数字、点、连字符和下划线，不能以点开头，最多 64 个。',
   'cameras.title': '标题',
   'cameras.titleHelp': '代替名称显示，可以留空。',
-  'cameras.kind': '来源',
   'cameras.source.test': '测试画面',
   'cameras.source.file': '循环播放文件',
   'cameras.source.fileIs': '文件 {path}',
@@ -92,7 +91,8 @@ export const cameras: Record<keyof typeof en, string> = {
   'cameras.resent': '重传',
 
   'cameras.size': '{width} × {height}',
-  'cameras.channels': '{n} 声道',
+  'cameras.channels.one': '{n} 声道',
+  'cameras.channels.other': '{n} 声道',
   'cameras.fps': '{n} 帧/秒',
   'cameras.keyFrameEach': '每 {n} 秒一个关键帧',
   'cameras.ms': '{n} 毫秒',
