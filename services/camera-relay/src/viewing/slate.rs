@@ -37,6 +37,11 @@ pub(super) struct Strips {
 }
 
 impl Strips {
+    /// Whether there can be one of that codec.
+    pub(super) fn has(codec: Codec) -> bool {
+        matches!(codec, Codec::H264 | Codec::Vp8)
+    }
+
     /// The strip of a codec; none where there can be none, or where it could not be made.
     pub(super) async fn of(&self, codec: Codec) -> Option<&Strip> {
         let cell = match codec {
