@@ -24,7 +24,7 @@ use std::{
 const INTERVALS: usize = 5;
 
 /// Time over which the bit rate is counted.
-const COUNTED: Duration = Duration::from_secs(2);
+const COUNTED: Duration = Duration::from_secs(1);
 
 /// Numbers feeds of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

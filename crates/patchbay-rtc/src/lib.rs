@@ -20,7 +20,7 @@ pub mod sdp;
 mod srtp;
 
 pub use congestion::{Adapt, Congestion, Quality};
-pub use connection::{Closed, Received, ReceivedTrack};
+pub use connection::{Closed, Keep, Received, ReceivedTrack};
 pub use dtls::IdentityError;
 pub use engine::{
     AnswerError, BindError, ChangeError, Counters, Engine, EngineConfig, InstantStart, Peer, PeerEvent,

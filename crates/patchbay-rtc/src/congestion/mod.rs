@@ -12,7 +12,7 @@ mod trend;
 pub(crate) use feedback::Feedback;
 pub(crate) use ledger::Ledger;
 pub use steps::Quality;
-pub(crate) use steps::{Order, PROBE_TIME, Probes};
+pub(crate) use steps::{Order, PROBE_RAMP, PROBE_TIME, Probes};
 
 use estimate::{Base, Estimator, Signals};
 use std::time::{Duration, Instant};
@@ -161,6 +161,13 @@ impl Controller {
             self.estimator.forget();
         }
         order
+    }
+
+    /// What the whole track has in bits a second, also while a smaller one is sent.
+    pub(crate) fn note_full(&mut self, rate: Option<u64>) {
+        if let Some(steps) = &mut self.steps {
+            steps.note_full(rate);
+        }
     }
 
     /// The pictures of a quality begin.

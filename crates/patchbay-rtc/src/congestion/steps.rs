@@ -59,7 +59,7 @@ const TRIAL: Bounds = Bounds {
 /// While more than usual is sent, only to see whether it gets through.
 const PROBE: Bounds = Bounds {
     standing: Duration::from_millis(80),
-    queue: Duration::from_millis(200),
+    queue: Duration::from_millis(120),
     growth: 0.3,
     loss: 0.05,
 };
@@ -78,7 +78,7 @@ const MUCH_LOSS: f64 = 0.25;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// After the start, and after a step, what was sent before it is still on its way.
-const START: Duration = Duration::from_millis(1_500);
+const START: Duration = Duration::from_millis(1_000);
 const SETTLE: Duration = Duration::from_millis(1_200);
 const LONGEST_SETTLE: Duration = Duration::from_secs(4);
 /// How often a queue is looked at that should get shorter, and by how much it has to.
@@ -98,7 +98,9 @@ const LASTING: Duration = Duration::from_secs(30);
 const TRIAL_TIME: Duration = Duration::from_secs(6);
 /// How long the way must have been quiet.
 const QUIET_TIME: Duration = Duration::from_secs(2);
-pub(crate) const PROBE_TIME: Duration = Duration::from_millis(600);
+/// A probe begins with little, and has its full rate after a part of its time, so that a way with a queue tells early.
+pub(crate) const PROBE_TIME: Duration = Duration::from_millis(1_300);
+pub(crate) const PROBE_RAMP: Duration = Duration::from_millis(800);
 /// Until the last feedback on a probe is there.
 const PROBE_ANSWER: Duration = Duration::from_millis(400);
 /// Probes are no faster than this.
@@ -211,6 +213,11 @@ impl Steps {
         now < self.hold
     }
 
+    /// What the whole track has in bits a second, also while a smaller one is sent.
+    pub(crate) fn note_full(&mut self, rate: Option<u64>) {
+        self.full_rate = rate.or(self.full_rate);
+    }
+
     /// Looks at how the way does. `track` is the mean of the track that is sent, all of it, in bits a second.
     pub(crate) fn decide(&mut self, signals: &Signals, track: Option<u64>, now: Instant) -> Option<Order> {
         self.note_rate(track);
@@ -264,6 +271,7 @@ impl Steps {
         }
         match self.quality {
             Quality::Full => self.full_rate = track.or(self.full_rate),
+            // They are those of the whole track.
             _ if self.low == LowPicture::Missing => {}
             Quality::Low | Quality::KeyFrames => self.low_rate = track.or(self.low_rate),
         }
@@ -327,8 +335,11 @@ impl Steps {
         let since = now.saturating_duration_since(self.grown_at);
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).min(1_000);
         self.grown_at = now;
-        let grown = if is_quiet { available + available * millis / 12_500 } else { available };
-        self.available = Some(grown.max(signals.arriving.unwrap_or(0)));
+        let arriving = signals.arriving.unwrap_or(0);
+        let grown = available + available * millis / 12_500;
+        // What nothing has tried is not known.
+        let grown = if is_quiet { grown.min(arriving + arriving / 2) } else { 0 };
+        self.available = Some(available.max(grown).max(arriving));
         let is_over = self.quality == Quality::Full && self.trial_until.is_none();
         if is_over && self.last_up.is_none_or(|at| now.saturating_duration_since(at) > LASTING) {
             self.available = None;
@@ -393,7 +404,9 @@ impl Steps {
 
     fn probe_failed(&mut self, signals: &Signals, best: u64, now: Instant) -> Option<Order> {
         self.state = State::Steady;
-        self.available = self.available.map(|available| available.max(best * FILL / 100));
+        if best > 0 {
+            self.available = Some(best * FILL / 100);
+        }
         self.retry = (self.retry * 2).min(LAST_RETRY);
         self.retry_at = now + self.retry;
         self.quiet_since = None;

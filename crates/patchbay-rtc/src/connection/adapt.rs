@@ -1,8 +1,8 @@
 //! What a peer is sent, as the way to it allows.
 
-use super::{Change, Connection, Event, Sender};
+use super::{Change, Connection, Event, Keep, Sender};
 use crate::{
-    congestion::{Controller, Order, PROBE_TIME, Quality},
+    congestion::{Controller, Order, Quality},
     feed::Feed,
     path::{Batch, Path},
 };
@@ -26,6 +26,7 @@ impl Connection {
         let track = sender.feed().bit_rate();
         let sent = sender.counters.bytes + sender.counters.resent_bytes;
         let before = self.congestion.quality();
+        self.congestion.note_full(sender.full_rate());
         let order = self.congestion.decide(&outlet.ledger, track, sent, now);
         sender.set_pace(self.congestion.pace(track), now);
         match order {
@@ -35,7 +36,11 @@ impl Connection {
                 }
                 self.events.push_back(Event::Quality(quality));
             }
-            Some(Order::Probe(rate)) => sender.begin_probe(rate, PROBE_TIME, now),
+            Some(Order::Probe(rate)) => {
+                // Besides what is sent anyway, which is little where there are key frames alone.
+                let besides = track.filter(|_| before != Quality::KeyFrames).unwrap_or(0);
+                sender.begin_probe(rate.saturating_sub(besides), now);
+            }
             None if !self.congestion.is_probing() => sender.end_probe(),
             None => {}
         }
@@ -46,13 +51,14 @@ impl Connection {
         &mut self,
         feed: &Arc<Feed>,
         quality: Quality,
+        keep: Keep,
         now: Instant,
     ) -> Option<(usize, Change)> {
         let of_kind = |sender: &Sender| sender.feed().kind() == feed.kind();
         let track = self.senders.iter().position(of_kind)?;
         let sender = self.senders.get_mut(track).filter(|sender| sender.feed().codec() == feed.codec())?;
         self.congestion.given(quality);
-        let change = sender.change(feed, quality);
+        let change = sender.change(feed, quality, keep);
         if change == Change::Done {
             self.congestion.applied(now);
         }

@@ -1,6 +1,9 @@
 //! The feeds that a track to a peer has been sent from, one after the other, on one line of numbers and time stamps.
 
-use crate::feed::{Feed, FeedId, Packets};
+use crate::{
+    connection::Keep,
+    feed::{Feed, FeedId, Packets},
+};
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
@@ -16,6 +19,15 @@ pub(super) struct Lines {
     newest: Line,
     before: VecDeque<(Line, Weak<Feed>)>,
     feed: Arc<Feed>,
+    /// What makes the feed flow, if the track is what it flows for.
+    keep: Option<Keep>,
+}
+
+/// A feed to go over to, and what makes it flow.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub(super) feed: Arc<Feed>,
+    pub(super) keep: Keep,
 }
 
 /// A feed's place among those of a track.
@@ -28,11 +40,16 @@ pub(super) struct Line {
 
 impl Lines {
     pub(super) fn new(feed: Arc<Feed>) -> Self {
-        Self { newest: Line { number: 0, offset: 0 }, before: VecDeque::new(), feed }
+        Self { newest: Line { number: 0, offset: 0 }, before: VecDeque::new(), feed, keep: None }
     }
 
     pub(super) fn feed(&self) -> &Arc<Feed> {
         &self.feed
+    }
+
+    /// Another hold on the same feed.
+    pub(super) fn keep(&mut self, keep: Keep) {
+        self.keep = Some(keep);
     }
 
     pub(super) fn newest(&self) -> Line {
@@ -40,23 +57,25 @@ impl Lines {
     }
 
     /// Goes on with another feed, from this unit of it on. `last` is the newest time stamp sent, and when its unit came.
-    pub(super) fn go_on(&mut self, feed: Arc<Feed>, unit: &Packets, last: Option<(u32, Instant)>) {
+    pub(super) fn go_on(&mut self, next: Next, unit: &Packets, last: Option<(u32, Instant)>) {
         let number = self.newest.number.wrapping_add(1);
         let offset = last.map_or(0, |(timestamp, at)| {
-            let ticks = ticks(unit.at.saturating_duration_since(at), feed.clock_rate()).max(1);
+            let since = unit.at.saturating_duration_since(at);
+            let ticks = ticks(since, next.feed.clock_rate()).max(1);
             timestamp.wrapping_add(ticks).wrapping_sub(unit.timestamp)
         });
-        self.replace(feed, Line { number, offset });
+        self.replace(next, Line { number, offset });
     }
 
     /// Begins with another feed, before anything was sent.
-    pub(super) fn begin(&mut self, feed: Arc<Feed>) {
+    pub(super) fn begin(&mut self, next: Next) {
         let number = self.newest.number.wrapping_add(1);
-        self.replace(feed, Line { number, offset: 0 });
+        self.replace(next, Line { number, offset: 0 });
     }
 
-    fn replace(&mut self, feed: Arc<Feed>, line: Line) {
-        let before = std::mem::replace(&mut self.feed, feed);
+    fn replace(&mut self, next: Next, line: Line) {
+        let before = std::mem::replace(&mut self.feed, next.feed);
+        self.keep = Some(next.keep);
         self.before.push_back((self.newest, Arc::downgrade(&before)));
         if self.before.len() > KEPT {
             self.before.pop_front();
@@ -73,10 +92,15 @@ impl Lines {
         Some((feed.upgrade()?, *line))
     }
 
+    /// All of them that are still there.
+    pub(super) fn feeds(&self) -> impl Iterator<Item = Arc<Feed>> {
+        let before = self.before.iter().filter_map(|(_, feed)| feed.upgrade());
+        std::iter::once(Arc::clone(&self.feed)).chain(before)
+    }
+
     /// The feeds in whose groups the track may still be.
     pub(super) fn ids(&self) -> impl Iterator<Item = FeedId> {
-        let before = self.before.iter().filter_map(|(_, feed)| Some(feed.upgrade()?.id()));
-        std::iter::once(self.feed.id()).chain(before)
+        self.feeds().map(|feed| feed.id())
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) use receiver::{Format, Incoming, Section};
 pub use receiver::{Received, ReceivedTrack};
 pub(crate) use sender::{Negotiated, Progress, Sender};
 pub(crate) use switching::Change;
+pub use switching::Keep;
 
 use crate::{
     channels::{ChannelEvent, Channels},

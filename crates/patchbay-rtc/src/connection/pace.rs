@@ -3,6 +3,7 @@
 //!
 //! The queue is the feed's own ring: nothing is copied. What has waited too long there is left out up to the newest key frame.
 
+use crate::congestion::{PROBE_RAMP, PROBE_TIME};
 use std::time::{Duration, Instant};
 
 /// A unit that has waited so long is left out, unless it is the newest key frame.
@@ -34,7 +35,7 @@ pub(super) struct Probe {
     rate: u64,
     level: i64,
     at: Instant,
-    until: Instant,
+    begun: Instant,
     /// Packets back from the newest one.
     pub(super) back: u16,
 }
@@ -70,18 +71,21 @@ impl Pace {
             self.level.saturating_sub(i64::try_from(payload).unwrap_or(i64::MAX).saturating_add(AROUND));
     }
 
-    pub(super) fn begin_probe(&mut self, bits: u64, time: Duration, now: Instant) {
-        self.probe = Some(Probe { rate: bits / 8, level: 0, at: now, until: now + time, back: 0 });
+    pub(super) fn begin_probe(&mut self, bits: u64, now: Instant) {
+        self.probe = Some(Probe { rate: bits / 8, level: 0, at: now, begun: now, back: 0 });
     }
 }
 
 impl Probe {
     /// Whether another packet is to go; nothing when the probe is over.
     pub(super) fn room(&mut self, now: Instant) -> Option<bool> {
-        if now >= self.until {
+        let elapsed = now.saturating_duration_since(self.begun);
+        if elapsed >= PROBE_TIME {
             return None;
         }
-        let earned = bytes(self.rate, now.saturating_duration_since(self.at).min(BURST));
+        let part = u64::try_from(elapsed.min(PROBE_RAMP).as_millis()).unwrap_or(0);
+        let rate = self.rate * part / u64::try_from(PROBE_RAMP.as_millis()).unwrap_or(1);
+        let earned = bytes(rate, now.saturating_duration_since(self.at).min(BURST));
         self.level = self.level.saturating_add(earned).min(bytes(self.rate, BURST));
         self.at = now;
         Some(self.level > 0)

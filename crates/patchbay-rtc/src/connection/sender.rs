@@ -1,7 +1,7 @@
 //! One track on its way to one peer: numbers, retransmission, reports. Which feed it comes from, and how fast it goes, is in `switching`.
 
 use super::{
-    lines::{self, Line, Lines},
+    lines::{self, Line, Lines, Next},
     outlet::{Extensions, Header, Outlet},
     pace::Pace,
     switching::Picks,
@@ -61,7 +61,7 @@ pub(crate) enum Progress {
 pub(crate) struct Sender {
     pub(super) lines: Lines,
     /// The feed that takes its place at its next key frame.
-    pub(super) next: Option<Arc<Feed>>,
+    pub(super) next: Option<Next>,
     pub(super) picks: Picks,
     /// What is picked of the next feed, or of this one when it begins anew.
     pub(super) picks_next: Picks,
@@ -150,12 +150,12 @@ impl Sender {
 
     /// Whether units of this feed are of use to it.
     pub(crate) fn wants(&self, feed: FeedId) -> bool {
-        self.feed().id() == feed || self.next.as_ref().is_some_and(|next| next.id() == feed)
+        self.feed().id() == feed || self.next.as_ref().is_some_and(|next| next.feed.id() == feed)
     }
 
     /// The feeds in whose groups it may be.
     pub(crate) fn feeds(&self) -> impl Iterator<Item = FeedId> {
-        self.lines.ids().chain(self.next.iter().map(|next| next.id()))
+        self.lines.ids().chain(self.next.iter().map(|next| next.feed.id()))
     }
 
     /// A live unit of a feed: sends it, and what stands between the last one and it.
@@ -241,7 +241,7 @@ impl Sender {
     /// The peer asks for a key frame.
     pub(crate) fn key_frame_asked(&mut self) {
         self.counters.key_frame_requests += 1;
-        self.next.as_ref().unwrap_or(self.feed()).request_key_frame();
+        self.next.as_ref().map_or(self.feed(), |next| &next.feed).request_key_frame();
     }
 
     /// Sends a unit.

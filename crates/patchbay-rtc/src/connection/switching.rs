@@ -1,6 +1,7 @@
 //! Which feed a track comes from, what of it, and how fast: what changes when the way to the peer is too narrow.
 
 use super::{
+    lines::Next,
     outlet::Outlet,
     pace::{MOST_WAIT, Pace},
     sender::{Progress, Sender},
@@ -13,6 +14,7 @@ use crate::{
 use patchbay_media::ring::Entry;
 use rtc_shared::error::Error;
 use std::{
+    any::Any,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,6 +40,9 @@ pub(super) enum Picks {
     },
 }
 
+/// What makes a feed flow: kept for as long as a track comes from it.
+pub type Keep = Arc<dyn Any + Send + Sync>;
+
 /// What came of a wish for another feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -49,28 +54,35 @@ pub(crate) enum Change {
 
 impl Sender {
     /// Comes from this feed from its next key frame on, whole or as key frames alone.
-    pub(crate) fn change(&mut self, feed: &Arc<Feed>, quality: Quality) -> Change {
+    pub(crate) fn change(&mut self, feed: &Arc<Feed>, quality: Quality, keep: Keep) -> Change {
         let picks = if quality == Quality::KeyFrames { Picks::KeyFrames } else { Picks::All };
         let before = std::mem::replace(&mut self.picks_next, picks);
         if self.feed().id() == feed.id() {
             self.next = None;
-            if self.picks != picks && picks == Picks::All && self.progress != Progress::Idle {
+            self.lines.keep(keep);
+            if self.picks != picks && picks == Picks::All && !self.is_in_key() {
                 self.begin_at_key();
             }
             self.picks = picks;
             return Change::Done;
         }
         if self.progress == Progress::Idle {
-            self.lines.begin(Arc::clone(feed));
+            self.lines.begin(Next { feed: Arc::clone(feed), keep });
             (self.next, self.picks) = (None, picks);
             return Change::Done;
         }
-        let is_new = self.next.as_ref().is_none_or(|next| next.id() != feed.id());
+        let is_new = self.next.as_ref().is_none_or(|next| next.feed.id() != feed.id());
         if is_new || before != picks {
             feed.request_key_frame();
         }
-        self.next = Some(Arc::clone(feed));
+        self.next = Some(Next { feed: Arc::clone(feed), keep });
         Change::AtKeyFrame
+    }
+
+    /// What follows can be decoded though only key frames were sent: nothing was yet, or the newest of them is on its way.
+    fn is_in_key(&self) -> bool {
+        let is_sending = self.pace.as_ref().is_some_and(|pace| pace.index > 0);
+        self.progress == Progress::Idle || is_sending && self.picks == Picks::KeyFrames
     }
 
     /// Stops what is sent until another feed begins.
@@ -90,8 +102,8 @@ impl Sender {
         if !entry.item.key {
             return false;
         }
-        let Some(feed) = self.next.take_if(|next| next.id() == from) else { return false };
-        self.lines.go_on(feed, &entry.item, self.newest);
+        let Some(next) = self.next.take_if(|next| next.feed.id() == from) else { return false };
+        self.lines.go_on(next, &entry.item, self.newest);
         self.picks = self.picks_next;
         self.progress = Progress::Live { next: entry.position };
         self.counters.switches += 1;
@@ -108,6 +120,11 @@ impl Sender {
             Picks::KeyFrames => unit.key,
             Picks::Nothing { until } => unit.key && now >= until,
         }
+    }
+
+    /// Bits a second of the largest feed that it has lately been sent from, as far as that still flows.
+    pub(crate) fn full_rate(&self) -> Option<u64> {
+        self.lines.feeds().filter_map(|feed| feed.bit_rate()).max()
     }
 
     /// At which rate packets go out, in bits a second.
@@ -127,9 +144,9 @@ impl Sender {
     }
 
     /// Sends packets again to see whether so many bits a second get through.
-    pub(crate) fn begin_probe(&mut self, bits: u64, time: Duration, now: Instant) {
+    pub(crate) fn begin_probe(&mut self, bits: u64, now: Instant) {
         if let Some(pace) = &mut self.pace {
-            pace.begin_probe(bits, time, now);
+            pace.begin_probe(bits, now);
         }
     }
 
@@ -222,8 +239,11 @@ impl Sender {
         while has_room && left > 0 {
             left -= 1;
             probe.back = probe.back % PROBED + 1;
-            let size = self.send_back(probe.back, outlet, batch)?;
-            probe.spend(size);
+            match self.send_back(probe.back, outlet, batch)? {
+                // Not kept any more: once more from the newest on.
+                0 => probe.back = 0,
+                size => probe.spend(size),
+            }
             has_room = probe.room(outlet.now) == Some(true);
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::{AnswerError, Engine, Inner, table::Cell};
 use crate::{
     channels::{ChannelEvent, ChannelId, Channels, Content, OpenError, SendError, Settings},
     congestion::{Congestion, Quality},
-    connection::{Change, Closed, Received},
+    connection::{Change, Closed, Keep, Received},
     feed::Feed,
     path::Batch,
     sdp::{Answer, Credentials, Offer, Transport},
@@ -190,9 +190,10 @@ impl Peer {
     }
 
     /// Sends its pictures, or its sound, from this feed from its next key frame on: with the same SSRC and payload type, and with numbers and time stamps that
-    /// go on. Until then it gets those that it gets now, unless the way to it is full. The feed has to be of the codec that was agreed.
-    pub fn change(&self, feed: &Arc<Feed>, quality: Quality) -> Result<(), ChangeError> {
-        let changed = self.cell.connection.lock().change(feed, quality, Instant::now());
+    /// go on. Until then it gets those that it gets now, unless the way to it is full. The feed has to be of the codec that was agreed. `keep` is
+    /// dropped when it is sent from another one.
+    pub fn change(&self, feed: &Arc<Feed>, quality: Quality, keep: Keep) -> Result<(), ChangeError> {
+        let changed = self.cell.connection.lock().change(feed, quality, keep, Instant::now());
         let (track, change) = changed.ok_or(ChangeError::Codec)?;
         if change == Change::AtKeyFrame {
             self.inner.fanouts.join(&self.inner, feed, &self.cell, track);
