@@ -28,6 +28,7 @@ pub struct RelayMetrics {
     pub snapshot_seconds: Histogram,
     pub bursts: Counter,
     pub refused_viewers: Counter,
+    pub viewer_steps: Counter,
 }
 
 impl RelayMetrics {
@@ -46,6 +47,10 @@ impl RelayMetrics {
             snapshot_seconds: seconds("snapshot_seconds", "Time that a snapshot takes", &SNAPSHOT_BUCKETS),
             bursts: counter("bursts", "Viewers that were brought up to date with pictures that were kept"),
             refused_viewers: counter("refused_viewers", "Viewers that were refused at a limit"),
+            viewer_steps: counter(
+                "viewer_steps",
+                "Times that a viewer was given more or less of the pictures, as its bandwidth allowed",
+            ),
         }
     }
 }

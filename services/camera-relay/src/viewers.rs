@@ -2,7 +2,7 @@
 
 mod figures;
 
-pub use figures::{Figures, Measured, Sent};
+pub use figures::{Figures, Measured, Sent, ViewerQuality};
 
 use crate::{addresses::household, cameras::CameraName, config::Media};
 use parking_lot::Mutex;

@@ -28,6 +28,27 @@ pub struct Figures {
     pub key_frame_requests: u64,
     /// Time from the request to the connection.
     pub connect_time: Option<Duration>,
+    /// What it gets for the bandwidth that it has; none where it takes what it can.
+    #[serde(default)]
+    pub quality: Option<ViewerQuality>,
+    /// Bits a second that its way was estimated to carry; none while that is everything.
+    #[serde(default)]
+    pub available: Option<u64>,
+    /// Times that its quality has changed.
+    #[serde(default)]
+    pub quality_changes: u64,
+}
+
+/// What a viewer gets of a camera's pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewerQuality {
+    /// All that the camera has.
+    Full,
+    /// A smaller picture.
+    Low,
+    /// Key frames only.
+    KeyFrames,
 }
 
 /// Measures a viewer's connection; called when somebody looks, and once when the viewer has gone.

@@ -8,7 +8,9 @@ use super::slate::{Playing, Strip, Strips};
 use parking_lot::Mutex;
 use patchbay_media::{
     AccessUnit, Codec, Kind, Spawn, TrackId,
-    hub::{Hub, Reordering, Selected, StreamName, SubscribeError, Subscription, Wanted},
+    hub::{
+        Hub, Limit, Reordering, Selected, StreamName, SubscribeError, Subscription, TrackFigures, Wanted,
+    },
     ring::{Caps, Reader, Start},
     track::{KeyFrames, Track, TrackInfo},
 };
@@ -16,10 +18,11 @@ use patchbay_rtc::{Feed, FeedConfig, FeedWriter};
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::Duration,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-type Key = (StreamName, Codec);
+type Key = (StreamName, Codec, Rung);
 
 /// All feeds of a replica.
 pub(crate) struct Feeds {
@@ -41,6 +44,14 @@ struct Shared {
     made_for: Promise,
     ended: CancellationToken,
     _stop: DropGuard,
+}
+
+/// Which of a camera's pictures a feed carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Rung {
+    Full,
+    /// Those for viewers with little bandwidth; all of them share one.
+    Low,
 }
 
 /// How a feed begins.
@@ -83,6 +94,10 @@ impl Held {
 }
 
 impl Shared {
+    fn is_open(&self) -> bool {
+        !self.ended.is_cancelled()
+    }
+
     /// Whether a viewer who was promised this track gets it here.
     fn fits(&self, track: &Track) -> bool {
         let (made, promised) = (&self.made_for.info, track.info());
@@ -101,8 +116,8 @@ impl Feeds {
 
     /// The feed of a track of a stream.
     pub(crate) fn join(&self, name: &StreamName, track: &Arc<Track>) -> Result<Held, SubscribeError> {
-        let key = (name.clone(), track.info().codec);
-        self.join_fitting(key, Promise::of(track), Opening::Tracks, |shared| shared.fits(track))
+        let key = (name.clone(), track.info().codec, Rung::Full);
+        self.join_fitting(key, Promise::of(track), Opening::Tracks, None, |shared| shared.fits(track))
     }
 
     /// The feed of a stream that has no tracks now: the one that is there, which shows the last picture, or else one that begins with the slate. None where
@@ -116,9 +131,29 @@ impl Feeds {
             Kind::Video => self.strips.of(codec).await?.info().clone(),
             Kind::Audio => silence(codec)?,
         };
-        let key = (name.clone(), codec);
-        let is_open = |shared: &Shared| !shared.ended.is_cancelled();
-        Some(self.join_fitting(key, Promise::unknown(info), Opening::Slate, is_open))
+        let key = (name.clone(), codec, Rung::Full);
+        Some(self.join_fitting(key, Promise::unknown(info), Opening::Slate, None, Shared::is_open))
+    }
+
+    /// The smaller pictures for viewers with little bandwidth: the feed that is there, or else one that a transcoder makes. Tells in words why there is none.
+    pub(crate) async fn join_low(&self, name: &StreamName, full: &Feed) -> Result<Held, String> {
+        let key = (name.clone(), full.codec(), Rung::Low);
+        if let Some(shared) = self.open.lock().get(&key).and_then(Weak::upgrade).filter(|shared| shared.is_open())
+        {
+            return Ok(Held(shared));
+        }
+        let limit = low_limit(full.bit_rate(), &self.hub.figures(name));
+        let wanted = only(full.codec(), Some(limit));
+        // Kept until the feed has a subscription of its own.
+        let mut subscription = self.hub.subscribe(name, wanted).map_err(|error| error.to_string())?;
+        let selected = match tokio::time::timeout(LOW_START, subscription.tracks_or_failure()).await {
+            Ok(Ok(selected)) => selected,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("it takes too long to begin".to_owned()),
+        };
+        let track = selected.video.as_ref().ok_or_else(|| selected.missing())?;
+        self.join_fitting(key, Promise::of(track), Opening::Tracks, Some(limit), Shared::is_open)
+            .map_err(|error| error.to_string())
     }
 
     fn join_fitting(
@@ -126,13 +161,14 @@ impl Feeds {
         key: Key,
         promise: Promise,
         opening: Opening,
+        limit: Option<Limit>,
         fits: impl FnOnce(&Shared) -> bool,
     ) -> Result<Held, SubscribeError> {
         let mut open = self.open.lock();
         if let Some(shared) = open.get(&key).and_then(Weak::upgrade).filter(|shared| fits(shared)) {
             return Ok(Held(shared));
         }
-        let subscription = self.hub.subscribe(&key.0, only(key.1))?;
+        let subscription = self.hub.subscribe(&key.0, only(key.1, limit))?;
         open.retain(|_, shared| shared.strong_count() > 0);
         let shared = self.start(subscription, promise, opening);
         open.insert(key, Arc::downgrade(&shared));
@@ -162,6 +198,31 @@ impl Feeds {
     }
 }
 
+/// How long smaller pictures may take to begin.
+const LOW_START: Duration = Duration::from_secs(5);
+
+/// Lines of the smaller pictures: half of those that there are, but not less than these.
+const LEAST_LINES: u16 = 240;
+/// Lines of a camera that has not told.
+const USUAL_LINES: u16 = 720;
+/// Part of the camera's bits that smaller pictures may have, and bounds of that in bits a second.
+const LOW_PART: u64 = 4;
+const LOW_RATES: std::ops::RangeInclusive<u64> = 150_000..=1_500_000;
+/// For a camera of which it is not known.
+const USUAL_RATE: u64 = 2_000_000;
+
+/// The bounds of smaller pictures.
+fn low_limit(bit_rate: Option<u64>, figures: &[TrackFigures]) -> Limit {
+    let came = figures.iter().filter(|track| track.codec.kind() == Kind::Video && track.transcoded.is_none());
+    let lines = came.map(|track| track.height).max().filter(|lines| *lines > 0).unwrap_or(USUAL_LINES);
+    let rate = bit_rate.unwrap_or(USUAL_RATE) / LOW_PART;
+    let rate = rate.clamp(*LOW_RATES.start(), *LOW_RATES.end());
+    Limit {
+        height: (lines / 2).max(LEAST_LINES).min(lines) & !1,
+        bit_rate: u32::try_from(rate).unwrap_or(u32::MAX),
+    }
+}
+
 /// Sound of which nothing has come yet.
 fn silence(codec: Codec) -> Option<TrackInfo> {
     (codec == Codec::Opus).then(|| TrackInfo {
@@ -177,12 +238,12 @@ fn silence(codec: Codec) -> Option<TrackInfo> {
 }
 
 /// What a feed wants of the hub.
-fn only(codec: Codec) -> Wanted {
+fn only(codec: Codec, limit: Option<Limit>) -> Wanted {
     let (video, audio) = match codec.kind() {
         Kind::Video => (vec![codec], Vec::new()),
         Kind::Audio => (Vec::new(), vec![codec]),
     };
-    Wanted { video, audio, reordered: Reordering::NotAllowed, limit: None }
+    Wanted { video, audio, reordered: Reordering::NotAllowed, limit }
 }
 
 /// Moves units into a feed.

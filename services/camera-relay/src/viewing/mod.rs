@@ -8,6 +8,7 @@ mod farewell;
 mod feeds;
 mod shared_peer;
 mod slate;
+mod steps;
 
 pub(crate) use error::ViewError;
 pub(crate) use farewell::Farewell;
@@ -29,10 +30,11 @@ use patchbay_media::{
     ring::Caps,
 };
 use patchbay_rtc::{
-    Engine, EngineConfig, InstantStart, PeerEvent, Sending, Session,
+    Adapt, Engine, EngineConfig, InstantStart, PeerEvent, Sending, Session,
     sdp::{Answer, Credentials, Offer},
 };
 use shared_peer::SharedPeer;
+use steps::Steps;
 use std::{
     net::IpAddr,
     sync::{
@@ -76,6 +78,7 @@ pub(crate) struct Viewing {
     registration: Registration,
     peer: SharedPeer,
     feeds: Vec<Held>,
+    steps: Steps,
     farewell: Farewell,
 }
 
@@ -164,7 +167,7 @@ impl Viewings {
     pub(crate) async fn answer(self: &Arc<Self>, asked: Asked<'_>) -> Result<(Viewing, String), ViewError> {
         let offer = Offer::parse(asked.offer, self.core.config.limits.body.as_usize())?;
         let wanted = Wanted {
-            video: offer.video_codecs(),
+            video: cheapest_first(offer.video_codecs()),
             audio: offer.audio_codecs(),
             reordered: Reordering::NotAllowed,
             limit: None,
@@ -196,13 +199,14 @@ impl Viewings {
         let session = Session {
             addresses: self.addresses(asked.host),
             send: feeds.iter().map(sending).collect(),
+            adapt: Adapt::Steps,
             ..Session::default()
         };
         let (peer, answer) = self.engine.answer(&offer, session)?;
         let peer = SharedPeer::new(peer);
         registration.measure(peer.measured());
-        let farewell = self.farewell();
-        Ok((Viewing { viewings: Arc::clone(self), registration, peer, feeds, farewell }, answer))
+        let (farewell, steps) = (self.farewell(), Steps::new(name, &feeds));
+        Ok((Viewing { viewings: Arc::clone(self), registration, peer, feeds, steps, farewell }, answer))
     }
 
     /// The first tracks; none where the viewer shall see the slate until there are some, because the camera is away or slow.
@@ -326,10 +330,15 @@ fn sending(held: &Held) -> Sending {
     Sending { feed, stream: stream.to_owned() }
 }
 
-/// The codec of the slate, in which the camera's own pictures follow: H.264 where the viewer takes it, for that is what most cameras send.
+/// H.264 before all others: what has to be made is then made in the codec that costs least. What the camera has is not changed by it, for that comes as it is.
+fn cheapest_first(mut codecs: Vec<Codec>) -> Vec<Codec> {
+    codecs.sort_by_key(|codec| *codec != Codec::H264);
+    codecs
+}
+
+/// The codec of the slate, in which the camera's own pictures follow: H.264 where the viewer takes it, which is what most cameras send.
 fn slate_codec(wanted: &Wanted) -> Option<Codec> {
-    let takes = |codec: &Codec| wanted.video.contains(codec);
-    [Codec::H264, Codec::Vp8].into_iter().find(takes)
+    wanted.video.iter().copied().find(|codec| slate::Strips::has(*codec))
 }
 
 /// A camera that was there a moment ago and has no stream was removed in between.
@@ -364,7 +373,7 @@ impl Viewing {
 
     /// What happens next. Cancel-safe. After [`Happened::Ended`] the viewing is to be dropped, or closed with a reason.
     pub(crate) async fn next(&mut self) -> Happened {
-        let Self { viewings, registration, peer, feeds, farewell } = self;
+        let Self { viewings, registration, peer, feeds, steps, farewell } = self;
         loop {
             tokio::select! {
                 event = peer.event() => match event {
@@ -372,14 +381,14 @@ impl Viewing {
                         viewings.connected(peer.lock().statistics().connect_time);
                         return Happened::Connected;
                     }
-                    // None comes where the session does not adapt.
-                    Some(PeerEvent::Quality(_)) => {}
+                    Some(PeerEvent::Quality(quality)) => steps.order(viewings, peer, quality),
                     Some(PeerEvent::Closed(reason)) => {
                         tracing::debug!(?reason, "a peer was closed");
                         return Happened::Ended(End::Gone);
                     }
                     None => return Happened::Ended(End::Gone),
                 },
+                () = steps.change(peer) => {}
                 why = registration.sent_away() => return Happened::Ended(End::SentAway(why)),
                 () = any_ended(feeds) => return Happened::Ended(End::NoMorePictures),
                 () = farewell.time_to_go() => return Happened::Ended(End::Stopping),

@@ -1,8 +1,8 @@
 //! A peer of which one task takes the events while others look at its figures.
 
-use crate::viewers::{Figures, Measured};
+use crate::viewers::{Figures, Measured, ViewerQuality};
 use parking_lot::{Mutex, MutexGuard};
-use patchbay_rtc::{Peer, PeerEvent, PeerStatistics, sdp::Transport};
+use patchbay_rtc::{Peer, PeerEvent, PeerStatistics, Quality, sdp::Transport};
 use std::{
     future::poll_fn,
     pin::pin,
@@ -51,6 +51,11 @@ fn figures(statistics: PeerStatistics) -> Figures {
         Some(Transport::Tcp) => "tcp",
         None => "",
     };
+    let quality = match statistics.quality {
+        Quality::Full => ViewerQuality::Full,
+        Quality::Low => ViewerQuality::Low,
+        Quality::KeyFrames => ViewerQuality::KeyFrames,
+    };
     Figures {
         connected: statistics.connected,
         transport: transport.to_owned(),
@@ -63,5 +68,8 @@ fn figures(statistics: PeerStatistics) -> Figures {
         skips: statistics.skips,
         key_frame_requests: statistics.key_frame_requests,
         connect_time: statistics.connect_time,
+        quality: Some(quality),
+        available: statistics.congestion.available,
+        quality_changes: statistics.steps,
     }
 }

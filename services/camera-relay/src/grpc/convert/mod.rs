@@ -11,7 +11,7 @@ use crate::{
     cameras::Camera,
     core::Core,
     replicas::{CameraReport, Condition, TrackReport},
-    viewers::{ViewerKind, ViewerShown},
+    viewers::{ViewerKind, ViewerQuality, ViewerShown},
 };
 use patchbay_proto::camera::v1 as pb;
 use std::time::Duration;
@@ -109,9 +109,18 @@ pub(super) fn viewer(viewer: ViewerShown) -> pb::Viewer {
         round_trip: figures.round_trip.map(duration),
         skips: figures.skips,
         connect_time: figures.connect_time.map(duration),
-        quality: pb::ViewerQuality::Unspecified.into(),
-        available_bitrate: 0,
-        quality_changes: 0,
+        quality: quality(figures.quality).into(),
+        available_bitrate: figures.available.unwrap_or(0),
+        quality_changes: u32::try_from(figures.quality_changes).unwrap_or(u32::MAX),
+    }
+}
+
+fn quality(quality: Option<ViewerQuality>) -> pb::ViewerQuality {
+    match quality {
+        None => pb::ViewerQuality::Unspecified,
+        Some(ViewerQuality::Full) => pb::ViewerQuality::Full,
+        Some(ViewerQuality::Low) => pb::ViewerQuality::Low,
+        Some(ViewerQuality::KeyFrames) => pb::ViewerQuality::KeyFrames,
     }
 }
 
