@@ -38,6 +38,10 @@ pub const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 /// Streams that one HTTP/2 connection may have open at once.
 const MAX_STREAMS: u32 = 256;
 
+/// Bytes that wait in the kernel before it has sent them; by itself it would take some megabytes.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -156,15 +160,24 @@ impl Server {
         let held = (Raised::new(&self.open), self.serving.token());
         let tls = self.tls.clone();
         async move {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "could not set TCP_NODELAY");
-            }
+            tune(&stream);
             match tls {
                 None => conversation.go_on(stream).await,
                 Some(tls) => conversation.begin(&tls, stream).await,
             }
             drop(held);
         }
+    }
+}
+
+/// Small answers go at once, and little waits unsent: what is sent live would be old when it arrives, and who reads slowly would be noticed late.
+fn tune(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set TCP_NODELAY");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "could not set TCP_NOTSENT_LOWAT");
     }
 }
 
