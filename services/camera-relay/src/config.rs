@@ -38,6 +38,8 @@ pub struct RelayConfig {
     pub mse: Mse,
     /// What is kept of motions.
     pub motion: Motion,
+    /// Telling the suite that cameras go and come.
+    pub announce: Announce,
     /// Looking at sources that are no cameras yet.
     pub probe: Probe,
     /// Bounds on requests.
@@ -219,6 +221,20 @@ pub struct Motion {
 impl Default for Motion {
     fn default() -> Self {
         Self { max_kept: 1000, max_pictures: 100, keep_for: Span::seconds(7 * 24 * 3600), looks: 5 }
+    }
+}
+
+/// Telling the suite that cameras go and come.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Announce {
+    /// How long a camera that somebody wants must give no pictures, or give them again, until `camera.offline` or `camera.online` is told. One that changes faster is not told of.
+    pub after: Span,
+}
+
+impl Default for Announce {
+    fn default() -> Self {
+        Self { after: Span::seconds(5) }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What all parts of a replica share.
 
 use crate::{
+    announce,
     cameras::Cameras,
     config::RelayConfig,
     discovery::Searches,
     metrics::{self, RelayMetrics},
+    motion::{self, Motions},
     probe::Probes,
     relay::{Owners, RelayFigures},
     replicas::{Replicas, SessionKeeper},
@@ -31,6 +33,8 @@ pub struct Core {
     pub hub: Hub,
     /// The list of cameras.
     pub cameras: Cameras,
+    /// What moves before them.
+    pub motions: Motions,
     /// Who looks here.
     pub viewers: ViewerTable,
     /// Which cameras are captured here, and where the others are.
@@ -63,7 +67,8 @@ impl Core {
         let viewers = ViewerTable::new(&config.media, config.mjpeg.max_viewers, &context);
         let address = config.replicas.address.as_deref();
         let owners = Owners::new(&context, address, RelayFigures::register(&context.metrics));
-        let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers, &owners)?;
+        let motions = Motions::new(&config, &context);
+        let cameras = Cameras::open(&config.cameras, &context, &hub, &viewers, &owners, &motions)?;
         // A first look, so that a replica is not ready before it knows its cameras; without the store it starts all the same.
         cameras.look().await;
         let replicas = Replicas::new(&context);
@@ -75,6 +80,7 @@ impl Core {
             context,
             hub,
             cameras,
+            motions,
             viewers,
             owners,
             replicas,
@@ -97,6 +103,8 @@ impl Core {
         tasks.spawn_critical("owners", self.owners.clone().listen(hard.clone()));
         tasks.spawn_critical("replicas", Arc::clone(self).exchange(hard.clone()));
         tasks.spawn_critical("snapshots", Snapshots::tidy(Arc::clone(self), hard.clone()));
+        tasks.spawn_critical("motions", motion::keep(self.motions.clone(), hard.clone()));
+        announce::spawn(self);
         let hub = self.hub.clone();
         tasks.spawn("close-hub", async move {
             hard.cancelled().await;

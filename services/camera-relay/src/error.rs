@@ -37,6 +37,8 @@ pub enum Error {
     Configured(CameraName),
     #[error("the camera has no picture now: {0}")]
     NoPicture(String),
+    #[error("no picture is kept of the motion `{0}`")]
+    NoMotionPicture(String),
     #[error("the stream was ended because it was not read; watch again, and list what has changed")]
     SlowConsumer,
     #[error("too many pictures are being made, try again")]
@@ -95,7 +97,7 @@ impl ServiceError for Error {
             Self::TooManyCameras(_) => (Code::ResourceExhausted, "LIMIT"),
             Self::Conflict(_) => (Code::Aborted, "CONFLICT"),
             Self::Configured(_) => (Code::FailedPrecondition, "CONFIGURED"),
-            Self::NoPicture(_) => (Code::FailedPrecondition, "NO_PICTURE"),
+            Self::NoPicture(_) | Self::NoMotionPicture(_) => (Code::FailedPrecondition, "NO_PICTURE"),
             Self::SlowConsumer => (Code::ResourceExhausted, "SLOW_CONSUMER"),
             Self::Busy | Self::TooManyProbes(_) => (Code::ResourceExhausted, "BUSY"),
             Self::NotOwner(_) => (Code::FailedPrecondition, "NOT_OWNER"),

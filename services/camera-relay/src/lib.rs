@@ -1,10 +1,12 @@
 //! camera-relay: cameras in the browser, each captured and encoded once, however many look.
 //!
 //! `cameras` is the list and makes sources of it for the hub of `patchbay-media`; `viewers` knows who looks here; `replicas` tells the others and asks
-//! them, `relay` decides which of them captures a camera and brings its stream to the others; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures. `http` has the doors for viewers, and `viewing` is what stands behind
+//! them, `relay` decides which of them captures a camera and brings its stream to the others; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures,
+//! `motion` keeps what moved before cameras, `announce` tells the suite of that and of cameras that go and come. `http` has the doors for viewers, and `viewing` is what stands behind
 //! those that speak WebRTC. This file puts them together.
 
 mod addresses;
+mod announce;
 pub mod caller;
 pub mod cameras;
 pub mod config;
@@ -14,6 +16,7 @@ pub mod error;
 mod grpc;
 mod http;
 pub mod metrics;
+pub mod motion;
 mod probe;
 pub mod relay;
 pub mod replicas;

@@ -57,7 +57,7 @@ impl RelayMetrics {
 
 /// A total that is worked out when somebody looks: name, meaning, and how.
 type Measure = fn(&Core) -> u64;
-const COUNTERS: [(&str, &str, Measure); 5] = [
+const COUNTERS: [(&str, &str, Measure); 9] = [
     ("packets_sent", "Packets sent to viewers", |core| core.viewers.sent().packets),
     ("bytes_sent", "Bytes sent to viewers, without the headers of UDP and IP", |core| {
         core.viewers.sent().bytes
@@ -71,6 +71,18 @@ const COUNTERS: [(&str, &str, Measure); 5] = [
     ("key_frame_requests", "Key frames that viewers have asked for", |core| {
         core.viewers.sent().key_frame_requests
     }),
+    ("looks", "Pictures in which motion was looked for", |core| core.motions.work().looks),
+    (
+        "looks_left_out",
+        "Pictures that motion was not looked for in because the machine is too slow",
+        |core| core.motions.work().looks_left_out,
+    ),
+    ("pictures_processed", "Pictures that were decoded to work on them or to look for motion", |core| {
+        core.motions.work().pictures
+    }),
+    ("pictures_left_out", "Pictures that were worked on and came too late to be shown", |core| {
+        core.motions.work().pictures_left_out
+    }),
 ];
 const GAUGES: [(&str, &str, Measure); 2] = [
     ("captures", "Cameras that are captured here", captures),
@@ -81,12 +93,15 @@ fn captures(core: &Core) -> u64 {
     core.owners.count() as u64
 }
 
-/// Transcoders, and the encoders of test pictures that are drawn.
+/// Transcoders, and the encoders of test pictures that are drawn and of pictures that are worked on.
 fn encoders(core: &Core) -> u64 {
-    let drawn =
-        core.cameras.all().into_iter().filter(|camera| matches!(camera.spec.source, SourceSpec::Test(_)));
+    let captured = core.cameras.all().into_iter().filter(|camera| core.owners.captures(&camera.name));
+    let drawn = captured.map(|camera| {
+        let is_drawn = matches!(camera.spec.source, SourceSpec::Test(_));
+        usize::from(is_drawn) + usize::from(camera.spec.processing.is_some())
+    });
+    let drawn: usize = drawn.sum();
     let states = core.hub.states();
-    let drawn = drawn.filter(|camera| core.owners.captures(&camera.name)).count();
     (drawn + states.iter().map(|state| state.encoders).sum::<usize>()) as u64
 }
 
@@ -107,6 +122,11 @@ pub(crate) fn watch(core: &Arc<Core>) {
             Measured { core: Arc::downgrade(core), measure, kind: MetricType::Gauge },
         );
     }
+    metrics.register(
+        "processing_seconds",
+        "Time spent on working on pictures and looking for motion",
+        ProcessingSeconds(Arc::downgrade(core)),
+    );
     metrics.register("viewers", "Viewers of this replica, by door", ByLabel(Arc::downgrade(core), viewers));
     metrics.register("cameras", "Cameras by what they do here", ByLabel(Arc::downgrade(core), cameras));
 }
@@ -161,6 +181,27 @@ impl EncodeMetric for Measured {
 impl fmt::Debug for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Measured")
+    }
+}
+
+/// Seconds that are read at every scrape.
+#[derive(Clone)]
+struct ProcessingSeconds(Weak<Core>);
+
+impl EncodeMetric for ProcessingSeconds {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let seconds = self.0.upgrade().map_or(0.0, |core| core.motions.work().busy.as_secs_f64());
+        encoder.encode_counter::<NoLabelSet, _, u64>(&seconds, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+impl fmt::Debug for ProcessingSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProcessingSeconds")
     }
 }
 

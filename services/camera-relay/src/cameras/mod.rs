@@ -19,7 +19,7 @@ pub use spec::{
 };
 pub(crate) use spec::{fingerprint_bytes, is_device};
 
-use crate::{config, error::Error, relay::Owners, viewers::ViewerTable};
+use crate::{config, error::Error, motion::Motions, relay::Owners, viewers::ViewerTable};
 use parking_lot::RwLock;
 use patchbay_chassis::{Component, Context, StartError};
 use patchbay_media::hub::{Hub, Source, StreamName};
@@ -96,12 +96,13 @@ impl Cameras {
         hub: &Hub,
         viewers: &ViewerTable,
         owners: &Owners,
+        motions: &Motions,
     ) -> Result<Self, StartError> {
         let logins = Logins::open(section, context)?;
         let shared = Shared {
             store: Store::new(context.backplane.clone()),
             hub: hub.clone(),
-            sources: Sources::open(section, context, owners.clone(), logins.clone())
+            sources: Sources::open(section, context, owners.clone(), logins.clone(), motions.clone())
                 .map_err(|error| StartError::failed("use cameras.media_folder", error))?,
             logins,
             section: section.clone(),

@@ -5,7 +5,7 @@ use super::{
     logins::Logins,
     remote::{Reach, Remote},
 };
-use crate::{config, relay, relay::Owners};
+use crate::{config, motion::Motions, relay, relay::Owners};
 use futures_util::future::{BoxFuture, FutureExt};
 use patchbay_av::{AvError, FileSource, PictureSize, Sound, TestSettings, TestSource};
 use patchbay_chassis::{Clock, Context, Span};
@@ -28,6 +28,7 @@ pub(super) struct Sources {
     clock: Clock,
     owners: Owners,
     reach: Arc<Reach>,
+    motions: Motions,
 }
 
 impl Sources {
@@ -37,11 +38,12 @@ impl Sources {
         context: &Context,
         owners: Owners,
         logins: Logins,
+        motions: Motions,
     ) -> io::Result<Self> {
         let folder = section.media_folder.as_deref().map(real_folder).transpose()?.map(Arc::new);
         let (key_frame_gap, clock) = (section.key_frame_gap, context.clock.clone());
         let reach = Arc::new(Reach::new(section, logins, crate::core::spawner(context)));
-        Ok(Self { folder, key_frame_gap, clock, owners, reach })
+        Ok(Self { folder, key_frame_gap, clock, owners, reach, motions })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -51,7 +53,11 @@ impl Sources {
 
     /// The source of a camera, which is another replica where that one captures it. Opens nothing yet.
     pub(super) fn of(&self, camera: &Camera) -> Arc<dyn Source> {
-        relay::route(&self.owners, &camera.name, self.own(&camera.name, &camera.spec.source))
+        let own = self.own(&camera.name, &camera.spec.source);
+        // Within the choice of a replica, so that only the one that captures works on the pictures. Where they cannot be worked on they are not shown: there may be masks.
+        let worked = self.motions.work_on(camera, own);
+        let worked = worked.unwrap_or_else(|error| Arc::new(Unusable(error)));
+        relay::route(&self.owners, &camera.name, worked)
     }
 
     /// A source as this replica runs it.

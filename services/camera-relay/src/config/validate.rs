@@ -160,6 +160,7 @@ fn some_time(config: &RelayConfig, problems: &mut Problems) {
         ("cameras.capture.connect_timeout", config.cameras.capture.connect_timeout),
         ("cameras.capture.stall_timeout", config.cameras.capture.stall_timeout),
         ("motion.keep_for", config.motion.keep_for),
+        ("announce.after", config.announce.after),
         ("snapshot.timeout", config.snapshot.timeout),
         ("mse.patience", config.mse.patience),
         ("mse.write_timeout", config.mse.write_timeout),

@@ -100,6 +100,7 @@ impl cameras_server::Cameras for Calls {
         let name = allowed(&request, Action::Write, &request.get_ref().name)?;
         let caller = Caller::of(&request)?;
         self.core.cameras.remove(&name).await?;
+        motion::forget(&self.core, &name).await;
         tracing::info!(camera = %name, by = %caller.identity().subject, "camera removed");
         Ok(Response::new(pb::RemoveCameraResponse {}))
     }

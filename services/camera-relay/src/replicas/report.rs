@@ -146,12 +146,13 @@ impl Core {
         let health = self.hub.health(&state.name).unwrap_or_default();
         let is_captured = self.owners.captures(&camera.name);
         let drawn = usize::from(is_captured && matches!(camera.spec.source, SourceSpec::Test(_)));
+        let worked_on = usize::from(is_captured && camera.spec.processing.is_some());
         CameraReport {
             condition: condition(state.state),
             detail: state.detail.clone(),
             since: self.wall_clock(state.since),
             captures: u32::from(is_captured),
-            encoders: number(state.encoders + drawn),
+            encoders: number(state.encoders + drawn + worked_on),
             viewers: number(viewers),
             cached_bytes: figures.iter().map(|track| track.figures.cached_bytes).sum(),
             key_frame_requests: figures.iter().map(|track| track.figures.key_frame_requests).sum(),
@@ -161,7 +162,7 @@ impl Core {
             starts: state.starts,
             reason: state.reason.map(|reason| reason.word().to_owned()).unwrap_or_default(),
             next_try: state.again_at.map(|at| self.wall_clock(at)),
-            motion: false,
+            motion: self.motions.is_moving(&camera.name),
             retries: state.retries,
             lost_packets: health.lost,
             discarded: health.discarded,
