@@ -1,19 +1,23 @@
 //! Sources that are reached by an address, with their logins.
 
 use super::{
-    CameraName, ClearPassword, LoginSpec, RtspSpec, RtspTransportSpec, SourceSpec, fingerprint_bytes,
-    logins::Logins,
+    Address, CameraName, ClearPassword, LoginSpec, MjpegSpec, RtspSpec, RtspTransportSpec, SourceSpec,
+    UrlSpec, fingerprint_bytes, logins::Logins,
 };
 use crate::config;
 use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
-use patchbay_capture::{CaptureLimits, Credentials, RtspSettings, RtspSource, RtspTransport, Trust};
+use patchbay_av::LiveSettings;
+use patchbay_capture::{
+    CaptureLimits, Credentials, HttpTarget, MjpegSettings, MjpegSource, RtspSettings, RtspSource,
+    RtspTransport, Trust, UrlSource,
+};
 use patchbay_egress::Guard;
 use patchbay_media::{
     Spawn,
     hub::{Publisher, Reason, Source, SourceError},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -23,6 +27,7 @@ pub(super) struct Reach {
     limits: CaptureLimits,
     logins: Logins,
     spawn: Arc<dyn Spawn>,
+    key_frame_gap: Duration,
 }
 
 impl Reach {
@@ -33,7 +38,9 @@ impl Reach {
             bytes_per_second: section.capture.max_rate.0,
             ..CaptureLimits::default()
         };
-        Self { guard: Guard::new(&section.egress, "cameras.egress"), limits, logins, spawn }
+        let (guard, key_frame_gap) =
+            (Guard::new(&section.egress, "cameras.egress"), section.key_frame_gap.duration());
+        Self { guard, limits, logins, spawn, key_frame_gap }
     }
 }
 
@@ -83,8 +90,39 @@ impl Remote {
                 let settings = rtsp(spec, credentials, *limits)?;
                 Ok(Arc::new(RtspSource::new(settings, guard.clone(), Arc::clone(spawn))))
             }
-            _ => Err(SourceError::permanent("this replica cannot open such a source yet")),
+            SourceSpec::Url(UrlSpec { url, certificate_fingerprint, .. }) => {
+                let target = self.target(url, credentials, certificate_fingerprint.as_deref())?;
+                Ok(Arc::new(UrlSource::new(target, self.live())?))
+            }
+            SourceSpec::Mjpeg(MjpegSpec { url, certificate_fingerprint, interval, .. }) => {
+                let target = self.target(url, credentials, certificate_fingerprint.as_deref())?;
+                let (every, live) = (interval.duration(), self.live());
+                let settings = MjpegSettings { every, live, ..MjpegSettings::default() };
+                Ok(Arc::new(MjpegSource::new(target, settings)?))
+            }
+            SourceSpec::Test(_) | SourceSpec::File(_) | SourceSpec::Device(_) | SourceSpec::OpenCv(_) => {
+                Err(SourceError::permanent("the source has no address"))
+            }
         }
+    }
+
+    fn target(
+        &self,
+        url: &Address,
+        credentials: Option<Credentials>,
+        fingerprint: Option<&str>,
+    ) -> Result<HttpTarget, SourceError> {
+        Ok(HttpTarget {
+            url: address(url.url())?,
+            credentials,
+            trust: trust(fingerprint),
+            limits: self.reach.limits,
+            guard: self.reach.guard.clone(),
+        })
+    }
+
+    fn live(&self) -> LiveSettings {
+        LiveSettings { key_frame_gap: self.reach.key_frame_gap, ..LiveSettings::default() }
     }
 }
 
