@@ -1,7 +1,7 @@
 //! Commands and their flags.
 
 use crate::{
-    banner, encode, events, file, hash, key,
+    banner, camera, encode, events, file, hash, key,
     keys::{self, KeyFolder},
     net, presets, seal, secrets, status, suite, tls, token, user,
 };
@@ -41,6 +41,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::UserCommand,
+    },
+    /// Adds, shows, probes and finds cameras of a running camera-relay.
+    Camera {
+        #[command(subcommand)]
+        command: camera::CameraCommand,
     },
     /// Manages named keys of a running crypto-service.
     Key {
@@ -115,6 +120,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Run { services } => run(&cli.config, &services),
         Command::Token { command: TokenCommand::Create(args) } => token::create(args),
         Command::User { command } => user::run(command),
+        Command::Camera { command } => camera::run(command),
         Command::Key { command } => key::run(command),
         Command::Seal { command } => seal::run(command),
         Command::InitSecrets { out } => secrets::init(&out, &suite()),

@@ -164,7 +164,7 @@ fn line(event: &Event) -> String {
 }
 
 /// Escapes as JSON has them, so that JSON stays what it is.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         let steers = letter.is_control()

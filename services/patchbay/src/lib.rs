@@ -4,6 +4,7 @@
 //! the keys that a lone machine needs, and prints where everything is.
 
 mod banner;
+mod camera;
 mod certificate;
 mod cli;
 mod encode;

@@ -37,7 +37,8 @@ impl PasswordArgs {
     }
 }
 
-fn from(source: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
+/// Reads a password from a file; `name` is for errors.
+pub(crate) fn from(source: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     let read = source.take(MAX_FILE + 1).read_to_string(&mut text);
     let length = read.with_context(|| format!("could not read a password from {name}"))?;

@@ -46,7 +46,7 @@ impl Remote {
 
     /// Connects as nobody, for calls that need no token.
     pub(crate) async fn stranger(&self) -> anyhow::Result<Channel> {
-        channel("crypto-service", &self.url).await
+        channel("crypto-service", &self.url, TIMEOUT).await
     }
 }
 
@@ -57,15 +57,26 @@ pub(crate) async fn connect(
     key: Option<&Path>,
     data: &Path,
 ) -> anyhow::Result<Connection> {
-    let bearer = Bearer::new(&token::for_operator(&keys::issuer(key, data)?)?)?;
-    Ok(InterceptedService::new(channel(service, url).await?, bearer))
+    connect_for(service, url, key, data, TIMEOUT).await
 }
 
-async fn channel(service: &str, url: &str) -> anyhow::Result<Channel> {
+/// The same, for calls that may take so long.
+pub(crate) async fn connect_for(
+    service: &str,
+    url: &str,
+    key: Option<&Path>,
+    data: &Path,
+    within: Duration,
+) -> anyhow::Result<Connection> {
+    let bearer = Bearer::new(&token::for_operator(&keys::issuer(key, data)?)?)?;
+    Ok(InterceptedService::new(channel(service, url, within).await?, bearer))
+}
+
+async fn channel(service: &str, url: &str, within: Duration) -> anyhow::Result<Channel> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .with_context(|| format!("`{url}` is no address"))?
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT);
+        .timeout(within);
     endpoint.connect().await.with_context(|| format!("{service} does not answer at {url}"))
 }
 
