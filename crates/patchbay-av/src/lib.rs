@@ -17,6 +17,7 @@ mod pattern;
 mod picture;
 #[cfg(test)]
 mod quality;
+mod raw;
 mod resample;
 mod samples;
 mod scale;
@@ -35,6 +36,7 @@ pub use jpeg::{JpegEncoder, Quality};
 pub use live::{LiveEncoded, LiveEncoder, LiveFigures, LivePictures, LiveSettings, PictureSender, Shot};
 pub use pattern::{TestPattern, TimeCode};
 pub use picture::{Canvas, Picture, PicturePool, PictureSize, Plane};
+pub use raw::{RawFormat, RawPictures};
 pub use resample::Resampler;
 pub use samples::Samples;
 pub use scale::Scaler;

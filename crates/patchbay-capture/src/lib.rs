@@ -1,10 +1,11 @@
 //! Cameras and other sources outside of the process, as sources of the hub: RTSP, MJPEG over HTTP, addresses that libav reads, video devices.
 //!
-//! Video devices are read with the `v4l` crate and not with libavdevice, which would bring SDL, X11 and PulseAudio into the images.
+//! Video devices are read with the `v4l` crate and not with libavdevice, which would bring SDL, X11 and `PulseAudio` into the images.
 //!
 //! Whatever is connected to goes through the guard of `patchbay-egress`; logins stay out of addresses, logs and errors.
 
 mod credentials;
+mod device;
 mod failure;
 pub mod http;
 mod limits;
@@ -16,6 +17,9 @@ mod tls;
 mod url;
 
 pub use credentials::{Credentials, redacted};
+pub use device::{
+    DeviceError, DeviceFormat, DeviceInfo, DeviceMode, DevicePath, DeviceSettings, DeviceSource, devices,
+};
 pub use failure::of_egress;
 pub use http::{HttpClient, HttpError, HttpTarget};
 pub use limits::CaptureLimits;
