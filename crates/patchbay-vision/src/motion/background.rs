@@ -9,13 +9,15 @@ use opencv::{
 };
 
 /// The neighbourhood in which the light is compared is this part of the picture's longer side.
-const AROUND: i32 = 4;
+const AROUND: i32 = 8;
 /// The light of a place may change by this factor, up or down, and still be taken for light.
 const MOST_LIGHT: f32 = 2.5;
 /// Added to light before it is divided: near black, a ratio says nothing.
 const DARK: f32 = 8.0;
-/// A pixel that differs by more than this, and some times its level, has changed.
-const CHANGED: f32 = 12.0;
+/// A pixel that deviates by more than this, and some times its level, has become another one.
+const CHANGED: f32 = 8.0;
+/// Sensors give nothing brighter: a little below white, as numbers above black.
+const WHITE: f32 = 212.0;
 /// Highest level: more is not noise.
 const MOST_LEVEL: f32 = 60.0;
 /// Level at the beginning.
@@ -39,6 +41,15 @@ pub(super) enum Pixel {
     Resting,
     /// In front of it, and changing.
     Moving,
+}
+
+/// How a look differs from what was learned.
+#[derive(Default)]
+pub(super) struct Difference {
+    /// How far each pixel is beyond what the background around it has, both as it is and in the light that is there now; 0 where it is within.
+    pub(super) deviations: Vec<f32>,
+    /// The plain difference in the light that is there now. It is smooth where light alone has changed.
+    pub(super) unlike: Vec<f32>,
 }
 
 /// What was learned of a picture.
@@ -65,18 +76,17 @@ impl Background {
         self.mean.copy_from_slice(light);
     }
 
-    /// Part of the pixels that are far from what they were, whatever the reason.
-    pub(super) fn changed(&self, light: &[f32]) -> f32 {
-        let far =
-            |((light, mean), level): &((&f32, &f32), &f32)| (*light - *mean).abs() > CHANGED + 2.0 * **level;
-        let count = light.iter().zip(&self.mean).zip(&self.level).filter(far).count();
+    /// Part of the pixels that deviate far.
+    pub(super) fn changed(&self, deviations: &[f32]) -> f32 {
+        let far = |(deviation, level): &(&f32, &f32)| deviation.abs() > CHANGED + 2.0 * **level;
+        let count = deviations.iter().zip(&self.level).filter(far).count();
         #[expect(clippy::cast_precision_loss, reason = "at most 320 by 320 pixels")]
         let (count, all) = (count as f32, self.mean.len().max(1) as f32);
         count / all
     }
 
-    /// How far each pixel is beyond what the background around it has, both as it is and in the light that is there now; 0 where it is within.
-    pub(super) fn deviations(&self, light: &[f32], out: &mut Vec<f32>) -> Result<(), VisionError> {
+    /// Compares a look with what was learned.
+    pub(super) fn compare(&self, light: &[f32], out: &mut Difference) -> Result<(), VisionError> {
         let (mut around, mut usual) = (Mat::default(), Mat::default());
         let (mut least, mut most) = (Mat::default(), Mat::default());
         let mean = matrix(&self.mean, self.sides)?;
@@ -88,12 +98,19 @@ impl Background {
         imgproc::dilate_def(&mean, &mut most, &neighbours)?;
         let lights = around.data_typed::<f32>()?.iter().zip(usual.data_typed::<f32>()?);
         let ranges = least.data_typed::<f32>()?.iter().zip(most.data_typed::<f32>()?);
-        out.clear();
-        out.extend(light.iter().zip(lights).zip(ranges).map(|((light, (around, usual)), (least, most))| {
+        out.deviations.clear();
+        out.unlike.clear();
+        for (((light, mean), (around, usual)), (least, most)) in
+            light.iter().zip(&self.mean).zip(lights).zip(ranges)
+        {
             let ratio = ((around + DARK) / (usual + DARK)).clamp(1.0 / MOST_LIGHT, MOST_LIGHT);
-            let lit = |mean: f32| (mean + DARK) * ratio - DARK;
-            smaller(beyond(*light, *least, *most), beyond(*light, lit(*least), lit(*most)))
-        }));
+            let lit = |mean: f32| ((mean + DARK) * ratio - DARK).min(WHITE);
+            let (as_it_is, in_this_light) =
+                (beyond(*light, *least, *most), beyond(*light, lit(*least), lit(*most)));
+            // What is lit more than usual also sways and glitters more.
+            out.deviations.push(smaller(as_it_is, in_this_light) / ratio.max(1.0));
+            out.unlike.push(light - lit(*mean));
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     MotionBox, MotionSettings,
-    background::{Background, Pace, Pixel},
+    background::{Background, Difference, Pace, Pixel},
     plane::{self, Sides},
     things::{Place, Spans, Thing, Threshold},
 };
@@ -12,8 +12,8 @@ use patchbay_av::{Picture, PictureSize};
 use patchbay_media::MediaTime;
 use std::{collections::VecDeque, time::Duration};
 
-/// Part of the picture that must change at once to be taken for another picture.
-const ANOTHER: f32 = 0.5;
+/// Part of the picture that must change at once, other than in its light, to be taken for another picture.
+const ANOTHER: f32 = 0.3;
 /// Time in which that is learned.
 const SETTLING: Duration = Duration::from_secs(2);
 /// Time over which a change is looked for.
@@ -43,6 +43,8 @@ pub(crate) struct Moving {
     pub(crate) zones: Vec<String>,
     /// From 0.5, just enough, to 1.
     pub(crate) score: f32,
+    /// By when it had begun to.
+    pub(crate) since: MediaTime,
     /// The largest first.
     pub(crate) boxes: Vec<MotionBox>,
 }
@@ -63,8 +65,10 @@ struct Scene {
     /// The threshold of the most sensitive of them.
     keenest: Threshold,
     background: Background,
-    /// Deviations of the last looks, the newest first; at most two spans of them.
-    deviations: VecDeque<Vec<f32>>,
+    /// Times and deviations of the last looks, the newest first; at most two spans of them.
+    deviations: VecDeque<(MediaTime, Vec<f32>)>,
+    /// The newest look; its deviations are with the others.
+    newest: Difference,
     /// Looks in a span.
     span: usize,
     learning_until: MediaTime,
@@ -96,7 +100,8 @@ impl Detector {
         if passed > PAUSE {
             scene.deviations.clear();
         }
-        if scene.background.changed(&light) > ANOTHER {
+        scene.compare(&light, at)?;
+        if scene.has_changed() {
             scene.begin_anew(&light, at);
             self.anew += 1;
             return Ok(Sight::Learning);
@@ -117,8 +122,19 @@ impl Scene {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "up to six")]
         let span = (SPAN.as_secs_f32() / looks.as_secs_f32()).round().max(1.0) as usize;
         let learning_until = at + settings.warm_up;
-        let deviations = VecDeque::new();
-        Ok(Self { size, sides, places, keenest, background, deviations, span, learning_until, last: at })
+        let (deviations, newest) = (VecDeque::new(), Difference::default());
+        Ok(Self {
+            size,
+            sides,
+            places,
+            keenest,
+            background,
+            deviations,
+            newest,
+            span,
+            learning_until,
+            last: at,
+        })
     }
 
     fn begin_anew(&mut self, light: &[f32], at: MediaTime) {
@@ -127,14 +143,22 @@ impl Scene {
         self.learning_until = self.learning_until.max(at + SETTLING);
     }
 
-    fn look(&mut self, light: &[f32], passed: Duration, at: MediaTime) -> Result<Sight, VisionError> {
+    /// Adds the deviations of a look to those of the last ones.
+    fn compare(&mut self, light: &[f32], at: MediaTime) -> Result<(), VisionError> {
         // The oldest plane's memory is used again.
-        let mut deviations = match self.deviations.len() > 2 * self.span {
-            true => self.deviations.pop_back().unwrap_or_default(),
-            false => Vec::new(),
-        };
-        self.background.deviations(light, &mut deviations)?;
-        self.deviations.push_front(deviations);
+        if self.deviations.len() > 2 * self.span {
+            self.newest.deviations = self.deviations.pop_back().unwrap_or_default().1;
+        }
+        self.background.compare(light, &mut self.newest)?;
+        self.deviations.push_front((at, std::mem::take(&mut self.newest.deviations)));
+        Ok(())
+    }
+
+    fn has_changed(&self) -> bool {
+        self.deviations.front().is_some_and(|(_, newest)| self.background.changed(newest) > ANOTHER)
+    }
+
+    fn look(&mut self, light: &[f32], passed: Duration, at: MediaTime) -> Result<Sight, VisionError> {
         let is_learning = at < self.learning_until;
         let sight = if is_learning { Sight::Learning } else { self.sight()? };
         let pace = if is_learning { Pace::Fast } else { Pace::Usual };
@@ -142,14 +166,17 @@ impl Scene {
         Ok(sight)
     }
 
-    /// What moves; nothing before two spans have passed.
+    /// What moves; nothing before two short spans have passed.
     fn sight(&self) -> Result<Sight, VisionError> {
-        let of = |spans: usize| self.deviations.get(spans * self.span).map(Vec::as_slice);
-        let (Some(now), Some(before), Some(long_before)) = (of(0), of(1), of(2)) else {
-            return Ok(Sight::Still);
-        };
-        let spans = Spans { now, before, long_before, level: self.background.level() };
-        let mut moving = Moving::default();
+        let Some((_, now)) = self.deviations.front() else { return Ok(Sight::Still) };
+        let of = |looks: usize| self.deviations.get(looks).map(|(_, deviations)| deviations.as_slice());
+        let short = self.span.div_ceil(2);
+        let pairs = [short, self.span].map(|span| Some((of(span)?, of(2 * span)?)));
+        let unlike = &self.newest.unlike;
+        let spans = Spans { now, pairs, unlike, level: self.background.level() };
+        // What has changed in both of two spans had begun by the end of the earlier one.
+        let since = self.deviations.get(short).map_or(self.last, |(at, _)| *at);
+        let mut moving = Moving { since, ..Moving::default() };
         let mut things: Vec<Thing> = Vec::new();
         for place in &self.places {
             let found = place.moving(spans)?;
@@ -183,8 +210,8 @@ impl Scene {
     }
 
     fn learn(&mut self, light: &[f32], seconds: f32, pace: Pace) {
-        let Some(now) = self.deviations.front() else { return };
-        let before = self.deviations.get(self.span).unwrap_or(now);
+        let Some((_, now)) = self.deviations.front() else { return };
+        let before = self.deviations.get(self.span).map_or(now, |(_, before)| before);
         let keenest = self.keenest;
         let levels = self.background.level().to_vec();
         let what = now.iter().zip(before).zip(levels).map(|((now, before), level)| {

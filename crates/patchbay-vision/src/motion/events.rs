@@ -4,8 +4,8 @@ use super::detector::{Moving, Sight};
 use patchbay_media::MediaTime;
 use std::time::Duration;
 
-/// Looks in a row that must show something before it is told.
-const LOOKS: u32 = 2;
+/// Looks that must show something, those that show nothing taken off, before it is told.
+const LOOKS: u32 = 3;
 
 /// What has changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub(crate) struct Events {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Still,
-    /// So many looks in a row, since that time.
+    /// So many looks, since that time.
     Perhaps {
         since: MediaTime,
         looks: u32,
@@ -52,6 +52,10 @@ impl Events {
             (State::Moving { last, .. }, _) if at.since(last) >= self.hold => self.end(),
             (State::Moving { .. }, _) => None,
             (state, Sight::Moving(moving)) => self.begin(state, moving, at),
+            (State::Perhaps { since, looks: looks @ 2.. }, Sight::Still) => {
+                self.state = State::Perhaps { since, looks: looks - 1 };
+                None
+            }
             (_, Sight::Still | Sight::Learning) => {
                 self.state = State::Still;
                 None
@@ -62,7 +66,7 @@ impl Events {
     fn begin(&mut self, state: State, moving: Moving, at: MediaTime) -> Option<Change> {
         let (since, looks) = match state {
             State::Perhaps { since, looks } => (since, looks + 1),
-            State::Still | State::Moving { .. } => (at, 1),
+            State::Still | State::Moving { .. } => (moving.since.min(at), 1),
         };
         if looks < LOOKS {
             self.state = State::Perhaps { since, looks };
@@ -88,33 +92,42 @@ mod tests {
         MediaTime::from_nanos(ms * 1_000_000)
     }
 
-    fn moving() -> Sight {
-        Sight::Moving(Moving::default())
+    /// It had moved since a fifth of a second before.
+    fn moving(at: i64) -> Moving {
+        Moving { since: ms(at - 200), ..Moving::default() }
+    }
+
+    fn see(events: &mut Events, moves: bool, at: i64) -> Option<Change> {
+        events.see(if moves { Sight::Moving(moving(at)) } else { Sight::Still }, ms(at))
     }
 
     #[test]
-    fn one_look_is_not_enough_and_a_pause_within_the_hold_is_none() {
+    fn a_few_looks_are_not_enough_and_a_pause_within_the_hold_is_none() {
         let mut events = Events::new(Duration::from_secs(2));
-        assert_eq!(events.see(moving(), ms(0)), None);
-        assert_eq!(events.see(Sight::Still, ms(200)), None);
-        assert_eq!(events.see(moving(), ms(400)), None);
-        let began = events.see(moving(), ms(600));
-        assert_eq!(began, Some(Change::Began { at: ms(400), moving: Moving::default() }));
-        assert_eq!(events.see(Sight::Still, ms(800)), None);
-        assert_eq!(events.see(moving(), ms(2_500)), None);
-        assert_eq!(events.see(Sight::Learning, ms(4_400)), None);
-        let ended = events.see(Sight::Still, ms(4_500));
-        assert_eq!(ended, Some(Change::Ended { at: ms(2_500), lasted: Duration::from_millis(2_100) }));
+        for (moves, at) in [(true, 0), (true, 200), (false, 400), (false, 600), (true, 800), (false, 1_000)] {
+            assert_eq!(see(&mut events, moves, at), None);
+        }
+        for (moves, at) in [(true, 1_200), (true, 1_400), (false, 1_600), (true, 1_800)] {
+            assert_eq!(see(&mut events, moves, at), None);
+        }
+        let began = Change::Began { at: ms(1_000), moving: moving(2_000) };
+        assert_eq!(
+            see(&mut events, true, 2_000),
+            Some(began),
+            "since a moment before the first of these looks"
+        );
+        assert_eq!(see(&mut events, true, 3_900), None);
+        assert_eq!(events.see(Sight::Learning, ms(5_800)), None);
+        let ended = Change::Ended { at: ms(3_900), lasted: Duration::from_millis(2_900) };
+        assert_eq!(see(&mut events, false, 5_900), Some(ended));
         assert_eq!(events.end(), None);
     }
 
     #[test]
     fn what_is_on_at_the_end_is_ended() {
         let mut events = Events::new(Duration::from_secs(2));
-        events.see(moving(), ms(0));
-        events.see(moving(), ms(200));
-        events.see(moving(), ms(300));
-        let ended = Change::Ended { at: ms(300), lasted: Duration::from_millis(300) };
+        (0..3).for_each(|look| drop(see(&mut events, true, look * 200)));
+        let ended = Change::Ended { at: ms(400), lasted: Duration::from_millis(600) };
         assert_eq!((events.end(), events.end()), (Some(ended), None));
     }
 }

@@ -81,3 +81,7 @@ pub trait MotionSink: Send + Sync {
     /// Motion cannot be looked for, for the reason that is given in words; the pictures themselves go on. Told once a run.
     fn blind(&self, _why: &str) {}
 }
+
+#[cfg(test)]
+#[path = "clip_tests.rs"]
+mod clip_tests;

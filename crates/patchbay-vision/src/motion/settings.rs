@@ -45,7 +45,7 @@ impl Default for MotionSettings {
         Self {
             zones: Vec::new(),
             sensitivity: 50,
-            min_area: 0.001,
+            min_area: 0.0005,
             hold: Duration::from_secs(5),
             rate: 5,
             warm_up: Duration::from_secs(10),

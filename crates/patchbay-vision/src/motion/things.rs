@@ -15,6 +15,12 @@ const CHANGING: f32 = 0.03;
 const LEAST_CHANGING: f32 = 4.0;
 /// A pixel changes when its deviation does by this part of what makes it stand out.
 const CHANGE: f32 = 0.7;
+/// And by this part of itself: what a lamp lights deviates far, and a little more or less when a cloud goes by.
+const OF_ITSELF: f32 = 0.35;
+/// A step between two pixels is an edge when it is this part of what makes a pixel stand out; and how many there must be, as well as one for each four pixels
+/// of width and height.
+const EDGE: f32 = 0.6;
+const LEAST_EDGES: i32 = 4;
 /// Where a thing may have been two spans ago: this part of the picture around it.
 const REACH: i32 = 4;
 /// Things of one zone that are looked at closer, the largest first.
@@ -39,12 +45,14 @@ impl Threshold {
     }
 }
 
-/// The newest deviations, those of one span earlier, and those of two.
+/// The newest deviations, and those before.
 #[derive(Clone, Copy)]
 pub(super) struct Spans<'a> {
     pub(super) now: &'a [f32],
-    pub(super) before: &'a [f32],
-    pub(super) long_before: &'a [f32],
+    /// For a short and a long span: those of one span earlier, and those of two; nothing where there are none yet.
+    pub(super) pairs: [Option<(&'a [f32], &'a [f32])>; 2],
+    /// The newest plain difference.
+    pub(super) unlike: &'a [f32],
     pub(super) level: &'a [f32],
 }
 
@@ -108,7 +116,7 @@ impl Place {
     /// What moves in it; nothing when it is less in all than what is set.
     pub(super) fn moving(&self, spans: Spans<'_>) -> Result<Vec<Thing>, VisionError> {
         let mut things = self.things(spans)?;
-        things.retain(|thing| self.moves(thing, spans));
+        things.retain(|thing| self.is_sharp(thing.place, spans) && self.moves(thing, spans));
         let area: f32 = things.iter().map(|thing| thing.area).sum();
         if area < self.least {
             things.clear();
@@ -130,11 +138,11 @@ impl Place {
             }));
         }
         let plane = Mat::new_rows_cols_with_data(self.frame.height, self.frame.width, &out)?;
-        let (mut opened, mut closed) = (Mat::default(), Mat::default());
-        let cross = imgproc::get_structuring_element_def(imgproc::MORPH_CROSS, Size::new(3, 3))?;
+        let (mut clean, mut closed) = (Mat::default(), Mat::default());
         let square = imgproc::get_structuring_element_def(imgproc::MORPH_RECT, Size::new(5, 5))?;
-        imgproc::morphology_ex_def(&plane, &mut opened, imgproc::MORPH_OPEN, &cross)?;
-        imgproc::morphology_ex_def(&opened, &mut closed, imgproc::MORPH_CLOSE, &square)?;
+        // The middle one of nine: a pixel stays where most around it stand out as well.
+        imgproc::median_blur(&plane, &mut clean, 3)?;
+        imgproc::morphology_ex_def(&clean, &mut closed, imgproc::MORPH_CLOSE, &square)?;
         self.components(&closed, spans)
     }
 
@@ -179,15 +187,36 @@ impl Place {
         if count > 0.0 { sum / count } else { 0.0 }
     }
 
+    /// Whether it has edges: the difference that a shadow makes ends softly.
+    fn is_sharp(&self, place: Rect, spans: Spans<'_>) -> bool {
+        let width = usize::try_from(self.sides.width).unwrap_or(1);
+        let mut edges = 0;
+        for (from, to) in rows(self.sides, place) {
+            // Steps to the right and down; the last row has none below it.
+            let row = |from: usize, to: usize| spans.unlike.get(from..to).unwrap_or_default();
+            let here = row(from, to).iter();
+            let next = row(from + 2, to + 2).iter().zip(row(from + 2 * width, to + 2 * width));
+            let levels = spans.level.get(from..to).into_iter().flatten();
+            edges += here
+                .zip(next)
+                .zip(levels)
+                .filter(|((here, (right, below)), level)| {
+                    let step = (*right - *here).abs().max((*below - *here).abs());
+                    step > EDGE * self.threshold.at(**level)
+                })
+                .count();
+        }
+        i32::try_from(edges).unwrap_or(i32::MAX) >= ((place.width + place.height) / 4).max(LEAST_EDGES)
+    }
+
     /// Whether it has changed in both of the last spans: a lamp that is switched on does so in one. In the earlier one it may have been somewhere else.
     fn moves(&self, thing: &Thing, spans: Spans<'_>) -> bool {
         let least = (thing.area * CHANGING).max(LEAST_CHANGING);
-        if self.changes(thing.place, spans.now, spans.before, spans.level) < least {
-            return false;
-        }
-        let reach = self.sides.longer() / REACH;
-        let around = grown(thing.place, reach, self.sides);
-        self.changes(around, spans.before, spans.long_before, spans.level) >= least
+        let around = grown(thing.place, self.sides.longer() / REACH, self.sides);
+        spans.pairs.iter().flatten().any(|(before, long_before)| {
+            self.changes(thing.place, spans.now, before, spans.level) >= least
+                && self.changes(around, before, long_before, spans.level) >= least
+        })
     }
 
     /// Pixels of a place whose deviation is another one.
@@ -197,7 +226,8 @@ impl Place {
             let (now, before) = (now.get(from..to), before.get(from..to));
             let pixels = now.into_iter().flatten().zip(before.into_iter().flatten());
             for ((now, before), level) in pixels.zip(level.get(from..to).into_iter().flatten()) {
-                if (now - before).abs() > CHANGE * self.threshold.at(*level) {
+                let least = (CHANGE * self.threshold.at(*level)).max(now.abs().max(before.abs()) * OF_ITSELF);
+                if (now - before).abs() > least {
                     count += 1.0;
                 }
             }

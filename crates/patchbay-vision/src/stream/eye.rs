@@ -29,6 +29,8 @@ pub(super) struct Eye {
     due: Option<MediaTime>,
     /// The last picture's place on the line, and its time in milliseconds since 1970.
     newest: (MediaTime, u64),
+    /// When the last motion was told to have begun, in milliseconds since 1970.
+    began: u64,
     anew: u64,
     failed: bool,
 }
@@ -49,6 +51,7 @@ impl Eye {
             every: Duration::from_secs(1) / settings.rate.max(1),
             due: None,
             newest: (MediaTime::ZERO, 0),
+            began: 0,
             anew: 0,
             failed: false,
         })
@@ -101,7 +104,11 @@ impl Eye {
     fn tell(&mut self, change: Option<Change>, picture: Option<&Picture>) {
         let seen = match change {
             Some(Change::Began { at, moving }) => self.began(at, moving, picture),
-            Some(Change::Ended { at, lasted }) => MotionSeen::Ended { at: self.unix(at), lasted },
+            // From what was told before, so that the two fit even where the clock was set in between.
+            Some(Change::Ended { lasted, .. }) => {
+                let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+                MotionSeen::Ended { at: self.began.saturating_add(lasted_ms), lasted }
+            }
             None => return,
         };
         self.sink.motion(seen);
@@ -110,8 +117,9 @@ impl Eye {
     fn began(&mut self, at: MediaTime, moving: Moving, picture: Option<&Picture>) -> MotionSeen {
         let shot = picture.and_then(|picture| self.shot(picture));
         let (picture, size) = shot.map_or_else(|| (Bytes::new(), None), |(jpeg, size)| (jpeg, Some(size)));
+        self.began = self.unix(at);
         MotionSeen::Began {
-            at: self.unix(at),
+            at: self.began,
             zones: moving.zones,
             score: moving.score,
             boxes: moving.boxes,

@@ -194,10 +194,12 @@ impl<'a> Processing<'a> {
         let has_video = video.is_some();
         let video = video.into_iter().map(|info| (info, KeyFrames::OnRequest));
         let all = video.chain(sound.iter().map(|track| (track.info().clone(), track.key_frames())));
+        // Before anybody can see the tracks, so that nothing is missed.
+        let readers: Vec<_> = sound.iter().map(|track| track.reader(Start::Next)).collect();
         let mut writers = self.publisher.publish(all.collect())?.into_iter();
         let first = if has_video { writers.next() } else { None };
-        let lanes = sound.iter().zip(writers);
-        let lanes = lanes.map(|(track, writer)| Lane { reader: track.reader(Start::Next), writer }).collect();
+        let lanes =
+            readers.into_iter().zip(writers).map(|(reader, writer)| Lane { reader, writer }).collect();
         // Nobody carries any more: the run is over, and its thread is about to be told.
         drop(self.published.blocking_send(lanes));
         Ok(first)
@@ -267,7 +269,12 @@ impl Tools {
     }
 
     /// The size, then the clock.
-    pub(super) fn finish(&mut self, of: &Processed, picture: &Picture, unix_ms: u64) -> Result<Picture, VisionError> {
+    pub(super) fn finish(
+        &mut self,
+        of: &Processed,
+        picture: &Picture,
+        unix_ms: u64,
+    ) -> Result<Picture, VisionError> {
         let size = of.settings.size_of(picture.size());
         let scaled = self.scaler.scale(picture, size)?;
         let Some(overlay) = &of.settings.overlay else { return Ok(scaled) };

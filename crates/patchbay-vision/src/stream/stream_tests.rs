@@ -1,1 +1,541 @@
+use super::*;
+use crate::{
+    Corner, Mask, MaskStyle, MotionSeen, MotionSettings, MotionSink, Overlay, Point, ProcessingSettings,
+    WallClock,
+    testing::{
+        at_ms, clock_differs, coded,
+        feed::{Act, add, browser, eventually, fed, hub, name, sound},
+        light, resident_kib,
+        scene::{DAY, Scene},
+        size, thread_cpu_ms,
+    },
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use patchbay_av::{
+    KeyFrame, LiveEncoder, LiveSettings, Picture, PictureSize, Plane, TimeCode, VideoDecoder, VideoEncoder,
+    VideoSettings,
+};
+use patchbay_media::{
+    AccessUnit, TrackId,
+    hub::{NotStarted, Selected, Source, State, Subscription},
+    ring::{Read, Reader, Start},
+    track::{KeyFrames, TrackInfo},
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
 
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+const NOON: u64 = 1_795_413_053_042;
+
+/// The time is that of the line: noon when it begins.
+fn noon() -> WallClock {
+    let begun = Instant::now();
+    Arc::new(move || NOON + u64::try_from(begun.elapsed().as_millis()).unwrap())
+}
+
+fn info(width: u32, height: u32) -> TrackInfo {
+    VideoEncoder::open(VideoSettings::h264(TrackId(0), size(width, height), 25)).unwrap().info()
+}
+
+fn opus(ms: u64) -> AccessUnit {
+    let data = Bytes::from(ms.to_be_bytes().to_vec());
+    AccessUnit { track: TrackId(1), dts: at_ms(ms), pts: at_ms(ms), key: true, data }
+}
+
+/// The next unit.
+async fn next(reader: &mut Reader<AccessUnit>) -> Read<AccessUnit> {
+    timeout(PATIENCE, reader.next()).await.expect("nothing comes").unwrap()
+}
+
+/// The tracks of a viewer.
+async fn tracks(subscription: &mut Subscription) -> Selected {
+    timeout(PATIENCE, subscription.tracks()).await.expect("there are no tracks").unwrap()
+}
+
+#[derive(Default)]
+struct Seen {
+    motion: Mutex<Vec<MotionSeen>>,
+    blind: Mutex<Vec<String>>,
+}
+
+impl MotionSink for Seen {
+    fn motion(&self, seen: MotionSeen) {
+        self.motion.lock().push(seen);
+    }
+
+    fn blind(&self, why: &str) {
+        self.blind.lock().push(why.to_owned());
+    }
+}
+
+fn mask() -> Mask {
+    let points = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.3), (0.0, 0.3)];
+    Mask { points: points.map(|(x, y)| Point::new(x, y)).to_vec(), style: MaskStyle::Black }
+}
+
+fn overlay() -> Overlay {
+    Overlay { corner: Corner::BottomRight, scale: 2.0, zone: "UTC".to_owned(), title: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_get_what_was_worked_on_and_the_sound_as_it_is() {
+    let (inner, acts) = fed();
+    let target = size(480, 270);
+    let settings = ProcessingSettings {
+        overlay: Some(overlay()),
+        size: Some(target),
+        masks: vec![mask()],
+        ..ProcessingSettings::default()
+    };
+    let units = coded(size(640, 360), 25, 75, 1_000_000);
+    let processed = Processed::new(inner, settings, None, noon()).unwrap();
+    let hub = hub();
+    add(&hub, processed);
+    let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+    let feeder = async {
+        acts.send(Act::Publish(vec![info(640, 360), sound()])).await.unwrap();
+        let begun = Instant::now();
+        for (number, unit) in (0_u64..).zip(units) {
+            tokio::time::sleep_until((begun + Duration::from_millis(number * 40)).into()).await;
+            acts.send(Act::Write(unit)).await.unwrap();
+            acts.send(Act::Write(opus(number * 40))).await.unwrap();
+        }
+    };
+    let viewer = async {
+        let selected = tracks(&mut subscription).await;
+        let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
+        assert_eq!((video.info().width, video.info().height), (480, 270));
+        assert!(!video.info().configuration.is_empty() && video.key_frames() == KeyFrames::OnRequest);
+        let (mut pictures, mut packets) = (video.reader(Start::NewestKey), audio.reader(Start::NewestKey));
+        let mut decoder = VideoDecoder::open(video.info()).unwrap();
+        let mut faces = 0;
+        for number in 0..60 {
+            let unit = next(&mut pictures).await.entry.item.clone();
+            assert_eq!(unit.pts.nanos() % 40_000_000, 0, "the times stay");
+            let picture = decoder.decode(&unit).unwrap().pop().unwrap().picture;
+            assert!(TimeCode::read(&picture).is_none(), "the time code is masked");
+            let masked = light(&picture);
+            assert!(
+                masked[..480 * 76].iter().all(|light| *light <= 20),
+                "nothing of the upper part can be seen"
+            );
+            faces += u32::from(shows(
+                &picture,
+                &overlay(),
+                NOON + u64::try_from(unit.pts.nanos() / 1_000_000).unwrap(),
+            ));
+            if number == 20 {
+                video.request_key_frame();
+            }
+            assert_eq!(unit.key, number == 0 || unit.key && number > 20, "only when it was asked for");
+            if number < 50 {
+                let packet = next(&mut packets).await.entry.item.clone();
+                assert_eq!(packet, opus(u64::try_from(packet.pts.nanos() / 1_000_000).unwrap()));
+            }
+        }
+        println!("the clock is right in {faces} of 60 pictures");
+        assert!(faces >= 56, "it may lag behind by a few pictures at the turn of a second");
+        assert!(video.ring().newest_key().unwrap() > 0, "a key frame came when it was asked for");
+    };
+    tokio::join!(feeder, viewer);
+    drop(subscription);
+    eventually("the source is stopped", 5, || hub.state(&name()).unwrap().state == State::Idle).await;
+}
+
+/// Whether the clock in a picture is nearer to that of a time than to others.
+fn shows(picture: &Picture, overlay: &Overlay, unix_ms: u64) -> bool {
+    let right = clock_differs(picture, overlay, unix_ms);
+    [1_000, 10_000, 3_600_000].iter().all(|by| {
+        right < clock_differs(picture, overlay, unix_ms - by)
+            && right < clock_differs(picture, overlay, unix_ms + by)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_and_health_come_out_as_they_are() {
+    for processed in [true, false] {
+        let (inner, acts) = fed();
+        let hub = hub();
+        if processed {
+            add(&hub, Processed::new(inner, ProcessingSettings::default(), None, noon()).unwrap());
+        } else {
+            let sink = Arc::new(Seen::default());
+            add(&hub, Watching::new(inner, MotionSettings::default(), sink, noon()).unwrap());
+        }
+        let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+        acts.send(Act::Lose(7)).await.unwrap();
+        let told = SourceError::permanent("the camera wants another password").because(Reason::Unauthorized);
+        acts.send(Act::Fail(told.clone())).await.unwrap();
+        let Err(NotStarted::Failed(error)) = subscription.tracks_or_failure().await else {
+            panic!("no failure")
+        };
+        assert_eq!(error, told);
+        assert_eq!(hub.health(&name()).unwrap().lost, 7);
+        assert_eq!(hub.state(&name()).unwrap().reason, Some(Reason::Unauthorized));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_watched_is_not_touched_and_motion_is_told() {
+    let scene = Scene::new(5, DAY, 2, 0.0);
+    let units = camera(&scene);
+    let (inner, acts) = fed();
+    let sink = Arc::new(Seen::default());
+    let motion = MotionSettings {
+        warm_up: Duration::from_secs(10),
+        hold: Duration::from_secs(2),
+        ..MotionSettings::default()
+    };
+    let now = Arc::new(AtomicU64::new(NOON));
+    let clock: WallClock = Arc::new({
+        let now = Arc::clone(&now);
+        move || now.load(Ordering::Relaxed)
+    });
+    let watching = Watching::new(inner, motion, Arc::clone(&sink) as Arc<dyn MotionSink>, clock).unwrap();
+    let figures = watching.figures();
+    let hub = hub();
+    add(&hub, watching);
+    let mut whole = hub.subscribe_whole(&name()).unwrap();
+    acts.send(Act::Publish(vec![info(640, 360), sound()])).await.unwrap();
+    let tracks = whole.tracks().await.unwrap();
+    let mut reader = tracks[0].reader(Start::NextKey);
+    for unit in &units {
+        now.store(NOON + u64::try_from(unit.pts.nanos() / 1_000_000).unwrap(), Ordering::Relaxed);
+        acts.send(Act::Write(unit.clone())).await.unwrap();
+        let read = next(&mut reader).await;
+        assert_eq!(read.entry.item.data.as_ptr(), unit.data.as_ptr(), "the very same bytes");
+        // As fast as it looks, not as fast as time goes.
+        let written = tracks[0].ring().written();
+        let begun = Instant::now();
+        while figures.pictures() < written {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it does not look any more");
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(whole);
+    eventually("the source is stopped", 5, || hub.state(&name()).unwrap().state == State::Idle).await;
+    let seen = sink.motion.lock().clone();
+    let told: Vec<String> = seen
+        .iter()
+        .map(|seen| match seen {
+            MotionSeen::Began { at, score, boxes, picture, .. } => {
+                format!("began {at}, score {score:.2}, {} boxes, {} bytes", boxes.len(), picture.len())
+            }
+            MotionSeen::Ended { at, lasted } => format!("ended {at} after {lasted:?}"),
+        })
+        .collect();
+    println!("{told:?}; {} looks at {} pictures", figures.looks(), figures.pictures());
+    assert!(seen.len() >= 4 && seen.len().is_multiple_of(2), "each beginning has its end");
+    for pair in seen.chunks(2) {
+        let [MotionSeen::Began { at, zones, picture, width, height, .. }, MotionSeen::Ended { at: end, .. }] =
+            pair
+        else {
+            panic!("{pair:?}")
+        };
+        let (from, to) = ((at - NOON) as f32 / 1e3, (end - NOON) as f32 / 1e3);
+        let truth: Vec<_> = scene.movers.iter().flat_map(|mover| mover.moves()).collect();
+        assert!(truth.iter().any(|truth| from < truth.1 && to > truth.0), "{from} to {to}: {truth:?}");
+        assert!(zones.is_empty());
+        let still = VideoDecoder::jpeg().unwrap().decode_still(picture).unwrap();
+        assert_eq!(still.size(), PictureSize::new((*width).into(), (*height).into()).unwrap());
+    }
+    assert!(sink.blind.lock().is_empty() && figures.looks() > units.len() as u64 / 4);
+}
+
+/// A scene as a camera codes it, 15 pictures a second.
+fn camera(scene: &Scene) -> Vec<AccessUnit> {
+    let settings = VideoSettings { bitrate: 700_000, ..VideoSettings::h264(TrackId(0), size(640, 360), 15) };
+    let mut encoder = VideoEncoder::open(settings).unwrap();
+    let pictures = 0..(scene.seconds * 15.0) as u64;
+    let units = pictures.map(|number| {
+        let picture = scene.draw(number as f32 / 15.0);
+        encoder.encode(&picture, at_ms(number * 1_000 / 15), KeyFrame::AsDue).unwrap().unwrap()
+    });
+    units.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn motion_that_cannot_be_looked_for_harms_no_viewer() {
+    let (inner, acts) = fed();
+    let sink = Arc::new(Seen::default());
+    let watching =
+        Watching::new(inner, MotionSettings::default(), Arc::clone(&sink) as Arc<dyn MotionSink>, noon());
+    let hub = hub();
+    add(&hub, watching.unwrap());
+    let mut whole = hub.subscribe_whole(&name()).unwrap();
+    acts.send(Act::Publish(vec![sound()])).await.unwrap();
+    let tracks = whole.tracks().await.unwrap();
+    eventually("it is told", 5, || !sink.blind.lock().is_empty()).await;
+    println!("{:?}", sink.blind.lock());
+    acts.send(Act::Write(opus(20))).await.unwrap();
+    assert_eq!(tracks[0].reader(Start::NewestKey).next().await.unwrap().entry.item, opus(20));
+    assert_eq!(hub.state(&name()).unwrap().state, State::Live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_keep_up_looks_at_key_frames_alone() {
+    let units = coded(size(320, 240), 25, 4, 300_000);
+    let (inner, acts) = fed();
+    let sink = Arc::new(Seen::default());
+    let watching = Watching::new(inner, MotionSettings::default(), sink, noon()).unwrap();
+    let figures = watching.figures();
+    let hub = hub();
+    add(&hub, watching);
+    let mut whole = hub.subscribe_whole(&name()).unwrap();
+    acts.send(Act::Publish(vec![info(320, 240)])).await.unwrap();
+    whole.tracks().await.unwrap();
+    // Pictures of twenty seconds a moment: nobody can follow for long.
+    let mut number = 0;
+    let begun = Instant::now();
+    while figures.keys_only() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it follows whatever comes");
+        let unit = &units[number % 4];
+        let dts = at_ms(number as u64 * 700);
+        acts.send(Act::Write(AccessUnit { dts, pts: dts, ..unit.clone() })).await.unwrap();
+        number += 1;
+    }
+    println!("after {number} units: {} skipped, {} decoded", figures.skipped(), figures.pictures());
+    assert!(figures.skipped() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_cannot_be_decoded_are_an_error_in_words() {
+    let (inner, acts) = fed();
+    let hub = hub();
+    add(&hub, Processed::new(inner, ProcessingSettings::default(), None, noon()).unwrap());
+    let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+    acts.send(Act::Publish(vec![info(320, 240)])).await.unwrap();
+    let feeder = async {
+        for number in 0_u64.. {
+            let data = Bytes::from_static(&[0, 0, 0, 5, 0x65, 1, 2, 3, 4]);
+            let dts = at_ms(number);
+            let unit = AccessUnit { track: TrackId(0), dts, pts: dts, key: true, data };
+            if acts.send(Act::Write(unit)).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        failure = subscription.tracks_or_failure() => {
+            let Err(NotStarted::Failed(error)) = failure else { panic!("no failure") };
+            println!("{error}");
+            assert_eq!(error.reason(), Reason::Codec);
+        }
+        () = feeder => {}
+    }
+    assert!(hub.health(&name()).unwrap().discarded > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn black_is_shown_until_the_first_key_frame() {
+    let units = coded(size(320, 240), 25, 10, 300_000);
+    let (inner, acts) = fed();
+    let hub = hub();
+    add(&hub, Processed::new(inner, ProcessingSettings::default(), None, noon()).unwrap());
+    let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+    acts.send(Act::Publish(vec![info(320, 240)])).await.unwrap();
+    let late = |ms: u64, unit: &AccessUnit| AccessUnit { dts: at_ms(ms), pts: at_ms(ms), ..unit.clone() };
+    for number in 1..5_u64 {
+        acts.send(Act::Write(late(number * 40, &units[number as usize]))).await.unwrap();
+    }
+    let begun = Instant::now();
+    let track = tracks(&mut subscription).await.video.unwrap();
+    println!("black after {:?}", begun.elapsed());
+    let mut reader = track.reader(Start::NewestKey);
+    let mut decoder = VideoDecoder::open(track.info()).unwrap();
+    let black = decoder.decode(&next(&mut reader).await.entry.item).unwrap().pop().unwrap().picture;
+    assert!(black.plane(Plane::Y).iter().all(|light| *light <= 18));
+    acts.send(Act::Write(late(400, &units[0]))).await.unwrap();
+    let picture = decoder.decode(&next(&mut reader).await.entry.item).unwrap().pop().unwrap().picture;
+    assert!(TimeCode::read(&picture).is_some(), "the first picture follows in the same track");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_another_size_begin_the_track_anew() {
+    let (wide, tall) = (coded(size(320, 240), 25, 10, 300_000), coded(size(240, 320), 25, 10, 300_000));
+    for fixed in [None, Some(size(320, 180))] {
+        let (inner, acts) = fed();
+        let hub = hub();
+        let settings = ProcessingSettings {
+            overlay: Some(overlay()),
+            masks: vec![mask()],
+            size: fixed,
+            ..ProcessingSettings::default()
+        };
+        let sink = Arc::new(Seen::default()) as Arc<dyn MotionSink>;
+        add(&hub, Processed::new(inner, settings, Some((MotionSettings::default(), sink)), noon()).unwrap());
+        let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+        acts.send(Act::Publish(vec![info(320, 240), sound()])).await.unwrap();
+        for unit in &wide {
+            acts.send(Act::Write(unit.clone())).await.unwrap();
+        }
+        let first = tracks(&mut subscription).await;
+        let track = first.video.unwrap();
+        let newest = |track: &Track| track.ring().newest().map(|entry| entry.item.pts);
+        eventually("the last is shown", 5, || newest(&track) == Some(at_ms(360))).await;
+        for (number, unit) in (10_u64..).zip(&tall) {
+            let at = at_ms(number * 40);
+            acts.send(Act::Write(AccessUnit { dts: at, pts: at, ..unit.clone() })).await.unwrap();
+        }
+        if fixed.is_some() {
+            eventually("the track goes on", 5, || newest(&track) == Some(at_ms(760))).await;
+            continue;
+        }
+        let second = tracks(&mut subscription).await;
+        let track = second.video.unwrap();
+        assert_eq!((track.info().width, track.info().height), (240, 320));
+        acts.send(Act::Write(opus(800))).await.unwrap();
+        let mut packets = second.audio.unwrap().reader(Start::NewestKey);
+        let packet = next(&mut packets).await;
+        assert_eq!(packet.entry.item, opus(800), "the sound goes on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_goes_by() {
+    // A picture a second, and a night in which clocks are set forward; 13 h in, a count of 90,000 a second passes 32 bits.
+    let units = coded(size(320, 180), 1, 16, 400_000);
+    let (inner, acts) = fed();
+    // 2026-03-28 14:00 UTC.
+    let begun = 1_774_706_400_000_u64;
+    let now = Arc::new(AtomicU64::new(begun));
+    let clock: WallClock = Arc::new({
+        let now = Arc::clone(&now);
+        move || now.load(Ordering::Relaxed)
+    });
+    let zone = "Europe/Berlin".to_owned();
+    let overlay = Overlay { zone, ..overlay() };
+    let settings = ProcessingSettings {
+        overlay: Some(overlay.clone()),
+        masks: vec![mask()],
+        bitrate: Some(1_000_000),
+        ..ProcessingSettings::default()
+    };
+    let sink = Arc::new(Seen::default());
+    let motion = MotionSettings { rate: 1, ..MotionSettings::default() };
+    let processed =
+        Processed::new(inner, settings, Some((motion, Arc::clone(&sink) as Arc<dyn MotionSink>)), clock)
+            .unwrap();
+    let figures = processed.figures();
+    let hub = hub();
+    add(&hub, processed);
+    let mut subscription = hub.subscribe(&name(), browser()).unwrap();
+    acts.send(Act::Publish(vec![info(320, 180), sound()])).await.unwrap();
+    let mut reader = None;
+    let (mut after_an_hour, mut checked, started) = (0, 0, Instant::now());
+    for second in 0..86_400_u64 {
+        let at = at_ms(second * 1_000);
+        now.store(begun + second * 1_000, Ordering::Relaxed);
+        let unit = &units[(second % 16) as usize];
+        acts.send(Act::Write(AccessUnit { dts: at, pts: at, ..unit.clone() })).await.unwrap();
+        acts.send(Act::Write(opus(second * 1_000))).await.unwrap();
+        if reader.is_none() {
+            let track = tracks(&mut subscription).await.video.unwrap();
+            reader = Some((track.reader(Start::NewestKey), VideoDecoder::open(track.info()).unwrap()));
+        }
+        let (reader, decoder) = reader.as_mut().unwrap();
+        let read = next(reader).await;
+        assert_eq!(
+            (read.entry.item.pts, read.entry.item.dts, read.skipped),
+            (at, at, 0),
+            "no drift, nothing lost"
+        );
+        let decoded = decoder.decode(&read.entry.item).unwrap().pop().unwrap();
+        assert_eq!(decoded.pts, at);
+        // Around midnight, when the clocks are set, and each quarter of an hour.
+        let is_turn = [32_400, 39_600].iter().any(|turn| second.abs_diff(*turn) < 3);
+        if is_turn || second % 900 == 0 {
+            assert!(shows(&decoded.picture, &overlay, begun + second * 1_000), "at {second} s");
+            checked += 1;
+        }
+        if second == 3_600 {
+            after_an_hour = resident_kib();
+        }
+    }
+    let now = resident_kib();
+    println!(
+        "a day in {:?}: {checked} clocks read; {after_an_hour} KiB after an hour, {now} KiB after a day; {} pictures, {} late, {} skipped",
+        started.elapsed(),
+        figures.pictures(),
+        figures.late(),
+        figures.skipped(),
+    );
+    assert!(now < after_an_hour + 80 * 1024, "other tests run in this process as well");
+}
+
+/// CPU time a picture of each part, in milliseconds; 25 pictures a second are 2.5 % of a core for each.
+#[test]
+fn what_it_costs() {
+    let whole = size(1280, 720);
+    let units = coded(whole, 25, 150, 2_500_000);
+    let mut decoder = VideoDecoder::open(&info(1280, 720)).unwrap();
+    let begun = thread_cpu_ms();
+    let pictures: Vec<_> = units.iter().flat_map(|unit| decoder.decode(unit).unwrap()).collect();
+    let decoding = (thread_cpu_ms() - begun) / 150.0;
+    assert_eq!(pictures.len(), 150);
+
+    let figures = Arc::<VisionFigures>::default();
+    let mut eye =
+        eye::Eye::new(&MotionSettings::default(), Arc::new(Seen::default()), Arc::clone(&figures)).unwrap();
+    let begun = thread_cpu_ms();
+    pictures.iter().for_each(|decoded| eye.see(&decoded.picture, decoded.pts, NOON));
+    let looking = (thread_cpu_ms() - begun) / 150.0;
+    assert_eq!(figures.looks(), 30);
+
+    let (inner, _acts) = fed();
+    let with = |overlay, masks| {
+        let settings = ProcessingSettings { overlay, masks, ..ProcessingSettings::default() };
+        Processed::new(Arc::clone(&inner) as Arc<dyn Source>, settings, None, noon()).unwrap()
+    };
+    let work = |of: &Processed| {
+        let mut tools = processing::Tools::new();
+        let begun = thread_cpu_ms();
+        for (number, decoded) in (0_u64..).zip(&pictures) {
+            let masked = tools.mask(of, &decoded.picture).unwrap();
+            drop(tools.finish(of, &masked, NOON + number * 40).unwrap());
+        }
+        (thread_cpu_ms() - begun) / 150.0
+    };
+    let clock = work(&with(Some(overlay()), Vec::new()));
+    let masks = work(&with(None, vec![mask()]));
+
+    let mut encoder = LiveEncoder::new(LiveSettings::default());
+    let begun = thread_cpu_ms();
+    pictures.iter().for_each(|decoded| drop(encoder.encode(&decoded.picture, decoded.pts).unwrap()));
+    let encoding = (thread_cpu_ms() - begun) / 150.0;
+    let percent = |ms: f64| ms * 2.5;
+    println!(
+        "720p25, ms a picture: decoding {decoding:.2}, looking for motion {looking:.2} (5 looks a second), clock {clock:.2}, masks {masks:.2}, encoding {encoding:.2}"
+    );
+    println!(
+        "of a core: motion alone {:.1} %, clock and encoding anew {:.1} %, all {:.1} %",
+        percent(decoding + looking),
+        percent(decoding + clock + encoding),
+        percent(decoding + looking + clock + masks + encoding),
+    );
+    assert!(looking < 2.0 && clock < 3.0 && masks < 3.0);
+}
+
+#[test]
+fn bad_settings_are_refused_at_once() {
+    let (inner, _acts) = fed();
+    let settings = ProcessingSettings { bitrate: Some(1), ..ProcessingSettings::default() };
+    let refused = Processed::new(Arc::clone(&inner) as Arc<dyn Source>, settings, None, noon());
+    assert_eq!(refused.err().unwrap().field(), Some("bitrate"));
+    let motion = MotionSettings { rate: 0, ..MotionSettings::default() };
+    let sink = Arc::new(Seen::default()) as Arc<dyn MotionSink>;
+    let refused = Processed::new(
+        Arc::clone(&inner) as Arc<dyn Source>,
+        ProcessingSettings::default(),
+        Some((motion.clone(), Arc::clone(&sink))),
+        noon(),
+    );
+    assert_eq!(refused.err().unwrap().field(), Some("motion.rate"));
+    assert_eq!(Watching::new(inner, motion, sink, noon()).err().unwrap().field(), Some("motion.rate"));
+}
