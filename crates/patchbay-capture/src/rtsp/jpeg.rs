@@ -34,17 +34,17 @@ async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
         Ok(tunnel) => tunnel,
         Err(error) => return End::Failed(error),
     };
-    let (pictures, rate) = match begin(parts, &tunnel).await {
+    let (playing, rate) = match begin(parts, &tunnel).await {
         Ok(begun) => begun,
         Err(error) if tunnel.refuses_transport() => return End::Silent(error),
         Err(error) => return End::Failed(error),
     };
     let settings = LiveSettings { fps: rate, ..LiveSettings::default() };
-    let (sender, encoder) = LivePictures::new(settings);
-    let mut encoding = encoder.run(parts.publisher.clone(), parts.stop.clone());
+    let (sender, pictures) = LivePictures::new(settings);
+    let mut encoding = pictures.run(parts.publisher.clone(), parts.stop.clone());
     tokio::select! {
         encoded = &mut encoding => encoded.err().map_or(End::Stopped, End::Failed),
-        end = receive(parts, &tunnel, pictures, sender) => match encoding.await {
+        end = receive(parts, &tunnel, playing, sender) => match encoding.await {
             // What the encoder says is nearer to the cause: the pictures could not be used.
             Err(error) => End::Failed(error),
             Ok(()) => end,
@@ -63,8 +63,8 @@ async fn begin(parts: &Parts<'_>, tunnel: &Tunnel) -> Result<(Demuxed, Option<u3
         })?;
     let setup = session.setup(index, SetupOptions::default());
     session::step(tunnel, limits, session::PREPARE, setup).await?;
-    let playing = session.play(session::play_options());
-    let playing: Session<_> = session::step(tunnel, limits, session::PLAY, playing).await?;
+    let play = session.play(session::play_options());
+    let playing: Session<_> = session::step(tunnel, limits, session::PLAY, play).await?;
     let demuxed = playing.demuxed().map_err(|error| session::unexpected(session::PLAY, &error))?;
     Ok((demuxed, rate.and_then(whole_rate)))
 }
@@ -73,11 +73,11 @@ fn whole_rate(rate: f64) -> Option<u32> {
     (1..=MOST_RATE).find(|whole| f64::from(*whole) >= rate.round()).filter(|_| rate >= 0.5)
 }
 
-async fn receive(parts: &Parts<'_>, tunnel: &Tunnel, mut pictures: Demuxed, sender: PictureSender) -> End {
+async fn receive(parts: &Parts<'_>, tunnel: &Tunnel, mut playing: Demuxed, sender: PictureSender) -> End {
     let mut patience = parts.patience;
     let mut has_come = false;
     loop {
-        let next = match timeout(patience, pictures.next()).await {
+        let next = match timeout(patience, playing.next()).await {
             Ok(next) => next,
             Err(_) if has_come => return End::Failed(session::stalled()),
             Err(_) => return End::Silent(session::silent()),

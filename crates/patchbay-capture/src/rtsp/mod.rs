@@ -42,7 +42,7 @@ const AUTO_PATIENCE: Duration = Duration::from_secs(3);
 /// How media comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RtspTransport {
-    /// Over TCP, and over UDP where the camera does not do that.
+    /// Over TCP, and over UDP where the camera does not do that and its address is not `rtsps://`, since datagrams are not encrypted.
     #[default]
     Auto,
     /// In the connection.
@@ -103,6 +103,11 @@ impl RtspSource {
     }
 
     async fn work(&self, publisher: Publisher, stop: CancellationToken) -> Result<(), SourceError> {
+        let is_tls = self.settings.url.scheme() == "rtsps";
+        if is_tls && self.settings.transport == RtspTransport::Udp {
+            let text = "over UDP pictures would come unencrypted: set the transport to TCP, or the address to rtsp://";
+            return Err(SourceError::permanent(text));
+        }
         let limits = self.settings.limits;
         let mut parts = Parts {
             settings: &self.settings,
@@ -113,7 +118,7 @@ impl RtspSource {
             patience: limits.stall_timeout,
         };
         let mut lower = self.lower();
-        if self.settings.transport == RtspTransport::Auto && lower == Lower::Tcp {
+        if self.settings.transport == RtspTransport::Auto && lower == Lower::Tcp && !is_tls {
             parts.patience = AUTO_PATIENCE.min(limits.stall_timeout);
             match self.session(&parts, lower).await {
                 End::Silent(error) => tracing::info!(%error, "a camera sends nothing over TCP; trying UDP"),
@@ -132,10 +137,9 @@ impl RtspSource {
 
     fn lower(&self) -> Lower {
         match self.settings.transport {
-            RtspTransport::Tcp => Lower::Tcp,
             RtspTransport::Udp => Lower::Udp,
             RtspTransport::Auto if self.prefers_udp.load(Ordering::Relaxed) => Lower::Udp,
-            RtspTransport::Auto => Lower::Tcp,
+            RtspTransport::Auto | RtspTransport::Tcp => Lower::Tcp,
         }
     }
 

@@ -111,7 +111,7 @@ async fn it_floods() {
     // Full packets without a pause: nothing of them can be used.
     let flood: Film = Arc::new(|number| {
         let mut steps = Clip::empty(number);
-        steps.extend((0..100).map(|_| Step::Bytes([&[b'$', 0, 0xff, 0xff][..], &[0x80; 65_535]].concat())));
+        steps.extend((0..100).map(|_| Step::Bytes([vec![b'$', 0, 0xff, 0xff], vec![0x80; 65_535]].concat())));
         steps
     });
     fails(Script::new(Clip::h264().sdp(), Media::Film(flood)), Reason::Protocol, "sends more than").await;

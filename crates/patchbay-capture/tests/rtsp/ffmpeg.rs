@@ -1,4 +1,4 @@
-//! Media of the program ffmpeg, whose RTP differs from GStreamer's.
+//! Media of the program ffmpeg, whose RTP differs from that of `GStreamer`.
 
 use super::{film::sdp, harness::*};
 use patchbay_av::VideoDecoder;

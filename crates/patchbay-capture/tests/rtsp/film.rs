@@ -14,10 +14,13 @@ pub(crate) const FPS: u32 = 25;
 const PICTURES: u64 = 25;
 pub(crate) const SSRC: u32 = 0x1234_5678;
 
+type Payload = (Vec<u8>, bool);
+
 /// A film of a second: a key frame and 24 others, each as its payloads.
 #[derive(Clone)]
 pub(crate) struct Clip {
-    pub(crate) pictures: Arc<[Vec<(Vec<u8>, bool)>]>,
+    /// Each picture's payloads, and whether they have the marker.
+    pictures: Arc<[Vec<Payload>]>,
     codec: Codec,
 }
 

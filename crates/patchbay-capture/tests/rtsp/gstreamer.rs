@@ -1,4 +1,4 @@
-//! GStreamer's RTSP server: every codec that it sends, both ways.
+//! `GStreamer`'s RTSP server: every codec that it sends, both ways.
 
 use super::harness::*;
 use patchbay_av::VideoDecoder;

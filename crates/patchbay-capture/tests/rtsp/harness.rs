@@ -49,8 +49,8 @@ pub(crate) fn settings(address: SocketAddr) -> RtspSettings {
     }
 }
 
-pub(crate) fn login(username: &str, password: &str) -> Option<Credentials> {
-    Some(Credentials { username: username.to_owned(), password: password.into() })
+pub(crate) fn login(username: &str, password: &str) -> Credentials {
+    Credentials { username: username.to_owned(), password: password.into() }
 }
 
 pub(crate) fn everything() -> Wanted {

@@ -45,8 +45,8 @@ impl Dice {
             match self.roll(7) {
                 0 => bytes[at] ^= 1 << self.roll(8),
                 1 => {
-                    bytes[at] =
-                        [0, 0xff, b'$', b'\r', b'\n', b';', b'=', b'-', b':', b'/', b' ', b'9'][self.roll(12)]
+                    bytes[at] = [0, 0xff, b'$', b'\r', b'\n', b';', b'=', b'-', b':', b'/', b' ', b'9']
+                        [self.roll(12)];
                 }
                 2 => bytes.truncate(at),
                 3 => {
@@ -60,7 +60,7 @@ impl Dice {
                 }
                 5 => {
                     let digits = bytes.iter().position(u8::is_ascii_digit).unwrap_or(at);
-                    let many = b"99999999999999999999"[..1 + self.roll(20)].to_vec();
+                    let many = b"999999999999999999999"[..=self.roll(20)].to_vec();
                     bytes.splice(digits..=digits, many);
                 }
                 _ => bytes[at] = u8::try_from(self.roll(256)).unwrap(),
@@ -121,8 +121,10 @@ fn damaged(seed: u64, clip: &Clip) -> Script {
         if method == "TEARDOWN" || kind >= 2 {
             return Answer::Usual;
         }
-        let ask =
-            method == "DESCRIBE" && number == 0 && seed % 3 == 0 && request.get("authorization").is_none();
+        let ask = method == "DESCRIBE"
+            && number == 0
+            && seed.is_multiple_of(3)
+            && request.get("authorization").is_none();
         let mut bytes = answer(if ask { "OPTIONS" } else { method }, &sdp);
         if method == "DESCRIBE" || dice.roll(2) == 0 {
             let cseq = request.get("cseq").unwrap_or("1");
@@ -196,7 +198,7 @@ async fn one(hub: &patchbay_media::hub::Hub, seed: u64, clip: &Clip) -> &'static
     settings.limits.stall_timeout = Duration::from_millis(500);
     settings.limits.start_timeout = Duration::from_millis(500);
     settings.limits.key_frame_timeout = Duration::from_millis(500);
-    settings.credentials = login("admin", "s3cret");
+    settings.credentials = Some(login("admin", "s3cret"));
     settings.transport = if seed % 8 == 2 { RtspTransport::Udp } else { RtspTransport::Tcp };
     let mut viewer = Viewer::in_hub(hub.clone(), &format!("camera/{seed}"), settings);
     let outcome = match timeout(Duration::from_secs(10), viewer.subscription.tracks_or_failure()).await {
@@ -213,7 +215,7 @@ async fn one(hub: &patchbay_media::hub::Hub, seed: u64, clip: &Clip) -> &'static
             error.reason().word()
         }
         Ok(Err(error)) => panic!("{error}"),
-        Err(_) => panic!("seed {seed} neither works nor fails"),
+        Err(elapsed) => panic!("seed {seed} neither works nor fails: {elapsed}"),
     };
     hub.remove(&viewer.name);
     outcome

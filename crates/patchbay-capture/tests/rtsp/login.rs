@@ -1,4 +1,4 @@
-//! Logins and TLS, against GStreamer's server.
+//! Logins and TLS, against `GStreamer`'s server.
 
 use super::harness::*;
 use patchbay_capture::{RtspSettings, Trust, fingerprint};
@@ -23,12 +23,12 @@ async fn basic_and_digest_logins_are_given_and_wrong_ones_told() {
         let options = ["--auth", kind, "--user", "admin", "--password", SECRET];
         let camera = GstCamera::start(folder.path(), &options).await.unwrap();
         let with = |credentials| RtspSettings { credentials, ..patient(camera.address()) };
-        let mut viewer = Viewer::of(with(login("admin", SECRET)));
+        let mut viewer = Viewer::of(with(Some(login("admin", SECRET))));
         assert!(units(&*viewer.video().await, 3).await[0].key, "{kind}");
         for (credentials, words) in [
             (None, "asks for a login"),
-            (login("admin", "wr0ng"), "does not accept this login"),
-            (login("nobody", SECRET), "does not accept this login"),
+            (Some(login("admin", "wr0ng")), "does not accept this login"),
+            (Some(login("nobody", SECRET)), "does not accept this login"),
         ] {
             let (text, reason) = Viewer::of(with(credentials)).failure().await;
             assert_eq!(reason, Reason::Unauthorized);

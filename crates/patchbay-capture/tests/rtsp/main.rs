@@ -1,5 +1,13 @@
-//! The RTSP source in a real hub, against GStreamer's server, against media that ffmpeg sends, and against a server that errs in every way that we could think of.
+//! The RTSP source in a real hub, against `GStreamer`'s server, against media that `FFmpeg` sends, and against a server that errs in every way that we could think of.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, whose helpers are tests too")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "packets are numbered modulo their fields, and figures are printed"
+)]
+
+mod av1;
 mod cost;
 mod faults;
 mod ffmpeg;
@@ -10,3 +18,4 @@ mod hostile;
 mod login;
 mod order;
 mod streams;
+mod tunnel;

@@ -44,8 +44,11 @@ fn without_vui(sps: &[u8]) -> Vec<u8> {
     let clean = nal::without_emulation_prevention(sps, sps.len());
     let mut bits = BitReader::new(&clean);
     bits.skip(32).unwrap();
-    let mut skip =
-        |bits: &mut BitReader<'_>, fields: usize| (0..fields).for_each(|_| drop(bits.ue().unwrap()));
+    let skip = |bits: &mut BitReader<'_>, fields: usize| {
+        for _ in 0..fields {
+            bits.ue().unwrap();
+        }
+    };
     skip(&mut bits, 1);
     assert_eq!(sps[1], 100, "High");
     skip(&mut bits, 3);
@@ -59,7 +62,7 @@ fn without_vui(sps: &[u8]) -> Vec<u8> {
         skip(&mut bits, 4);
     }
     let end = bits.position();
-    let mut short = clean[..end / 8 + 1].to_vec();
+    let mut short = clean[..=end / 8].to_vec();
     // What is left of the last byte: the flag, which is 0, the stop bit, and zeros.
     let used = end % 8;
     let last = short.last_mut().unwrap();

@@ -1,4 +1,4 @@
-//! GStreamer's RTSP server, as a process: needs the Debian packages `python3-gi`, `gir1.2-gst-rtsp-server-1.0`, `gstreamer1.0-plugins-good`, `-bad` and `-ugly`, `gstreamer1.0-libav`,
+//! `GStreamer`'s RTSP server, as a process: needs the Debian packages `python3-gi`, `gir1.2-gst-rtsp-server-1.0`, `gstreamer1.0-plugins-good`, `-bad` and `-ugly`, `gstreamer1.0-libav`,
 //! and `glib-networking` for TLS.
 
 use crate::{

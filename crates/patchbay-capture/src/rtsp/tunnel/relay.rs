@@ -96,6 +96,8 @@ struct Pending {
 struct Session {
     id: Option<String>,
     uri: Option<String>,
+    /// The client has ended it.
+    is_over: bool,
 }
 
 impl Relay {
@@ -147,6 +149,7 @@ impl Relay {
         loop {
             tokio::select! {
                 read = self.camera.read.read_buf(self.camera.reader.buffer()) => match read {
+                    Ok(0) | Err(_) if self.session.is_over => return Ok(()),
                     Ok(0) | Err(_) => return Err(status::ended()),
                     Ok(count) => {
                         self.count(count, 0)?;
@@ -230,8 +233,10 @@ impl Relay {
             })?;
             request.set("Transport", transport::ask_udp(media, reports));
         }
-        if method == "PLAY" {
-            self.session.uri = Some(uri.clone());
+        match method.as_str() {
+            "PLAY" => self.session.uri = Some(uri.clone()),
+            "TEARDOWN" => (self.session.id, self.session.is_over) = (None, true),
+            _ => {}
         }
         self.pending = Some(Pending { request, body, method, uri, number, logins: 0, channels });
         self.send_pending().await
