@@ -10,6 +10,8 @@ mod failure;
 pub mod http;
 mod limits;
 mod mjpeg;
+#[cfg(feature = "videocapture")]
+mod opencv;
 pub mod rtsp;
 #[cfg(test)]
 mod testing;
@@ -24,6 +26,8 @@ pub use failure::of_egress;
 pub use http::{HttpClient, HttpError, HttpTarget};
 pub use limits::CaptureLimits;
 pub use mjpeg::{FASTEST, MjpegSettings, MjpegSource};
+#[cfg(feature = "videocapture")]
+pub use opencv::{MOST_HUNG, OpenCvInput, OpenCvSettings, OpenCvSource, hung_threads};
 pub use rtsp::{RtspSettings, RtspSource, RtspTransport};
 pub use tls::connect as connect_tls;
 pub use tls::{TlsError, Trust, fingerprint, fingerprint_text};

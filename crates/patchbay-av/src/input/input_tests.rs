@@ -49,7 +49,12 @@ impl Source for Played {
 
 fn wanted() -> Wanted {
     let video = vec![Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1];
-    Wanted { video, audio: vec![Codec::Aac, Codec::Opus], reordered: Reordering::Allowed, ..crate::test_source::tests::browser() }
+    Wanted {
+        video,
+        audio: vec![Codec::Aac, Codec::Opus],
+        reordered: Reordering::Allowed,
+        ..crate::test_source::tests::browser()
+    }
 }
 
 fn played(address: &str, format: Option<&'static str>, files: Vec<(&str, Vec<u8>)>) -> (Hub, Subscription) {

@@ -70,7 +70,12 @@ impl MjpegSource {
         }
     }
 
-    async fn stream(&self, mut body: Body, boundary: &str, sender: &PictureSender) -> Result<(), SourceError> {
+    async fn stream(
+        &self,
+        mut body: Body,
+        boundary: &str,
+        sender: &PictureSender,
+    ) -> Result<(), SourceError> {
         let mut parts = Parts::new(boundary, self.settings.picture_bytes);
         let within = self.client.target().limits.stall_timeout;
         loop {
@@ -143,7 +148,8 @@ fn kind(answer: &Answer) -> Result<Kind, SourceError> {
         "" | "application/octet-stream" => Ok(Kind::Still),
         other => {
             let shown: String = other.chars().filter(char::is_ascii_graphic).take(60).collect();
-            let hint = if other == "text/html" { ": that is a page for people, perhaps its login" } else { "" };
+            let hint =
+                if other == "text/html" { ": that is a page for people, perhaps its login" } else { "" };
             let text = format!(
                 "the address gives {shown} and no pictures{hint}; look in the camera's manual for its address of MJPEG or snapshots"
             );

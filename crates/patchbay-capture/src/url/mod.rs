@@ -4,10 +4,7 @@
 
 mod fetch;
 
-use crate::{
-    HttpClient, HttpError, HttpTarget,
-    http::Answer,
-};
+use crate::{HttpClient, HttpError, HttpTarget, http::Answer};
 use bytes::Bytes;
 use fetch::{Fetch, HttpOpener, LIST_MARK};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -76,7 +73,9 @@ async fn begin(mut answer: Answer) -> Result<(Answer, Bytes), SourceError> {
             "application/json" => "a text for programs",
             _ => "an empty answer",
         };
-        let text = format!("the address gives no media but {what}; look in the camera's manual for the address of its stream");
+        let text = format!(
+            "the address gives no media but {what}; look in the camera's manual for the address of its stream"
+        );
         return Err(SourceError::temporary(text).because(Reason::Protocol));
     };
     Ok((answer, piece))
