@@ -1,6 +1,6 @@
 //! The MSE door: fragmented MP4 over WebSocket, for those who cannot be reached by WebRTC.
 
-use super::world::{SOON, World, with_guests};
+use super::world::{OFFER, SOON, World, with_guests};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use patchbay_av::{PictureSize, Sound, TestSettings, TestSource};
@@ -248,6 +248,74 @@ async fn who_is_sent_away_is_told_why_and_a_stop_closes_with_1001() -> Result<()
     };
     let (code, ()) = tokio::join!(ended, world.process.stop());
     assert_eq!(code?, 1001);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_its_page_and_no_other() -> Result<()> {
+    let world = World::start().await?;
+    let token = world.token(&["media:view:test"])?;
+    let mut signed_in = open(&world, &format!("/ws/mse/test?access_token={token}")).await?;
+    let mut guest = open(&world, "/ws/mse/test").await?;
+    for page in [&mut signed_in, &mut guest] {
+        wish(page).await?;
+        begin(page).await?;
+    }
+    let now = world.core.context.clock.now_millis();
+    world.core.context.auth.revoke(patchbay_auth::Revocation::subject("ada", now, now / 1000 + 3600));
+    let code = loop {
+        match next(&mut signed_in).await? {
+            Came::Text(text) => assert_eq!(text["code"], "TOKEN_REVOKED", "{text}"),
+            Came::Closed(code, _) => break code,
+            Came::Binary(_) => {}
+        }
+    };
+    assert_eq!(code, 1008);
+    for _ in 0..10 {
+        fragment(&mut guest).await?;
+    }
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn viewers_from_one_address_are_bounded_by_all_doors_together() -> Result<()> {
+    let few = |flags| with_guests(flags).set("camera-relay.media.max_viewers_per_address", 2);
+    let world = World::start_with(few).await?;
+    // A page at this door, and one by WHEP, which takes no place at the WebSockets.
+    let mut first = open(&world, "/ws/mse/test").await?;
+    wish(&mut first).await?;
+    begin(&mut first).await?;
+    assert_eq!(world.post(OFFER).await?.status, 201);
+    let mut second = open(&world, "/ws/mse/test").await?;
+    wish(&mut second).await?;
+    let Came::Text(error) = next(&mut second).await? else { bail!("no error") };
+    assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("LIMIT")), "{error}");
+    assert!(matches!(next(&mut second).await?, Came::Closed(1013, _)));
+    fragment(&mut first).await?;
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_group_that_is_too_large_is_not_sent_and_a_key_frame_is_asked_for() -> Result<()> {
+    let world =
+        World::start_with(|flags| with_guests(flags).set("camera-relay.instant_start.max_frames", 5)).await?;
+    let mut first = open(&world, "/ws/mse/test").await?;
+    wish(&mut first).await?;
+    begin(&mut first).await?;
+    for _ in 0..40 {
+        fragment(&mut first).await?;
+    }
+    let mut page = open(&world, "/ws/mse/test").await?;
+    let asked = Instant::now();
+    wish(&mut page).await?;
+    let (_, init) = begin(&mut page).await?;
+    let opening = fragment(&mut page).await?;
+    let pictures = judge(&[&init[..], &opening].concat())?.0;
+    println!("{pictures} pictures came first, after {:?}", asked.elapsed());
+    assert!((1..=5).contains(&pictures), "{pictures} pictures");
+    world.process.stop().await;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod cameras;
 mod config;
 mod discovery;
 mod files;
+mod mse;
 mod picture;
 mod probe;
 mod replicas;

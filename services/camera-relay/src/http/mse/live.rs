@@ -64,8 +64,8 @@ impl Live {
             let Self { lead, beside, .. } = self;
             tokio::select! {
                 biased;
-                read = lead.next() => self.take(read, counters),
-                read = next_of(beside) => self.take_beside(read),
+                read = lead.next() => self.take(&read, counters),
+                read = next_of(beside) => self.take_beside(&read),
             }
             self.gather(counters);
             if self.is_due() {
@@ -82,16 +82,16 @@ impl Live {
         while self.held.len() < MOST
             && let Some(read) = self.lead.try_next()
         {
-            self.take(read, counters);
+            self.take(&read, counters);
         }
         while self.held.len() < MOST
             && let Some(read) = self.beside.as_mut().and_then(Lane::try_next)
         {
-            self.take_beside(read);
+            self.take_beside(&read);
         }
     }
 
-    fn take(&mut self, read: Read<AccessUnit>, counters: &Counters) {
+    fn take(&mut self, read: &Read<AccessUnit>, counters: &Counters) {
         let unit = &read.entry.item;
         let is_first = self.shift.is_none();
         if is_first {
@@ -110,7 +110,7 @@ impl Live {
         self.held.push(self.lead.sample(unit));
     }
 
-    fn take_beside(&mut self, read: Read<AccessUnit>) {
+    fn take_beside(&mut self, read: &Read<AccessUnit>) {
         let unit = self.shifted(read.entry.item.clone());
         if let Some(beside) = &mut self.beside {
             self.held.push(beside.sample(unit));
