@@ -17,6 +17,7 @@ use patchbay_testkit::{
 };
 use std::{
     net::SocketAddr,
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -48,9 +49,13 @@ impl World {
     }
 
     async fn add(&self, name: &str, address: SocketAddr) -> Result<()> {
-        let mut client = self.relay.client(&self.keys.token("operator", &OPERATOR)?)?;
         let url = format!("rtsp://{address}/live");
-        let source = pb::camera::Source::Rtsp(pb::RtspSource { url, ..pb::RtspSource::default() });
+        self.add_source(name, pb::camera::Source::Rtsp(pb::RtspSource { url, ..pb::RtspSource::default() }))
+            .await
+    }
+
+    async fn add_source(&self, name: &str, source: pb::camera::Source) -> Result<()> {
+        let mut client = self.relay.client(&self.keys.token("operator", &OPERATOR)?)?;
         let camera = pb::Camera { name: name.to_owned(), source: Some(source), ..pb::Camera::default() };
         client.add_camera(pb::AddCameraRequest { camera: Some(camera) }).await?;
         Ok(())
@@ -229,5 +234,108 @@ async fn who_comes_while_a_camera_is_away_sees_black_and_then_the_camera() -> Te
     wait_until("sound", Duration::from_secs(30), async || viewer.seen().sounds > 20).await?;
     let seen = viewer.end()?;
     assert!(!seen.gone && seen.pictures.is_sorted_by_key(|picture| picture.timestamp));
+    Ok(())
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Self(child.context("cannot start it; scripts/test installs it")?))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn ffmpeg(arguments: &str) -> Command {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"]);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+#[tokio::test]
+async fn a_live_hls_playlist_passes_through() -> TestResult {
+    let world = World::start().await?;
+    let (web, address) = (world.folder.path().join("web"), free_address());
+    std::fs::create_dir(&web)?;
+    let list = web.join("live.m3u8");
+    let hls = "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -f hls -hls_time 1 -hls_list_size 5 -hls_flags delete_segments";
+    let _ffmpeg = Running::start(ffmpeg(hls).arg(&list))?;
+    let mut server = Command::new("python3");
+    server.args(["-m", "http.server", "--bind", "127.0.0.1", &address.port().to_string(), "--directory"]);
+    let _server = Running::start(server.arg(&web))?;
+    wait_until("there are segments", Duration::from_secs(30), async || {
+        std::fs::read_to_string(&list).is_ok_and(|list| list.matches(".ts").count() >= 3)
+    })
+    .await?;
+    let url = format!("http://{address}/live.m3u8");
+    world
+        .add_source("yard", pb::camera::Source::Url(pb::UrlSource { url, ..pb::UrlSource::default() }))
+        .await?;
+    let begun = Instant::now();
+    let viewer = Viewer::join(&world.relay, "yard", Wants::Video).await?;
+    let first = viewer.picture_after("the first picture", begun).await?;
+    report(&format!("first picture of an HLS playlist after {:?}", first.at - begun));
+    wait_until("pictures", Duration::from_secs(60), async || viewer.seen().pictures.len() > 150).await?;
+    let tracks = world.status("yard").await?.tracks;
+    assert!(tracks.iter().all(|track| !track.transcoded && track.codec == "H264"), "{tracks:?}");
+    let seen = viewer.end()?;
+    assert_eq!(seen.torn, 0);
+    assert!(seen.pictures.is_sorted_by_key(|picture| picture.timestamp), "time never goes back");
+    let rate = f64::from(u32::try_from(seen.pictures.len())?)
+        / seen.pictures.last().map_or(1.0, |last| (last.at - first.at).as_secs_f64());
+    report(&format!("{rate:.1} pictures a second of 25"));
+    assert!((15.0..40.0).contains(&rate), "segments come at once, pictures in their own time");
+    Ok(())
+}
+
+#[tokio::test]
+async fn jpeg_over_http_becomes_h264() -> TestResult {
+    let world = World::start().await?;
+    let address = free_address();
+    let url = format!("http://{address}/video");
+    // One connection, as long as the camera is captured. Where it does not listen yet, the camera is tried again.
+    let mjpeg = "-c:v mjpeg -q:v 5 -f mpjpeg -content_type multipart/x-mixed-replace;boundary=ffmpeg -listen 1";
+    let _ffmpeg = Running::start(ffmpeg(mjpeg).arg(&url))?;
+    world
+        .add_source("shed", pb::camera::Source::Mjpeg(pb::MjpegSource { url, ..pb::MjpegSource::default() }))
+        .await?;
+    let begun = Instant::now();
+    let viewer = Viewer::join(&world.relay, "shed", Wants::Video).await?;
+    let first = viewer.picture_after("the first picture", begun).await?;
+    report(&format!("first picture of MJPEG over HTTP after {:?}", first.at - begun));
+    wait_until("pictures", Duration::from_secs(60), async || viewer.seen().pictures.len() > 50).await?;
+    let tracks = world.status("shed").await?.tracks;
+    assert!(matches!(&tracks[..], [track] if track.codec == "H264" && track.width == 320), "{tracks:?}");
+    assert!(viewer.end()?.pictures.is_sorted_by_key(|picture| picture.timestamp), "time never goes back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn addresses_outside_of_the_allowed_networks_are_refused_in_words() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let keys = Keys::create(folder.path())?;
+    let relay = Relay::start(folder.path(), "relay", &keys, open_settings()).await?;
+    let world = World { relay, keys, folder };
+    for (name, host) in [("loop", "127.0.0.1:6379"), ("meta", "169.254.169.254"), ("lan", "192.168.1.9")] {
+        let url = format!("rtsp://{host}/live");
+        let source = pb::camera::Source::Rtsp(pb::RtspSource { url, ..pb::RtspSource::default() });
+        world.add_source(name, source).await?;
+        let snapshot = world.relay.ask("GET", &format!("/snapshot/{name}.jpg"), &[], "").await?;
+        assert_eq!(snapshot.status, 409, "{}", snapshot.body);
+        let status = world.status(name).await?;
+        report(&format!("{host}: {} ({})", status.detail, status.reason));
+        assert_eq!(status.reason, "FORBIDDEN");
+        assert!(status.detail.contains("cameras.egress.allow"), "{}", status.detail);
+    }
     Ok(())
 }
