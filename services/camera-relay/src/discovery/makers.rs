@@ -40,7 +40,7 @@ pub(crate) fn guesses(called: &str) -> Vec<&'static str> {
     let words: Vec<&str> = called.split(|c: char| !c.is_alphanumeric() && c != '-').collect();
     // A word of few letters may stand within others, so that it must begin one.
     let is_called = |word: &&str| words.iter().any(|own| own.starts_with(*word));
-    let known = PATHS.iter().find(|maker| maker.words.iter().any(|word| is_called(word)));
+    let known = PATHS.iter().find(|maker| maker.words.iter().any(is_called));
     known.map_or_else(|| USUAL.to_vec(), |maker| vec![maker.path])
 }
 

@@ -150,16 +150,17 @@ mod tests {
 <d:XAddrs>http://192.168.1.64/onvif/device_service http://[fe80::1]/onvif/device_service</d:XAddrs>
 <d:MetadataVersion>10</d:MetadataVersion></d:ProbeMatch></d:ProbeMatches></SOAP-ENV:Body></SOAP-ENV:Envelope>"#;
 
+    struct Texts(Vec<String>);
+    impl Visitor for Texts {
+        fn begin(&mut self, _: &str) {}
+        fn end(&mut self, name: &str, text: &str) {
+            self.0.push(format!("{name}={text}"));
+        }
+    }
+
     #[test]
     fn a_question_is_read_by_the_same_reader() {
         let question = probe("42", TYPES[0]);
-        struct Texts(Vec<String>);
-        impl Visitor for Texts {
-            fn begin(&mut self, _: &str) {}
-            fn end(&mut self, name: &str, text: &str) {
-                self.0.push(format!("{name}={text}"));
-            }
-        }
         let mut texts = Texts(Vec::new());
         xml::read(&question, &mut texts).unwrap();
         for expected in ["MessageID=urn:uuid:42", "Types=t:NetworkVideoTransmitter"] {

@@ -99,13 +99,11 @@ impl<'a> Look<'a> {
 
     /// Waits until the source has told its tracks.
     async fn opened(&self, subscription: &mut Subscription) -> Result<Selected, Problem> {
-        match timeout_at(self.end, subscription.tracks_or_failure()).await {
-            Ok(told) => told.map_err(|error| failed(&error, StepName::Open)),
-            Err(_) => {
-                let words = "it did not say in time what it has; is the address right, and is the camera not overloaded? Try again with more time";
-                Err(Problem::new(StepName::Open, Reason::TimedOut, words))
-            }
-        }
+        let Ok(told) = timeout_at(self.end, subscription.tracks_or_failure()).await else {
+            let words = "it did not say in time what it has; is the address right, and is the camera not overloaded? Try again with more time";
+            return Err(Problem::new(StepName::Open, Reason::TimedOut, words));
+        };
+        told.map_err(|error| failed(&error, StepName::Open))
     }
 
     /// Waits until the hub shows the tracks, which is a moment after a subscription has them.
@@ -127,20 +125,15 @@ impl<'a> Look<'a> {
             video.request_key_frame();
             let mut reader = video.reader(Start::NewestKey);
             tokio::select! {
-                told = subscription.tracks_or_failure() => {
-                    let selected = told.map_err(|error| failed(&error, StepName::KeyFrame))?;
-                    video = selected.video.ok_or_else(|| no_pictures(&[]))?;
-                }
-                read = reader.next() => match read {
-                    Ok(_) => return Ok(video),
-                    // Its writer is gone: the subscription says why, or which track follows.
-                    Err(_) => {
-                        let told = timeout_at(self.end, subscription.tracks_or_failure()).await;
-                        let told = told.map_err(|_| no_key_frame())?;
-                        let selected = told.map_err(|error| failed(&error, StepName::KeyFrame))?;
-                        video = selected.video.ok_or_else(|| no_pictures(&[]))?;
+                told = subscription.tracks_or_failure() => video = pictures_of(told, StepName::KeyFrame)?,
+                read = reader.next() => {
+                    if read.is_ok() {
+                        return Ok(video);
                     }
-                },
+                    // Its writer is gone: the subscription says why, or which track follows.
+                    let told = timeout_at(self.end, subscription.tracks_or_failure()).await;
+                    video = pictures_of(told.map_err(|_| no_key_frame())?, StepName::KeyFrame)?;
+                }
                 () = sleep_until(self.end) => return Err(no_key_frame()),
             }
         }
@@ -158,10 +151,7 @@ impl<'a> Look<'a> {
         let mut next = (began + MEASURE).min(end);
         loop {
             tokio::select! {
-                told = subscription.tracks_or_failure() => {
-                    let selected = told.map_err(|error| failed(&error, StepName::Pictures))?;
-                    video = selected.video.ok_or_else(|| no_pictures(&[]))?;
-                }
+                told = subscription.tracks_or_failure() => video = pictures_of(told, StepName::Pictures)?,
                 () = sleep_until(next) => {
                     let is_known = self.hub.figures(stream).iter().any(|track| track.figures.key_frame_interval.is_some());
                     if is_known || next >= end {
@@ -204,6 +194,12 @@ fn failed(error: &NotStarted, step: StepName) -> Problem {
         NotStarted::Failed(error) => Problem::of_source(error, step),
         NotStarted::Ended(ended) => Problem::new(step, Reason::Other, ended.to_string()),
     }
+}
+
+/// The pictures of what a source tells while it is looked at.
+fn pictures_of(told: Result<Selected, NotStarted>, step: StepName) -> Result<Arc<Track>, Problem> {
+    let selected = told.map_err(|error| failed(&error, step))?;
+    selected.video.ok_or_else(|| no_pictures(&[]))
 }
 
 fn no_pictures(tracks: &[TrackInfo]) -> Problem {

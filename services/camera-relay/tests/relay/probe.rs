@@ -43,6 +43,7 @@ impl Setting {
         self.probe_within(camera, 15).await
     }
 
+    #[expect(clippy::print_stdout, reason = "a test tells what was found")]
     async fn probe_within(&mut self, camera: pb::Camera, seconds: i64) -> Result<pb::ProbeSourceResponse> {
         let request = with(&self.token, asked(camera, seconds));
         let found = self.world.one.client.probe_source(request).await?.into_inner();

@@ -109,15 +109,14 @@ fn in_words(text: &mut String, found: &ProbeSourceResponse) -> fmt::Result {
 /// `H264 1280x720 (H.264 High@3.1), 25.0 a second, 2048 kbit/s, key frame each 2.0 s`
 fn line(track: &ProbeTrack) -> String {
     let of = track.track.clone().unwrap_or_default();
-    let mut parts = vec![match (of.width, of.channels) {
+    let what = match (of.width, of.channels) {
         (0, 0) => of.codec,
         (0, 1) => format!("{} 1 channel", of.codec),
         (0, channels) => format!("{} {channels} channels", of.codec),
         (width, _) => format!("{} {width}x{}", of.codec, of.height),
-    }];
-    if let (Some(first), false) = (parts.first_mut(), track.profile.is_empty()) {
-        first.push_str(&format!(" ({})", track.profile));
-    }
+    };
+    let profile = if track.profile.is_empty() { String::new() } else { format!(" ({})", track.profile) };
+    let mut parts = vec![format!("{what}{profile}")];
     parts.push(format!("{:.1} a second", of.rate));
     parts.push(kbit(of.bitrate));
     if of.key_frame_interval.is_some() {

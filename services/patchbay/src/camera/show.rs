@@ -98,14 +98,15 @@ fn processed(processing: &patchbay_proto::camera::v1::Processing) -> String {
 
 fn carried(track: &CameraTrack) -> String {
     let size = if track.width == 0 { String::new() } else { format!(" {}x{}", track.width, track.height) };
-    let mut text = format!("{}{size}, {:.1} a second, {}", track.codec, track.rate, kbit(track.bitrate));
+    let mut parts =
+        vec![format!("{}{size}", track.codec), format!("{:.1} a second", track.rate), kbit(track.bitrate)];
     if track.key_frame_interval.is_some() {
-        text.push_str(&format!(", key frame each {:.1} s", duration(track.key_frame_interval).as_secs_f64()));
+        parts.push(format!("key frame each {:.1} s", duration(track.key_frame_interval).as_secs_f64()));
     }
     if track.transcoded {
-        text.push_str(&format!(", transcoded: {}", track.why));
+        parts.push(format!("transcoded: {}", track.why));
     }
-    harmless(&text)
+    harmless(&parts.join(", "))
 }
 
 fn state(status: &CameraStatus) -> String {
