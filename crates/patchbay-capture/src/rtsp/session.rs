@@ -103,12 +103,12 @@ async fn play(
     parts: &Parts<'_>,
     tunnel: Tunnel,
     session: Session<Described>,
-    taken: Vec<Taken>,
+    mut taken: Vec<Taken>,
     formats: Vec<offer::Format>,
     packets: mpsc::Receiver<MediaPacket>,
 ) -> End {
     let limits = parts.settings.limits;
-    let session = match begin(&tunnel, &limits, session, &taken).await {
+    let session = match begin(&tunnel, &limits, session, &mut taken).await {
         Ok(session) => session,
         Err(error) if tunnel.refuses_transport() => return End::Silent(error),
         Err(error) => return End::Failed(error),
@@ -147,16 +147,25 @@ pub(super) fn play_options() -> PlayOptions {
         .initial_seq(InitialSequenceNumberPolicy::Ignore)
 }
 
-/// Sets what was chosen up, and plays it.
+/// Sets what was chosen up, and plays it. Sound that the camera does not give is left out where there are pictures.
 async fn begin(
     tunnel: &Tunnel,
     limits: &CaptureLimits,
     mut session: Session<Described>,
-    taken: &[Taken],
+    taken: &mut Vec<Taken>,
 ) -> Result<Session<Playing>, SourceError> {
-    for taken in taken {
-        let setup = session.setup(taken.index, SetupOptions::default());
-        step(tunnel, limits, PREPARE, setup).await?;
+    // Pictures come first: what fails behind them is sound.
+    for number in 0..taken.len() {
+        let Some(index) = taken.get(number).map(|taken| taken.index) else { break };
+        let setup = session.setup(index, SetupOptions::default());
+        match step(tunnel, limits, PREPARE, setup).await {
+            Ok(()) => {}
+            Err(error) if number > 0 && error.reason() == Reason::Protocol && tunnel.forgive() => {
+                tracing::info!(%error, "a camera does not give its sound; going on without");
+                taken.truncate(number);
+            }
+            Err(error) => return Err(error),
+        }
     }
     step(tunnel, limits, PLAY, session.play(play_options())).await
 }

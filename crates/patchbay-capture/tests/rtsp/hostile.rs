@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// How long the run takes, whatever the machine.
 const BOUND: Duration = Duration::from_secs(40);
 /// Cameras at a time.
-const AT_ONCE: u64 = 16;
+const AT_ONCE: u64 = 40;
 const SEEDS: u64 = 4000;
 
 /// A small generator, so that a seed says everything (xorshift).

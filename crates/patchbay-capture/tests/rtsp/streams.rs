@@ -2,9 +2,12 @@
 
 use super::{film::*, harness::*};
 use patchbay_capture::RtspTransport;
-use patchbay_media::{Codec, hub::HealthFigures};
+use patchbay_media::{
+    Codec,
+    hub::{HealthFigures, Reason},
+};
 use patchbay_testkit::{
-    rtsp::scripted::{Media, Script, ScriptedServer, Step},
+    rtsp::scripted::{Answer, Media, Script, ScriptedServer, Step, status},
     wait::wait_until,
 };
 use std::{
@@ -18,7 +21,7 @@ async fn the_first_picture_is_there_when_the_camera_has_sent_it() {
     let mut waits = Vec::new();
     for round in 0..10_u64 {
         // The key frame comes some time after PLAY, as it does with most cameras.
-        let sent = Arc::new(parking_lot_free::Moment::default());
+        let sent = Arc::new(moment::Moment::default());
         let noted = Arc::clone(&sent);
         let (film, delay) = (clip.clone(), Duration::from_millis(100 + round * 7));
         let script = Script::new(
@@ -49,7 +52,7 @@ async fn the_first_picture_is_there_when_the_camera_has_sent_it() {
     assert!(waits[9] < Duration::from_millis(300));
 }
 
-mod parking_lot_free {
+mod moment {
     use std::{
         sync::OnceLock,
         time::{Duration, Instant},
@@ -138,15 +141,15 @@ async fn a_camera_without_tcp_is_seen_over_udp() {
             let is_tcp = request.get("transport").is_some_and(|transport| transport.contains("interleaved"));
             match method {
                 "SETUP" if is_tcp && !silent => {
-                    patchbay_testkit::rtsp::scripted::status(461, "Unsupported Transport")
+                    status(461, "Unsupported Transport")
                 }
-                "SETUP" if is_tcp => patchbay_testkit::rtsp::scripted::Answer::Raw(
+                "SETUP" if is_tcp => Answer::Raw(
                     b"RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n".to_vec(),
                 ),
-                "PLAY" if request.get("session") == Some("1") => patchbay_testkit::rtsp::scripted::Answer::Raw(
+                "PLAY" if request.get("session") == Some("1") => Answer::Raw(
                     b"RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 1\r\n\r\n".to_vec(),
                 ),
-                _ => patchbay_testkit::rtsp::scripted::Answer::Usual,
+                _ => Answer::Usual,
             }
         });
         let server = ScriptedServer::start(script).unwrap();
@@ -172,7 +175,7 @@ async fn a_camera_that_was_away_is_back_within_three_seconds() {
     units(&video, 5).await;
     drop(server);
     let (_, reason) = viewer.failed().await;
-    assert_eq!(reason, patchbay_media::hub::Reason::Ended);
+    assert_eq!(reason, Reason::Ended);
     let server = ScriptedServer::start_on(clip.script(), address).unwrap();
     let back = Instant::now();
     let video = viewer.video().await;
@@ -180,4 +183,72 @@ async fn a_camera_that_was_away_is_back_within_three_seconds() {
     println!("pictures {:?} after the camera was back (goal 3 s)", back.elapsed());
     assert!(back.elapsed() < Duration::from_secs(9));
     drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_is_kept_alive() {
+    // The camera forgets sessions after four seconds.
+    let answer = "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nSession: 12345678 ; timeout=4 ; more\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n";
+    let script = Clip::h264().script().with("SETUP", Answer::Raw(answer.into()));
+    let server = ScriptedServer::start(script).unwrap();
+    let mut viewer = Viewer::of(settings(server.address()));
+    let video = viewer.video().await;
+    let mut reader = reader(&video);
+    let asked = || server.requests().iter().filter(|request| request.method == "OPTIONS").count();
+    while asked() < 2 {
+        next(&mut reader).await;
+        assert!(viewer.started.elapsed() < LONG);
+    }
+    println!("asked {} times in {:?}", asked(), viewer.started.elapsed());
+    let all = server.requests();
+    let asked = all.iter().find(|request| request.method == "OPTIONS").unwrap();
+    assert_eq!(asked.get("session"), Some("12345678"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_the_camera_does_not_give_is_left_out() {
+    let clip = Clip::h264();
+    let sdp = format!("{}m=audio 0 RTP/AVP 8\r\na=control:trackID=1\r\n", clip.sdp());
+    let script = Script::new(sdp, Media::Film(clip.film()));
+    let script = script.answering(|method, number, _| match (method, number) {
+        ("SETUP", 1) => status(500, "Internal Server Error"),
+        _ => Answer::Usual,
+    });
+    let server = ScriptedServer::start(script).unwrap();
+    let mut viewer = Viewer::of(settings(server.address()));
+    let tracks = viewer.tracks().await;
+    assert!(tracks.audio.is_none());
+    assert!(units(&tracks.video.unwrap(), 10).await[0].key);
+    server.cut();
+    let (text, reason) = viewer.failed().await;
+    assert_eq!(reason, Reason::Ended, "what was forgiven is not told: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_that_is_out_of_date_is_answered_anew() {
+    let clip = Clip::h264();
+    // Each answer is for one request; the next one wants a new one.
+    let script = clip.script().answering(|method, number, request| {
+        let nonce = format!("{method}{number}");
+        let before = format!("{method}{}", number.saturating_sub(1));
+        let is_answer = request.get("authorization").is_some_and(|header| header.contains(&before));
+        if number > 0 && is_answer || method == "TEARDOWN" {
+            return Answer::Usual;
+        }
+        let text = format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {{cseq}}\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"{nonce}\", stale=true\r\n\r\n");
+        Answer::Raw(text.into())
+    });
+    let server = ScriptedServer::start(script).unwrap();
+    let credentials = Some(login("admin", "s3cret"));
+    let mut viewer = Viewer::of(patchbay_capture::RtspSettings { credentials, ..settings(server.address()) });
+    assert!(units(&*viewer.video().await, 3).await[0].key);
+    let all = server.requests();
+    assert_eq!(all.len(), 6, "each of three was asked for twice");
+    // Never satisfied: it is given up, and not asked for ever.
+    let forever = "RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"a\", stale=true\r\n\r\n";
+    let server = ScriptedServer::start(clip.script().with("DESCRIBE", Answer::Raw(forever.into()))).unwrap();
+    let credentials = Some(login("admin", "s3cret"));
+    let mut viewer = Viewer::of(patchbay_capture::RtspSettings { credentials, ..settings(server.address()) });
+    let (text, reason) = viewer.failure().await;
+    assert!(reason == Reason::Unauthorized && text.contains("again and again"), "{text}");
 }

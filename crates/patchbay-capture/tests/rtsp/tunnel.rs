@@ -64,7 +64,8 @@ async fn another_client_comes_through_login_tls_and_udp() {
         let tunnel = Tunnel::open(target, lower, Deliver::Client, &Guard::open(), &OnRuntime).await.unwrap();
         assert!(tunnel.url().as_str().starts_with("rtsp://127.0.0.1:"));
         let seen = probe(tunnel.url().to_string()).await;
-        println!("{scheme} {lower:?}: {seen:?}, {:?}", tunnel.failure());
+        println!("{scheme} {lower:?}: {seen:?}");
+        assert_eq!(tunnel.failure(), None);
         let packets = |codec: &str| {
             let line = seen.lines().find(|line| line.starts_with(codec)).expect(codec);
             line.rsplit(',').next().unwrap().parse::<u32>().unwrap()

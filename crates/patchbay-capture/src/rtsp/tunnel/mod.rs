@@ -140,6 +140,13 @@ impl Tunnel {
         self.verdict.0.lock().as_ref().map(|refusal| refusal.error.clone())
     }
 
+    /// Forgets a refusal after which the session can go on; false where it cannot.
+    pub(super) fn forgive(&self) -> bool {
+        let mut verdict = self.verdict.0.lock();
+        let is_refusal = verdict.as_ref().is_some_and(|refusal| refusal.what == What::Answer);
+        is_refusal && verdict.take().is_some()
+    }
+
     /// True when the camera refused the way in which media should come.
     pub(super) fn refuses_transport(&self) -> bool {
         self.verdict.0.lock().as_ref().is_some_and(|refusal| refusal.what == What::Transport)
@@ -167,7 +174,20 @@ struct Refusal {
 enum What {
     /// The way in which media should come.
     Transport,
+    /// A request, in an answer after which the connection is as it was.
+    Answer,
+    /// Nothing: the client has gone.
+    Client,
+    /// The connection cannot go on.
     Other,
+}
+
+impl Refusal {
+    /// The same, with the connection as it was.
+    fn in_an_answer(self) -> Self {
+        let what = if self.what == What::Transport { What::Transport } else { What::Answer };
+        Self { what, ..self }
+    }
 }
 
 impl From<SourceError> for Refusal {

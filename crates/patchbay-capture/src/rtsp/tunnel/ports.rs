@@ -72,12 +72,13 @@ pub(super) struct Ports {
 impl Ports {
     /// None yet. Datagrams are taken from this address alone, whatever the camera names as their source, and nothing is sent to any other.
     pub(super) fn new(camera: IpAddr, local: IpAddr) -> Self {
-        Self { pairs: Vec::new(), camera, local, buffer: vec![0; DATAGRAM], reported: Instant::now() }
+        Self { pairs: Vec::new(), camera, local, buffer: Vec::new(), reported: Instant::now() }
     }
 
     /// Opens two ports and gives their numbers.
     pub(super) fn open(&mut self, channels: (u8, u8)) -> io::Result<(u16, u16)> {
         let (media, reports) = open_pair(self.local)?;
+        self.buffer.resize(DATAGRAM, 0);
         let numbers = (media.local_addr()?.port(), reports.local_addr()?.port());
         self.pairs.push(Pair { media, reports, channels, camera: None, order: Reorder::new(PATIENCE) });
         Ok(numbers)

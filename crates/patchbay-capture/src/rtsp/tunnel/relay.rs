@@ -1,7 +1,7 @@
 //! Stands between one client on loopback and one camera. See the module above for what it does with what passes.
 
 use super::{
-    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, description,
+    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, What, description,
     login::Login, ports::Ports, status, transport,
 };
 use crate::rtsp::{
@@ -138,7 +138,9 @@ impl Relay {
             () = stop.cancelled() => Ok(()),
             outcome = self.work(&mut client) => outcome,
         };
-        if let Err(refusal) = outcome {
+        if let Err(refusal) = outcome
+            && refusal.what != What::Client
+        {
             self.verdict.give(refusal);
         }
         drop(client);
@@ -278,7 +280,7 @@ impl Relay {
         if is_of_session(&pending.method)
             && let Some(refusal) = status::refusal(code, &pending.method)
         {
-            self.verdict.give(refusal);
+            self.verdict.give(refusal.in_an_answer());
         }
         if pending.method == "SETUP" && code < 300 {
             self.set_up(&mut head, &pending)?;
@@ -287,7 +289,7 @@ impl Relay {
             head.set("CSeq", number);
         }
         let body = clean(&mut head, body);
-        write(&mut client.write, &head.to_bytes(&body)).await
+        write(&mut client.write, &head.to_bytes(&body)).await.map_err(of_client)
     }
 
     /// Notes where the media of a stream will come.
@@ -333,7 +335,7 @@ impl Relay {
         });
         let Some((stream, kind)) = known else { return Ok(()) };
         if matches!(self.deliver, Deliver::Client) {
-            return forward(&mut client.write, channel, data).await;
+            return forward(&mut client.write, channel, data).await.map_err(of_client);
         }
         self.divert(stream, kind, data).await;
         Ok(())
@@ -416,6 +418,11 @@ fn plain_session(value: &str) -> String {
         Some(seconds) => format!("{id};timeout={seconds}"),
         None => id.to_owned(),
     }
+}
+
+/// A client that does not read any more has gone, and that is its right.
+fn of_client(refusal: Refusal) -> Refusal {
+    Refusal { what: What::Client, ..refusal }
 }
 
 fn inside() -> Refusal {
