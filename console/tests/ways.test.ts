@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Trouble } from '../src/calls/trouble'
 import { advise } from '../src/cameras/edge'
+import { kindsOf } from '../src/cameras/feed'
 import { Mse, type MseSocket, type Sink, type SocketEvents } from '../src/cameras/mse'
 import { PATIENCE_MS, Ways, type WayName } from '../src/cameras/ways'
 import type { WhepState } from '../src/cameras/whep'
@@ -245,6 +246,13 @@ describe('MSE over WebSocket', () => {
     expect(names()).toEqual(['connecting'])
     await vi.advanceTimersByTimeAsync(15_000)
     expect(names().at(-1)).toBe('waiting')
+  })
+
+  test('what a type carries decides whether a player can go on with it', () => {
+    const kinds = (codecs: string) => kindsOf(`video/mp4; codecs="${codecs}"`)
+    expect(kinds('avc1.64001f,mp4a.40.2')).toBe(kinds('opus, hvc1.1.6.L93.B0'))
+    expect(kinds('avc1.64001f')).not.toBe(kinds('avc1.64001f,opus'))
+    expect(kindsOf('')).toBe('')
   })
 
   test('what an old connection brings is dropped', () => {

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { focused, look, panel, tabTo } from './people.mjs'
 import { Suite, waitUntil } from './suite.mjs'
 import { Windows } from './windows.mjs'
+import { addFile } from './wizard.mjs'
 
 /** Three times what a debug build needs to capture, encode, connect and show. */
 const LIVE_MS = 15_000
@@ -193,63 +194,6 @@ describe('an operator', () => {
     await operator.getByText('stands in the configuration of camera-relay', { exact: false }).waitFor()
     assert.equal(await button(operator, 'Remove').count(), 0)
   })
-
-  test('adds a camera after the service has said what is wrong, changes it under its viewer, and removes it', async () => {
-    await operator.goto(`${suite.console}/cameras`)
-    await button(operator, 'Add a camera').click()
-    const dialog = operator.getByRole('dialog')
-    await dialog.getByLabel('Name').fill('a/b')
-    await dialog.getByText('Only letters, digits', { exact: false }).waitFor()
-    await dialog.getByLabel('Name').fill('yard')
-    await dialog.getByLabel('Width in pixels').fill('641')
-    await button(dialog, 'Add').click()
-    await dialog.getByText('must be even').first().waitFor()
-    assert.equal(await dialog.getByLabel('Width in pixels').getAttribute('aria-invalid'), 'true')
-    await look(operator, 'camera-form')
-    await dialog.getByLabel('Width in pixels').fill('320')
-    await dialog.getByLabel('Height in pixels').fill('240')
-    await button(dialog, 'Add').click()
-    await operator.waitForURL(`${suite.console}/cameras/yard`)
-    await isLive(operator)
-    const size = () => operator.evaluate(() => [document.querySelector('video').videoWidth, document.querySelector('video').videoHeight])
-    assert.deepEqual(await size(), [320, 240])
-
-    await operator.locator('main').getByRole('button', { name: 'Settings' }).click()
-    await dialog.getByLabel('Title').fill('The yard')
-    await dialog.getByLabel('Width in pixels').fill('640')
-    await dialog.getByLabel('Height in pixels').fill('360')
-    await button(dialog, 'Save').click()
-    await operator.getByRole('heading', { name: 'The yard' }).waitFor()
-    await waitUntil('the viewer sees the new picture', LIVE_MS, async () => String(await size()) === '640,360')
-
-    await operator.goto(`${suite.console}/cameras`)
-    await card(operator, 'yard').click()
-    await button(operator, 'Remove').click()
-    await button(dialog, 'Remove').click()
-    await operator.waitForURL(`${suite.console}/cameras`)
-    await card(operator, 'yard').waitFor({ state: 'detached' })
-  })
-
-  test('is told why a camera fails', async () => {
-    await operator.goto(`${suite.console}/cameras`)
-    await button(operator, 'Add a camera').click()
-    const dialog = operator.getByRole('dialog')
-    await dialog.getByLabel('Name').fill('gone')
-    await dialog.getByLabel('Source').selectOption('File in a loop')
-    await dialog.getByLabel('File', { exact: true }).fill('../secret.mp4')
-    await button(dialog, 'Add').click()
-    await dialog.getByRole('alert').waitFor()
-    await mkdir(join(suite.data, 'media'), { recursive: true })
-    await writeFile(join(suite.data, 'media', 'broken.mp4'), 'this is no film')
-    await dialog.getByLabel('File', { exact: true }).fill('broken.mp4')
-    await button(dialog, 'Add').click()
-    await operator.waitForURL(`${suite.console}/cameras/gone`)
-    await operator.getByRole('heading', { name: 'gone' }).getByText('Failed').waitFor({ timeout: LIVE_MS })
-    assert.match(await operator.locator('[data-test=detail]').innerText(), /\w{3}/)
-    await button(operator, 'Remove').click()
-    await button(dialog, 'Remove').click()
-    await operator.waitForURL(`${suite.console}/cameras`)
-  })
 })
 
 test('one that comes in the middle of ten seconds without a key frame sees no hurry', async (t) => {
@@ -261,14 +205,7 @@ test('one that comes in the middle of ten seconds without a key frame sees no hu
     ...['-pix_fmt', 'yuv420p', '-c:a', 'aac', film],
   ])
   assert.equal(made.status, 0, String(made.stderr))
-  await operator.goto(`${suite.console}/cameras`)
-  await button(operator, 'Add a camera').click()
-  const dialog = operator.getByRole('dialog')
-  await dialog.getByLabel('Name').fill('film')
-  await dialog.getByLabel('Source').selectOption('File in a loop')
-  await dialog.getByLabel('File', { exact: true }).fill('film.mp4')
-  await button(dialog, 'Add').click()
-  await operator.waitForURL(`${suite.console}/cameras/film`)
+  await addFile(operator, suite, 'film', 'film.mp4')
   await isLive(operator)
   await operator.locator('[data-test=track]').getByText('Transcoded: ', { exact: false }).waitFor()
 

@@ -5,17 +5,16 @@ import { advise, rangesOf } from './edge'
 /** Bytes that wait to be taken; where more wait, the browser cannot keep up, and the connection is made anew. */
 const MOST_WAITING = 32 << 20
 
-/** Codecs that the relay may send, as `MediaSource.isTypeSupported` asks for them. */
+/** One of each family and profile that the relay may send, as `MediaSource.isTypeSupported` asks for them. */
 const CODECS = [
-  'avc1.42E01F',
-  'avc1.4D4029',
-  'avc1.640029',
-  'hvc1.1.6.L123.B0',
-  'av01.0.08M.08',
-  'vp09.00.40.08',
-  'mp4a.40.2',
-  'opus',
+  ...['avc1.42E01F', 'avc1.4D4028', 'avc1.640029', 'avc1.640033', 'hvc1.1.6.L120.90', 'hvc1.2.4.L120.90'],
+  ...['av01.0.08M.08', 'vp09.00.40.08', 'vp09.02.40.10', 'mp4a.40.2', 'opus'],
 ]
+
+/** Pictures come, and nothing moves for so long: whatever the reason, a new beginning is better. */
+const STUCK_MS = 10_000
+
+const isSound = (codec: string) => /^(mp4a|opus)/i.test(codec.trim())
 
 type SourceMaker = new () => MediaSource
 
@@ -29,34 +28,40 @@ function maker(): (SourceMaker & typeof MediaSource) | undefined {
 export function playable(): string[] {
   const source = maker()
   if (!source) return []
-  const isAudio = (codec: string) => codec.startsWith('mp4a') || codec === 'opus'
-  return CODECS.filter((codec) =>
-    source.isTypeSupported(`${isAudio(codec) ? 'audio' : 'video'}/mp4; codecs="${codec}"`),
-  )
+  const kind = (codec: string) => (isSound(codec) ? 'audio' : 'video')
+  return CODECS.filter((codec) => source.isTypeSupported(`${kind(codec)}/mp4; codecs="${codec}"`))
+}
+
+/** Pictures, sound or both, of a type such as `video/mp4; codecs="avc1.640029,opus"`. */
+export function kindsOf(mime: string): string {
+  const codecs = /codecs="([^"]*)"/.exec(mime)?.[1]?.split(',') ?? []
+  return codecs
+    .map((codec) => (isSound(codec) ? 'sound' : 'pictures'))
+    .toSorted()
+    .join()
 }
 
 export class Feed {
-  readonly #source: MediaSource
-  readonly #address: string
+  #source!: MediaSource
+  #address = ''
   #buffer: SourceBuffer | undefined
+  /** Of what was announced last, and of what the buffer was made for. */
   #mime = ''
+  #made = ''
   /** What waits for the buffer; bounded by `MOST_WAITING`, beyond which the feed fails. */
   #waiting: (Uint8Array<ArrayBuffer> | { mime: string })[] = []
   #bytes = 0
   #isOver = false
+  /** Where the player was seen last, and since when it is there. */
+  #stood = { at: -1, sinceMs: 0 }
 
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly failed: (why: string) => void,
   ) {
-    const Source = maker()
-    if (!Source) throw new TypeError('this browser has no Media Source Extensions')
-    this.#source = new Source()
-    this.#source.addEventListener('sourceopen', () => this.#work(), { once: true })
-    this.#address = URL.createObjectURL(this.#source)
     video.disableRemotePlayback = true
-    video.src = this.#address
     video.addEventListener('error', this.#broken)
+    this.#open()
   }
 
   get mime(): string {
@@ -64,11 +69,12 @@ export class Feed {
   }
 
   get hasAudio(): boolean {
-    return /mp4a|opus/i.test(this.#mime)
+    return kindsOf(this.#mime).includes('sound')
   }
 
   /** What follows is of this type, and begins anew. */
   begin(mime: string): void {
+    if (!maker()?.isTypeSupported(mime)) throw new TypeError(`this browser does not play ${mime}`)
     this.#mime = mime
     this.#waiting.push({ mime })
     this.#work()
@@ -88,18 +94,41 @@ export class Feed {
     this.video.removeAttribute('src')
     this.video.load()
     URL.revokeObjectURL(this.#address)
+    this.#buffer = undefined
   }
 
   /** Heeds the live edge; to be called now and then too, for a player that stands. */
   keepUp(): void {
     const { video } = this
-    if (this.#isOver || !this.#buffer) return
+    if (this.#isOver || !this.#buffer || this.#source.readyState !== 'open' || video.seeking) return
     const advice = advise({ at: video.currentTime, ranges: rangesOf(this.#buffer.buffered) }, video.playbackRate)
     if (advice.seek !== undefined) video.currentTime = advice.seek
     if (video.playbackRate !== advice.rate) video.playbackRate = advice.rate
     if (advice.forget !== undefined && !this.#buffer.updating) this.#buffer.remove(0, advice.forget)
     // A browser pauses what it does not show; whoever looks again wants to see something.
     if (video.paused && document.visibilityState === 'visible') video.play().catch(() => {})
+    if (this.#isStuck()) this.#fail('pictures come, and the player stands')
+  }
+
+  /** A browser may hold a page that nobody sees; and where nothing comes, the camera is what stands. */
+  #isStuck(): boolean {
+    const [at, nowMs] = [this.video.currentTime, performance.now()]
+    const newest = rangesOf(this.#buffer!.buffered).at(-1)?.[1] ?? 0
+    const mayStand = document.visibilityState !== 'visible' || newest - at < 1
+    if (at !== this.#stood.at || mayStand) this.#stood = { at, sinceMs: nowMs }
+    return nowMs - this.#stood.sinceMs > STUCK_MS
+  }
+
+  #open(): void {
+    const Source = maker()
+    if (!Source) throw new TypeError('this browser has no Media Source Extensions')
+    if (this.#address !== '') URL.revokeObjectURL(this.#address)
+    const source = new Source()
+    this.#source = source
+    this.#buffer = undefined
+    this.#address = URL.createObjectURL(source)
+    source.addEventListener('sourceopen', () => source === this.#source && this.#work(), { once: true })
+    this.video.src = this.#address
   }
 
   readonly #broken = () => this.#fail(this.video.error?.message ?? 'the browser gave up')
@@ -123,16 +152,30 @@ export class Feed {
     }
   }
 
+  /** The relay's times go on over restarts of the source, so that what is there may stay. */
   #change(mime: string): void {
-    this.#waiting.shift()
-    if (!this.#buffer) {
-      this.#buffer = this.#source.addSourceBuffer(mime)
-      this.#buffer.addEventListener('updateend', () => this.#updated())
-      return this.#work()
+    const before = this.#made
+    if (this.#buffer && kindsOf(before) !== kindsOf(mime)) {
+      // A buffer stays with the kinds of tracks that it was made for. What waits is taken once the new one is open.
+      this.#open()
+      return
     }
-    // The relay's times go on over restarts of the source, so that what is there may stay.
-    this.#buffer.changeType(mime)
+    this.#waiting.shift()
+    this.#made = mime
+    if (this.#buffer) {
+      if (before !== mime) this.#buffer.changeType(mime)
+    } else {
+      this.#buffer = this.#newBuffer(mime)
+    }
     this.#work()
+  }
+
+  #newBuffer(mime: string): SourceBuffer {
+    const buffer = this.#source.addSourceBuffer(mime)
+    this.#source.duration = Infinity
+    buffer.addEventListener('updateend', () => buffer === this.#buffer && this.#updated())
+    buffer.addEventListener('error', () => buffer === this.#buffer && this.#fail('a fragment was refused'))
+    return buffer
   }
 
   #append(bytes: Uint8Array<ArrayBuffer>): void {

@@ -10,9 +10,10 @@ export const MAKERS: { maker: string; path: string }[] = [
   { maker: 'Axis', path: '/axis-media/media.amp' },
   { maker: 'Reolink', path: '/h264Preview_01_main' },
   { maker: 'TP-Link Tapo', path: '/stream1' },
-  { maker: 'Uniview', path: '/media/video1' },
+  { maker: 'Uniview, Sony', path: '/media/video1' },
   { maker: 'Hanwha', path: '/profile2/media.smp' },
   { maker: 'Foscam', path: '/videoMain' },
+  { maker: 'D-Link', path: '/live1.sdp' },
   { maker: 'Vivotek', path: '/live.sdp' },
   { maker: 'Bosch', path: '/rtsp_tunnel' },
 ]

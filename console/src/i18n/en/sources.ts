@@ -98,6 +98,7 @@ export const sources = {
   'source.transcoded': 'transcoded',
   'source.reordered': 'Has B-frames: pictures are sent in another order than they are shown in.',
   'source.advice': 'What could be better',
+  'source.tryThis': 'What to try',
   'source.pinText':
     'The camera showed the certificate with this fingerprint. Compare it with the one that the camera shows in its own settings; if they are the same, pin it.',
   'source.pin': 'Pin this certificate',

@@ -98,6 +98,7 @@ export const sources: Record<keyof typeof en, string> = {
   'source.transcoded': '转码',
   'source.reordered': '含 B 帧：画面的发送顺序与显示顺序不同。',
   'source.advice': '可以改进之处',
+  'source.tryThis': '可以尝试',
   'source.pinText': '摄像头出示了具有此指纹的证书。请与摄像头自身设置中显示的指纹比较；如果相同，就固定它。',
   'source.pin': '固定此证书',
   'source.makersText': '常见厂商的路径，可以试试：',
