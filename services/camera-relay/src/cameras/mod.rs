@@ -2,6 +2,7 @@
 //! stream of this replica's hub, `camera/<name>`, which runs its source when somebody looks.
 
 mod follow;
+mod local;
 mod logins;
 mod name;
 mod path;

@@ -2,6 +2,7 @@
 
 use super::{
     Camera, CameraName, FileSpec, PathError, SourceSpec, TestSpec, confined,
+    local::Local,
     logins::Logins,
     remote::{Reach, Remote},
 };
@@ -28,6 +29,7 @@ pub(super) struct Sources {
     clock: Clock,
     owners: Owners,
     reach: Arc<Reach>,
+    local: Local,
     motions: Motions,
 }
 
@@ -43,7 +45,14 @@ impl Sources {
         let folder = section.media_folder.as_deref().map(real_folder).transpose()?.map(Arc::new);
         let (key_frame_gap, clock) = (section.key_frame_gap, context.clock.clone());
         let reach = Arc::new(Reach::new(section, logins, crate::core::spawner(context)));
-        Ok(Self { folder, key_frame_gap, clock, owners, reach, motions })
+        let local = Local {
+            stall_timeout: section.capture.stall_timeout.duration(),
+            key_frame_gap: key_frame_gap.duration(),
+            folder: folder.clone(),
+            #[cfg(feature = "videocapture")]
+            guard: patchbay_egress::Guard::new(&section.egress, "cameras.egress"),
+        };
+        Ok(Self { folder, key_frame_gap, clock, owners, reach, local, motions })
     }
 
     /// Whether a file can be played, as far as its path tells.
@@ -74,9 +83,8 @@ impl Sources {
             SourceSpec::Rtsp(_) | SourceSpec::Url(_) | SourceSpec::Mjpeg(_) => {
                 Arc::new(Remote::new(&self.reach, camera, source))
             }
-            SourceSpec::Device(_) | SourceSpec::OpenCv(_) => {
-                Arc::new(Unusable(SourceError::permanent("this replica cannot open such a source yet")))
-            }
+            SourceSpec::Device(device) => self.local.device(device),
+            SourceSpec::OpenCv(opencv) => self.local.opencv(opencv),
         }
     }
 
@@ -139,7 +147,7 @@ impl ConfinedFile {
 }
 
 /// A source that can only say what is wrong with it.
-struct Unusable(SourceError);
+pub(super) struct Unusable(pub(super) SourceError);
 
 impl Source for Unusable {
     fn run(

@@ -1,6 +1,7 @@
 //! Video devices, and what `OpenCV` opens.
 
 use super::{Address, Violation, file::below_folder, within};
+use patchbay_capture::DevicePath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -26,7 +27,7 @@ pub struct DeviceSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpenCvSpec {
-    /// A path below the media folder, or an `http://`, `https://` or `rtsp://` address.
+    /// A path below the media folder, or an `http://` or `rtsp://` address: `OpenCV` checks no certificates.
     pub input: String,
 }
 
@@ -46,8 +47,7 @@ impl DeviceSpec {
 
 /// Whether a path is that of a video device, by its name alone.
 pub(crate) fn is_device(path: &str) -> bool {
-    let number = path.strip_prefix("/dev/video");
-    number.is_some_and(|number| (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()))
+    path.parse::<DevicePath>().is_ok()
 }
 
 impl OpenCvSpec {
@@ -56,7 +56,7 @@ impl OpenCvSpec {
             let (address, login) = Address::split(&self.input);
             match login {
                 Some(_) => Some("must not hold a login: OpenCV would tell it in its log".to_owned()),
-                None => address.problem(&["http", "https", "rtsp"]),
+                None => address.problem(&["http", "rtsp"]),
             }
         } else {
             below_folder(&self.input)
