@@ -16,7 +16,7 @@ fn run(line: &Line, sends: u64, seconds: u64) -> Vec<Signals> {
         let large = picture % 60 == 0;
         let bytes = sends / 8 * 2 / 69 * if large { 10 } else { 1 };
         for _ in 0..bytes.div_ceil(1_200) {
-            let size = (bytes / bytes.div_ceil(1_200)) as u32;
+            let size = u32::try_from(bytes / bytes.div_ceil(1_200)).unwrap();
             let begins = free.max(at);
             if Duration::from_micros(u64::try_from(begins - at).unwrap()) > line.longest {
                 waiting.push(None);

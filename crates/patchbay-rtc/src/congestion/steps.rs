@@ -78,7 +78,7 @@ const MUCH_LOSS: f64 = 0.25;
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// After the start, and after a step, what was sent before it is still on its way.
-const START: Duration = Duration::from_millis(1_000);
+const START: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(1_200);
 const LONGEST_SETTLE: Duration = Duration::from_secs(4);
 /// How often a queue is looked at that should get shorter, and by how much it has to.
@@ -318,14 +318,14 @@ impl Steps {
         self.retry = if lasted { self.first_retry } else { (self.retry * 2).min(LAST_RETRY) };
         self.retry_at = now + self.retry;
         self.trial_until = None;
-        self.order(to, now)
+        Some(self.order(to, now))
     }
 
-    fn order(&mut self, to: Quality, now: Instant) -> Option<Order> {
+    fn order(&mut self, to: Quality, now: Instant) -> Order {
         self.quality = to;
         self.state = State::Ordered { since: now };
         self.count += 1;
-        Some(Order::Step(to))
+        Order::Step(to)
     }
 
     /// What gets through is what the way carries at least; beyond that the estimate grows slowly while nothing speaks against it.
@@ -366,11 +366,11 @@ impl Steps {
                 self.state = State::Probing { until: now + PROBE_TIME + PROBE_ANSWER, rate, best: 0 };
                 Some(Order::Probe(rate))
             }
-            _ => self.step_up(now),
+            _ => Some(self.step_up(now)),
         }
     }
 
-    fn step_up(&mut self, now: Instant) -> Option<Order> {
+    fn step_up(&mut self, now: Instant) -> Order {
         let to = match self.quality {
             Quality::KeyFrames if self.low == LowPicture::There => Quality::Low,
             _ => Quality::Full,
@@ -387,7 +387,8 @@ impl Steps {
         let (until, rate, best) = probe;
         let best = best.max(signals.arriving.unwrap_or(0));
         if PROBE.are_broken(signals) {
-            return self.probe_failed(signals, best, now);
+            self.probe_failed(signals, best, now);
+            return None;
         }
         if now < until {
             self.state = State::Probing { until, rate, best };
@@ -397,12 +398,13 @@ impl Steps {
         if best * 2 >= rate {
             self.available = self.available.max(Some(best));
             self.state = State::Steady;
-            return self.step_up(now);
+            return Some(self.step_up(now));
         }
-        self.probe_failed(signals, best, now)
+        self.probe_failed(signals, best, now);
+        None
     }
 
-    fn probe_failed(&mut self, signals: &Signals, best: u64, now: Instant) -> Option<Order> {
+    fn probe_failed(&mut self, signals: &Signals, best: u64, now: Instant) {
         self.state = State::Steady;
         if best > 0 {
             self.available = Some(best * FILL / 100);
@@ -412,7 +414,6 @@ impl Steps {
         self.quiet_since = None;
         self.draining = Some((now, signals.queue));
         self.hold = now + SETTLE;
-        None
     }
 }
 

@@ -22,6 +22,11 @@ struct World {
     worst: Duration,
 }
 
+/// For sums with parts.
+fn kilo(bits: u64) -> f64 {
+    f64::from(u32::try_from(bits / 1_000).unwrap())
+}
+
 const FULL: u64 = 3_000_000;
 const LOW: u64 = 750_000;
 const KEYS: u64 = 50_000;
@@ -58,9 +63,9 @@ impl World {
         let probed = self.probe.filter(|(until, _)| self.now < *until).map_or(0, |(_, rate)| rate);
         let sends = sends.max(probed);
         let before = self.queue;
-        let queued = before.as_micros() as u64 + 100_000 * sends / way.carries;
+        let queued = u64::try_from(before.as_micros()).unwrap() + 100_000 * sends / way.carries;
         let queue = Duration::from_micros(queued.saturating_sub(100_000));
-        let loss = if queue > way.longest { 1.0 - way.carries as f64 / sends as f64 } else { 0.0 };
+        let loss = if queue > way.longest { 1.0 - kilo(way.carries) / kilo(sends) } else { 0.0 };
         self.queue = queue.min(way.longest);
         self.worst = self.worst.max(self.queue);
         let signals = Signals {

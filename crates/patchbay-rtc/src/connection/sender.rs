@@ -374,9 +374,12 @@ impl Sender {
         self.negotiated.extensions.transport_cc.is_some()
     }
 
-    /// On a narrow way what belongs to an earlier feed is of no use any more, and repairs take their part of the pace.
+    /// On a narrow way what belongs to an earlier feed is of no use any more, and repairs take their part of the pace. Before another feed begins, nothing is.
     fn may_repair(&mut self, found: &Found, now: Instant) -> bool {
-        let is_newest = found.line.number == self.lines.newest().number && !self.is_paused();
+        if self.is_paused() {
+            return false;
+        }
+        let is_newest = found.line.number == self.lines.newest().number;
         self.pace.as_mut().is_none_or(|pace| {
             pace.refill(now);
             is_newest && pace.has_room_for_repair()

@@ -249,3 +249,7 @@ impl Sender {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "switching_tests.rs"]
+mod tests;

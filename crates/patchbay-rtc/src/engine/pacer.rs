@@ -3,7 +3,7 @@
 //! One task for all of them, which sleeps while there are none. Viewers with room are not concerned.
 
 use super::{Inner, table::Cell};
-use crate::{path::Batch, sdp::Transport};
+use crate::{connection::Sender, path::Batch, sdp::Transport};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -68,10 +68,6 @@ fn send(inner: &Arc<Inner>, cell: &Arc<Cell>, batch: &mut Batch) {
     let Some(path) = path else { return };
     if !inner.send(path, batch) && path.transport == Transport::Tcp {
         let mut connection = cell.connection.lock();
-        connection
-            .senders
-            .iter_mut()
-            .filter(|sender| sender.is_paced())
-            .for_each(|sender| sender.wait_for_key());
+        connection.senders.iter_mut().filter(|sender| sender.is_paced()).for_each(Sender::wait_for_key);
     }
 }
