@@ -136,14 +136,14 @@ fn limited(size: PictureSize, limit: Option<Limit>) -> PictureSize {
 /// What to encode, when so many pictures a second come.
 fn settings(of: &Transcoder, size: PictureSize, fps: u32) -> VideoSettings {
     let (video, wanted) = (VideoSettings::h264(TrackId(0), size, fps), &of.settings);
-    let bitrate = wanted.video_bitrate.unwrap_or(video.bitrate);
-    let (most, key_frames) = match of.limit {
-        Some(limit) => (limit.bit_rate.max(LEAST_BIT_RATE), LIMITED_KEY_FRAMES),
-        None => (u32::MAX, wanted.key_frame_interval),
+    let (bitrate, key_frames) = match of.limit {
+        // Small pictures need more bits for each pixel, up to what they may have.
+        Some(limit) => (limit.bit_rate.min(2 * video.bitrate).max(LEAST_BIT_RATE), LIMITED_KEY_FRAMES),
+        None => (wanted.video_bitrate.unwrap_or(video.bitrate), wanted.key_frame_interval),
     };
     VideoSettings {
         codec: of.to,
-        bitrate: bitrate.min(most),
+        bitrate,
         key_frame_interval: wanted.key_frame_interval.min(key_frames),
         preset: wanted.preset,
         ..video
