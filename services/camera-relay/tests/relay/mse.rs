@@ -32,7 +32,7 @@ impl Page {
                     (bytes, seen) = (bytes + binary.len(), seen + 1);
                 }
                 Message::Binary(binary) => {
-                    ensure!(binary.get(4..8) == Some(b"ftyp"), "neither init nor fragment")
+                    ensure!(binary.get(4..8) == Some(b"ftyp"), "neither init nor fragment");
                 }
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => bail!("{other:?}"),
