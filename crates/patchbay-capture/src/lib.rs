@@ -31,4 +31,4 @@ pub use opencv::{MOST_HUNG, OpenCvInput, OpenCvSettings, OpenCvSource, hung_thre
 pub use rtsp::{RtspSettings, RtspSource, RtspTransport};
 pub use tls::connect as connect_tls;
 pub use tls::{TlsError, Trust, fingerprint, fingerprint_text};
-pub use url::UrlSource;
+pub use url::{LibavRtspSource, UrlSource};

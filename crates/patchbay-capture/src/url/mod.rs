@@ -3,6 +3,9 @@
 //! libav has no way to a network but [`HttpClient`]: what a playlist names is checked like the address itself.
 
 mod fetch;
+mod rtsp;
+
+pub use rtsp::LibavRtspSource;
 
 use crate::{HttpClient, HttpError, HttpTarget, http::Answer};
 use bytes::Bytes;
