@@ -1,3 +1,9 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "numbers of a test, all small"
+)]
+
 use super::*;
 use crate::testing::{Random, at_ms, size};
 use patchbay_av::{KeyFrame, Picture, PicturePool, Scaler, VideoEncoder, VideoSettings};
@@ -125,10 +131,9 @@ fn pictures_that_differ_only_within_come_out_the_same() {
                     }
                 }
                 masker.apply(&mut canvas);
-                let scaled = scaler.scale(&canvas.finish(), target).unwrap();
-                outcomes.push(
-                    encoder.encode(&scaled, at_ms(number * 40), KeyFrame::AsDue).unwrap().unwrap().data,
-                );
+                let shown = scaler.scale(&canvas.finish(), target).unwrap();
+                outcomes
+                    .push(encoder.encode(&shown, at_ms(number * 40), KeyFrame::AsDue).unwrap().unwrap().data);
             }
         }
         let (one, other) = outcomes.split_at(10);

@@ -1,5 +1,12 @@
 //! How well motion is found, on clips of which the truth is known; coded by x264 as a camera would, and decoded.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of a test, all small"
+)]
+
 use super::*;
 use crate::testing::{
     at_ms,
@@ -51,10 +58,10 @@ fn watch(scene: &Scene, bitrate: u32) -> Told {
         let at = at_ms(number * 1_000 / FPS);
         let picture = scene.draw(number as f32 / FPS as f32);
         let unit = encoder.encode(&picture, at, KeyFrame::AsDue).unwrap().unwrap();
-        let decoded = decoder.decode(&unit).unwrap().pop().unwrap();
+        let seen = decoder.decode(&unit).unwrap().pop().unwrap();
         if number % 3 == 0 {
             let before = thread_cpu_ms();
-            let sight = detector.look(&decoded.picture, at).unwrap();
+            let sight = detector.look(&seen.picture, at).unwrap();
             told.look_ms += thread_cpu_ms() - before;
             looks += 1;
             take(events.see(sight, at), &mut told);
@@ -143,7 +150,7 @@ fn judge(name: &str, seed: u64, seeing: Seeing) -> (Score, Score) {
             let first = told.events.iter().find(|event| overlap(**event, span) > 0.0);
             match first {
                 Some(event) if event.0 - span.0 > 1.5 => {
-                    println!("  late by {:.1} s: {} at {:.1}", event.0 - span.0, mover.kind, span.0)
+                    println!("  late by {:.1} s: {} at {:.1}", event.0 - span.0, mover.kind, span.0);
                 }
                 Some(_) => {}
                 None => println!("  missed: {} from {:.1} to {:.1}: {mover:?}", mover.kind, span.0, span.1),

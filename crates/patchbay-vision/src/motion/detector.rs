@@ -7,7 +7,7 @@ use super::{
     things::{Place, Spans, Thing, Threshold},
 };
 use crate::VisionError;
-use opencv::core::Rect;
+use opencv::core::{self, Rect};
 use patchbay_av::{Picture, PictureSize};
 use patchbay_media::MediaTime;
 use std::{collections::VecDeque, time::Duration};
@@ -79,6 +79,8 @@ impl Detector {
     /// Checks the settings.
     pub(crate) fn new(settings: MotionSettings) -> Result<Self, VisionError> {
         settings.check()?;
+        // Each source has a thread of its own: OpenCV's own pool, which all would share, gains nothing, and makes it hard to tell what one costs.
+        core::set_num_threads(1)?;
         Ok(Self { settings, scene: None, anew: 0 })
     }
 

@@ -27,11 +27,11 @@ impl Sides {
     /// Those in which a picture is looked at.
     pub(super) fn of(size: PictureSize) -> Self {
         let longer = size.width().max(size.height()).max(1);
-        let side = |side: u16| {
+        let scaled = |side: u16| {
             let scaled = u32::from(side) * u32::from(LENGTH.min(longer)) / u32::from(longer);
             i32::try_from(scaled).unwrap_or(1).max(1)
         };
-        Self { width: side(size.width()), height: side(size.height()) }
+        Self { width: scaled(size.width()), height: scaled(size.height()) }
     }
 
     pub(super) fn size(self) -> Size {

@@ -37,5 +37,7 @@ impl From<VisionError> for SourceError {
 }
 
 #[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
 #[path = "stream_tests.rs"]
 mod tests;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Tracks of sound that wait to be carried: one set for each time that tracks are published, which waits while two are waiting.
-const PUBLISHED: usize = 2;
+const SETS: usize = 2;
 
 /// Another source with its pictures decoded, worked on, and encoded once for all viewers (H.264, Constrained Baseline, key frames on request); its sound is passed
 /// on as it is, on the same line of time. Only the first video track is shown. What the other source publishes is seen by nobody else: nothing leads past the masks.
@@ -56,12 +56,12 @@ impl Source for Processed {
             let (hidden, observer) = publisher.hidden();
             let ended = CancellationToken::new();
             let guard = ended.clone().drop_guard();
-            let (published, lanes) = mpsc::channel(PUBLISHED);
+            let (carrier, lanes) = mpsc::channel(SETS);
             let runtime = tokio::runtime::Handle::current();
             let processed = Arc::clone(&self);
             let mut working = worker::run("vision-picture", CancellationToken::new(), move |_| {
                 let _runtime = runtime.enter();
-                Processing::new(&processed, publisher, published)?.run(observer, ended)
+                Processing::new(&processed, publisher, carrier)?.run(observer, ended)
             });
             // Its own, because it must also stop when the work on its pictures fails.
             let stop_inner = stop.child_token();

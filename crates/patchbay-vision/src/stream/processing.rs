@@ -38,7 +38,7 @@ const HOPELESS: u32 = 100;
 pub(super) struct Processing<'a> {
     of: &'a Processed,
     publisher: Publisher,
-    published: mpsc::Sender<Vec<Lane>>,
+    carrier: mpsc::Sender<Vec<Lane>>,
     eye: Option<Eye>,
     clock: PictureClock,
     tools: Tools,
@@ -69,12 +69,12 @@ impl<'a> Processing<'a> {
     pub(super) fn new(
         of: &'a Processed,
         publisher: Publisher,
-        published: mpsc::Sender<Vec<Lane>>,
+        carrier: mpsc::Sender<Vec<Lane>>,
     ) -> Result<Self, SourceError> {
         let eye = |(settings, sink)| Eye::new(settings, Arc::clone(sink), Arc::clone(&of.figures));
         let eye = of.motion.as_ref().map(|(settings, sink)| eye((settings, sink))).transpose()?;
         let (clock, tools) = (PictureClock::default(), Tools::new());
-        Ok(Self { of, publisher, published, eye, clock, tools, tracks: None })
+        Ok(Self { of, publisher, carrier, eye, clock, tools, tracks: None })
     }
 
     /// Until the source inside has ended, or `ended`.
@@ -201,7 +201,7 @@ impl<'a> Processing<'a> {
         let lanes =
             readers.into_iter().zip(writers).map(|(reader, writer)| Lane { reader, writer }).collect();
         // Nobody carries any more: the run is over, and its thread is about to be told.
-        drop(self.published.blocking_send(lanes));
+        drop(self.carrier.blocking_send(lanes));
         Ok(first)
     }
 

@@ -1,5 +1,12 @@
 //! What several tests need.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of a test, all small"
+)]
+
 pub(crate) mod feed;
 mod random;
 pub(crate) mod scene;

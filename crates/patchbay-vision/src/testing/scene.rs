@@ -131,7 +131,9 @@ impl Scene {
     fn shine(&self, light: &mut [f32], time: f32) {
         let mut all = self.seeing.light * (1.0 + 0.012 * (time * 2.0 * std::f32::consts::PI * 3.3).sin());
         if !self.seeing.weather {
-            light.iter_mut().for_each(|light| *light *= all);
+            for light in light.iter_mut() {
+                *light *= all;
+            }
             return;
         }
         all *= 1.0 + 0.2 * (time * 2.0 * std::f32::consts::PI / 90.0).sin();
