@@ -50,8 +50,8 @@ impl World {
     }
 
     /// A motion that begins now, with a picture.
-    async fn begin(&self, node: &str, began: u64) -> (MotionId, Begun) {
-        let (id, mark) = seen(node, began);
+    async fn begin(&self, node: &str, at: u64) -> (MotionId, Begun) {
+        let (id, mark) = seen(node, at);
         let begun = self.store.begin(&door(), (&id, &mark), &PICTURE, event).await.unwrap();
         (id, begun)
     }
@@ -231,7 +231,7 @@ async fn what_two_replicas_see_is_one_motion() {
 async fn a_motion_whose_replica_died_has_ended_with_its_last_sign() {
     for world in World::all().await {
         let (id, _) = world.begin("one", NOW).await;
-        world.clock.advance(Duration::from_secs(60));
+        world.clock.advance(Duration::from_mins(1));
         world.store.is_seen(&door(), &id).await.unwrap();
         let shown = async |world: &World| world.listed().await[0].1.shown_end(world.clock.now_millis());
         assert_eq!(shown(&world).await, None, "{}: it goes on", world.name);

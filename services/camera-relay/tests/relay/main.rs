@@ -4,6 +4,7 @@ mod cameras;
 mod config;
 mod discovery;
 mod files;
+mod motion;
 mod mse;
 mod picture;
 mod probe;

@@ -41,6 +41,14 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
             let request = pb::ListViewersRequest { camera: name, ..pb::ListViewersRequest::default() };
             client.list_viewers(of(token, request)).await.map(drop)
         }
+        "ListMotion" => {
+            let request = pb::ListMotionRequest { name, ..pb::ListMotionRequest::default() };
+            client.list_motion(of(token, request)).await.map(drop)
+        }
+        "GetMotionPicture" => {
+            let request = pb::GetMotionPictureRequest { name, ..pb::GetMotionPictureRequest::default() };
+            client.get_motion_picture(of(token, request)).await.map(drop)
+        }
         "KickViewer" => client.kick_viewer(of(token, pb::KickViewerRequest { id: nobody })).await.map(drop),
         other => panic!("{other} is not tried here"),
     };
