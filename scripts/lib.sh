@@ -69,6 +69,12 @@ need_media() {
   say "If OpenCV is not found, set OPENCV_LINK_LIBS, OPENCV_LINK_PATHS and OPENCV_INCLUDE_PATHS as in .cargo/config.toml"
 }
 
+# need_cameras: real RTSP cameras to try against, by GStreamer's server.
+need_cameras() {
+  need_apt ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 glib-networking gstreamer1.0-libav \
+    gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+}
+
 # Debian's OpenCV comes without a pkg-config file. `.cargo/config.toml` says where it is on x86-64; what the environment says stands above that.
 find_opencv() {
   local machine
