@@ -17,8 +17,16 @@ const LINES: u16 = 1088;
 /// Bits a second beyond which few home networks carry a handful of viewers.
 const BITS: u64 = 8_000_000;
 
+/// What could be better about the way to a source, and its kind.
+pub(super) fn of_source(source: &SourceSpec) -> Vec<String> {
+    let encoded = matches!(source, SourceSpec::Mjpeg(_)).then(|| {
+        "the service encodes JPEG pictures to H264 itself, which costs some part of a core: where the camera speaks RTSP too, that is lighter".to_owned()
+    });
+    login(source).into_iter().chain(encoded).collect()
+}
+
 /// A login that everybody on the way can read.
-pub(super) fn login(source: &SourceSpec) -> Option<String> {
+fn login(source: &SourceSpec) -> Option<String> {
     let url = source.address()?.url()?;
     let secure = match url.scheme() {
         "rtsp" => "rtsps",
@@ -93,16 +101,14 @@ fn pictures(track: &Found, advice: &mut Vec<String>) {
     }
 }
 
-/// What to try after a failure.
-pub(super) fn after(problem: &Problem) -> Vec<String> {
-    match problem.reason {
-        Reason::NotFound => {
-            let paths = makers::PATHS.iter().map(|maker| format!("{} {}", maker.name, maker.path));
-            let paths = paths.collect::<Vec<_>>().join(", ");
-            vec![format!("paths of well-known makers: {paths}; others stand in the camera's manual")]
-        }
-        _ => Vec::new(),
+/// What to try after a failure of a source of that kind.
+pub(super) fn after(problem: &Problem, kind: &str) -> Vec<String> {
+    if problem.reason != Reason::NotFound || kind != "rtsp" {
+        return Vec::new();
     }
+    let paths = makers::PATHS.iter().map(|maker| format!("{} {}", maker.name, maker.path));
+    let paths = paths.collect::<Vec<_>>().join(", ");
+    vec![format!("paths of well-known makers: {paths}; others stand in the camera's manual")]
 }
 
 #[cfg(test)]

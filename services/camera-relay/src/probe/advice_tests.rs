@@ -85,7 +85,8 @@ fn a_login_over_a_plain_connection_is_told_and_not_shown() {
 fn after_a_wrong_path_those_of_makers_are_named() {
     let problem =
         |reason| Problem { step: super::super::findings::StepName::Open, reason, detail: String::new() };
-    let advice = after(&problem(Reason::NotFound));
+    let advice = after(&problem(Reason::NotFound), "rtsp");
     assert!(advice[0].contains("Hikvision /Streaming/Channels/101"), "{advice:?}");
-    assert!(after(&problem(Reason::Refused)).is_empty());
+    assert!(after(&problem(Reason::Refused), "rtsp").is_empty());
+    assert!(after(&problem(Reason::NotFound), "mjpeg").is_empty());
 }

@@ -61,7 +61,8 @@ pub(crate) async fn probe(
 ) -> Result<Findings, Error> {
     let deadline = Instant::now() + within;
     let target = Target::of(&spec.source);
-    let login = advice::login(&spec.source);
+    let of_source = advice::of_source(&spec.source);
+    let kind = spec.source.kind();
     let source = core.cameras.source_of(name, spec)?;
     let place = core.probes.place()?;
     let source = Arc::new(Placed { source, place: Arc::clone(&place) });
@@ -76,9 +77,9 @@ pub(crate) async fn probe(
         Err(problem) => Err(problem),
     };
     match looked {
-        Ok(()) => findings.advice.extend(login),
+        Ok(()) => findings.advice.extend(of_source),
         Err(problem) => {
-            findings.advice = advice::after(&problem);
+            findings.advice = advice::after(&problem, kind);
             steps.fail(&problem);
             findings.problem = Some(problem);
         }

@@ -322,3 +322,67 @@ async fn only_so_many_are_looked_at_and_those_who_go_make_room() -> Result<()> {
     println!("there was room {took:?} after the caller had gone");
     setting.world.stop().await
 }
+
+fn mjpeg(url: String) -> pb::Camera {
+    let source = pb::MjpegSource { url, ..pb::MjpegSource::default() };
+    pb::Camera { source: Some(Source::Mjpeg(source)), ..rtsp("") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jpeg_pictures_over_http_are_described_like_others() -> Result<()> {
+    let mut setting = setting().await?;
+    add(&mut setting.world.one, &setting.token, test_camera("yard")).await?;
+    let (http, viewer) = (setting.world.one.http, setting.world.token(&["media:view:yard"])?);
+    let good = format!("http://{http}/mjpeg/yard?access_token={viewer}");
+    let found = setting.probe(mjpeg(good.clone())).await?;
+    assert!(found.ok && is_jpeg(&found.picture), "{found:?}");
+    assert_eq!(steps(&found), ["resolve", "connect", "open", "tracks", "key_frame", "pictures"]);
+    assert!(found.advice.iter().any(|advice| advice.contains("encodes")), "{found:?}");
+    assert!(!format!("{found:?}").contains(&viewer), "a token in the address is not told");
+    let stranger = mjpeg(format!("http://{http}/mjpeg/yard"));
+    setting.fails(stranger, ("open", "UNAUTHORIZED", "login")).await?;
+    let nothing = mjpeg(good.replace("/mjpeg/yard", "/nothing"));
+    let found = setting.fails(nothing, ("open", "NOT_FOUND", "path")).await?;
+    assert!(found.advice.is_empty(), "the makers' paths are of RTSP: {found:?}");
+    setting.world.stop().await
+}
+
+/// A certificate of its own for an address, as cameras have.
+fn certificate(folder: &Path) -> Result<(String, String)> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=camera"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", &key, "-out", &certificate])
+        .output()?;
+    anyhow::ensure!(made.status.success(), "openssl makes a certificate: {made:?}");
+    Ok((key, certificate))
+}
+
+/// The first fingerprint in a text.
+fn fingerprint(text: &str) -> Option<&str> {
+    let is_pairs = |word: &&str| word.len() == 95 && word.split(':').all(|pair| pair.len() == 2);
+    text.split([' ', ';', '.', ',']).map(|word| word.trim_end_matches(':')).find(is_pairs)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_the_cameras_own_is_told_and_can_be_pinned() -> Result<()> {
+    let mut setting = setting().await?;
+    let (key, certificate) = certificate(setting.folder.path())?;
+    let camera = GstCamera::start(setting.folder.path(), &["--cert", &certificate, "--key", &key]).await?;
+    let url = format!("rtsps://{}/live", camera.address());
+    let found = setting.fails(rtsp(&url), ("tls", "TLS", "pin it")).await?;
+    let came = fingerprint(&found.detail).context("the fingerprint is told")?.to_owned();
+    let pinned = |certificate_fingerprint: String| {
+        let source =
+            pb::RtspSource { url: url.clone(), certificate_fingerprint, ..pb::RtspSource::default() };
+        pb::Camera { source: Some(Source::Rtsp(source)), ..rtsp("") }
+    };
+    let found = setting.probe(pinned(came.clone())).await?;
+    assert!(found.ok, "{found:?}");
+    assert_eq!(steps(&found).get(2), Some(&"tls"));
+    let other = "00".repeat(32);
+    let found = setting.fails(pinned(other), ("tls", "TLS", "another certificate")).await?;
+    assert_eq!(fingerprint(&found.detail), Some(came.as_str()));
+    setting.world.stop().await
+}
