@@ -1,6 +1,8 @@
 //! WebRTC peers on another stack than ours: `str0m`. One thread drives as many as a test or a load run needs, each on a socket of its own, as
 //! browsers are.
 
+pub use str0m::media::MediaKind;
+
 use anyhow::{Context as _, Result, anyhow};
 use mio::{Events, Interest, Poll, Token, net::UdpSocket};
 use std::{
@@ -14,7 +16,7 @@ use str0m::{
     Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
     channel::ChannelId,
-    media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid},
+    media::{Direction, Frequency, KeyframeRequestKind, MediaTime, Mid},
     net::{Protocol, Receive},
 };
 

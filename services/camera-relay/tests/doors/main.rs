@@ -1,5 +1,6 @@
 //! The doors for viewers, on a service in process: what they answer, to whom, and how they end.
 
+mod bandwidth;
 mod leaving;
 mod mse;
 mod pages;
