@@ -10,7 +10,7 @@ import { join } from 'node:path'
 /** Passes datagrams on, both ways, to whom they belong by their source address, and loses some of those that come from the server. */
 export class LossyPort {
   static async open(port, server) {
-    const lossy = new LossyPort()
+    const lossy = new this()
     Object.assign(lossy, { server, clients: new Map(), loss: 'none', passed: 0, lost: 0, seed: 1, until: 0 })
     lossy.socket = createSocket('udp4')
     lossy.socket.on('message', (data, { address, port }) => lossy.fromClient(data, address, port))
@@ -61,6 +61,49 @@ export class LossyPort {
 
   close() {
     for (const socket of [this.socket, ...this.clients.values()]) socket.close()
+  }
+}
+
+/** The same with a bottleneck on the way from the server: a line of so many bits a second with a queue, in which what comes too late is lost. */
+export class NarrowPort extends LossyPort {
+  /** Longest time in the queue, and the time behind it. */
+  static QUEUE_MS = 500
+  static DELAY_MS = 10
+
+  static async open(port, server) {
+    return Object.assign(await super.open(port, server), { rate: 1e9, free: 0, longest: 0, flying: [] })
+  }
+
+  fromServer(data, address, port) {
+    const now = performance.now()
+    const begins = Math.max(this.free, now)
+    if (begins - now > NarrowPort.QUEUE_MS) {
+      this.lost += 1
+      return
+    }
+    this.passed += 1
+    this.longest = Math.max(this.longest, begins - now)
+    this.free = begins + ((data.length + 28) * 8_000) / this.rate
+    const at = this.free + NarrowPort.DELAY_MS
+    this.flying.push({ at, send: () => this.socket.send(data, port, address) })
+    setTimeout(() => this.arrive(), at - now + 1)
+  }
+
+  /** In the order in which they were sent, which timers of several lengths do not keep. */
+  arrive() {
+    while (!this.isClosed && this.flying[0]?.at <= performance.now()) this.flying.shift().send()
+  }
+
+  close() {
+    this.isClosed = true
+    super.close()
+  }
+
+  /** Longest time, in milliseconds, that a packet has waited since the last call. */
+  waited() {
+    const { longest } = this
+    this.longest = 0
+    return Math.round(longest)
   }
 }
 
