@@ -17,6 +17,7 @@ use crate::{
 use outbox::{Outbox, Untold};
 use patchbay_backplane::{Change, Committed, Expect, Name, Record, SharedBackplane};
 use patchbay_events::EventType;
+use patchbay_media::hub::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -146,7 +147,8 @@ impl Announcer {
 
     /// How a camera is on all replicas, where it runs on this one.
     fn report(&self, camera: &Camera) -> CameraReport {
-        if self.core.own_report(camera).condition == Condition::Idle {
+        let own = self.core.hub.state(&camera.stream());
+        if own.is_none_or(|own| own.state == State::Idle) {
             return CameraReport::default();
         }
         let (report, _) = self.core.report_of(camera);
