@@ -176,9 +176,11 @@ describe('figures', () => {
   })
 
   test('come from the player where there are no reports', () => {
-    const came = { bytes: 5_000, fragments: 40, mime: 'video/mp4; codecs="hvc1.1.6.L93.B0,mp4a.40.2"' }
+    const came = { bytes: 5_000, mime: 'video/mp4; codecs="hvc1.1.6.L93.B0,mp4a.40.2"' }
     const counters = countersOfPlayer(came, { frames: 39, width: 640, height: 360 }, 1_000)
     expect(counters).toMatchObject({ codec: 'H265', transport: 'WebSocket', bytes: 5_000, frames: 39, width: 640 })
+    const next = countersOfPlayer({ ...came, bytes: 15_000 }, { frames: 69, width: 640, height: 360 }, 2_000)
+    expect(figuresOf(next, counters, undefined)).toMatchObject({ fps: 30, bitsPerSecond: 80_000, loss: undefined })
     expect(countersOfPlayer({ ...came, mime: '' }, { frames: 0, width: 0, height: 0 }, 1)).not.toHaveProperty('width')
   })
 

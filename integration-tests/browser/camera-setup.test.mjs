@@ -1,7 +1,9 @@
 /** Adding and changing cameras in the console: what is wrong with a source is told, nothing is lost, and masks and zones are drawn. */
 
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { assertAccessible, focused, look, tabTo } from './people.mjs'
@@ -184,6 +186,28 @@ describe('what is wrong with an address is told, with what to do', () => {
     await remove(operator, 'door')
   })
 
+  test('a certificate that nobody signed, until it is pinned', async (t) => {
+    const [cert, key] = ['cert.pem', 'key.pem'].map((name) => join(suite.data, name))
+    const made = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+      ...['-subj', '/CN=camera', '-keyout', key, '-out', cert],
+    ])
+    assert.equal(made.status, 0, String(made.stderr))
+    const camera = await Camera.start(['--cert', cert, '--key', key])
+    t.after(() => camera.end())
+    await address(operator, camera.url.replace('rtsp:', 'rtsps:'))
+    await probe(operator)
+    const fingerprint = new X509Certificate(await readFile(cert)).fingerprint256
+    await failure(operator, 'TLS').getByText(fingerprint, { exact: true }).waitFor()
+    await look(operator, 'camera-pin')
+    await button(operator, 'Pin this certificate').click()
+    await answered(operator)
+    await operator.getByText('Pictures come.', { exact: false }).waitFor()
+    assert.equal((await steps(operator)).tls, 'good')
+    await operator.getByRole('button', { name: 'Where' }).click()
+    assert.equal(await operator.getByLabel('Fingerprint of the certificate (SHA-256)').inputValue(), fingerprint)
+  })
+
   test('a file that is none, also on the page of the camera', async () => {
     await mkdir(join(suite.data, 'media'), { recursive: true })
     await writeFile(join(suite.data, 'media', 'broken.mp4'), 'this is no film')
@@ -205,6 +229,14 @@ describe('what is wrong with an address is told, with what to do', () => {
     await look(operator, 'camera-failed')
     await remove(operator, 'gone')
   })
+})
+
+test('cameras near the service are looked for', async (t) => {
+  await operator.goto(`${suite.console}/add-camera`)
+  await operator.getByRole('radio', { name: 'Found near here', exact: true }).check()
+  const told = operator.getByRole('status').filter({ hasText: /Nothing answered|\d+ found/ })
+  await told.waitFor({ timeout: 15_000 })
+  t.diagnostic(await told.innerText())
 })
 
 describe('masks and zones', () => {
@@ -257,6 +289,8 @@ describe('masks and zones', () => {
   test('are made, moved and given corners with the keyboard alone', async () => {
     await operator.goto(`${suite.console}/cameras/masked/settings`)
     await masks(operator).waitFor()
+    // The camera's own picture is under it then, which is 640 × 480.
+    await operator.locator('[data-test=polygon-editor] canvas[height="480"]').first().waitFor({ timeout: LIVE_MS })
     const before = await points(operator, 0)
     await button(operator, 'Add a mask').focus()
     await operator.keyboard.press('Enter')

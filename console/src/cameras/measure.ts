@@ -7,8 +7,9 @@ export interface Counters {
   packets: number
   lost: number
   frames: number
-  freezes: number
-  resent: number
+  /** Absent where the way does not tell. */
+  freezes?: number
+  resent?: number
   jitterMs?: number
   roundTripMs?: number
   transport?: string
@@ -55,15 +56,15 @@ export function countersOf(report: Iterable<Entry>, atMs: number): Counters {
 
 /** Counters of a way that has no reports: what came by a WebSocket, and what the player made of it. */
 export function countersOfPlayer(
-  came: { bytes: number; fragments: number; mime: string },
+  came: { bytes: number; mime: string },
   player: { frames: number; width: number; height: number },
   atMs: number,
 ): Counters {
-  const { bytes, fragments, mime } = came
+  const { bytes, mime } = came
   const { frames, width, height } = player
   const codec = CODEC_NAMES.find(([pattern]) => pattern.test(mime))?.[1]
   return {
-    ...{ atMs, bytes, packets: fragments, lost: 0, frames, freezes: 0, resent: 0, transport: 'WebSocket' },
+    ...{ atMs, bytes, packets: 0, lost: 0, frames, transport: 'WebSocket' },
     ...(width > 0 ? { width, height } : {}),
     ...(codec === undefined ? {} : { codec }),
   }
@@ -112,8 +113,8 @@ function addInbound(counters: Counters, entry: Entry, entries: Entry[]): void {
   counters.packets += count(entry, 'packetsReceived') ?? 0
   counters.lost += count(entry, 'packetsLost') ?? 0
   counters.frames += count(entry, 'framesDecoded') ?? 0
-  counters.freezes += count(entry, 'freezeCount') ?? 0
-  counters.resent += count(entry, 'retransmittedPacketsReceived') ?? 0
+  counters.freezes = (counters.freezes ?? 0) + (count(entry, 'freezeCount') ?? 0)
+  counters.resent = (counters.resent ?? 0) + (count(entry, 'retransmittedPacketsReceived') ?? 0)
   const jitter = count(entry, 'jitter')
   if (jitter !== undefined) counters.jitterMs = jitter * 1000
   const [width, height] = [count(entry, 'frameWidth'), count(entry, 'frameHeight')]

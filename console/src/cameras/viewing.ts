@@ -229,7 +229,7 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
     if (!way || !element) return undefined
     const frames = element.getVideoPlaybackQuality().totalVideoFrames
     const player = { frames, width: element.videoWidth, height: element.videoHeight }
-    const came = { bytes: way.bytes, fragments: way.fragments, mime: feed()?.mime ?? '' }
+    const came = { bytes: way.bytes, mime: feed()?.mime ?? '' }
     return {
       ...countersOfPlayer(came, player, performance.now()),
       ...(clockAheadMs === undefined ? {} : { clockAheadMs }),

@@ -40,7 +40,6 @@ export const cameras = {
   'cameras.title': 'Title',
   'cameras.titleHelp': 'Shown instead of the name. May be empty.',
   'cameras.source.test': 'Test picture',
-  'cameras.source.file': 'File in a loop',
   'cameras.source.fileIs': 'File {path}',
   'cameras.path': 'File',
   'cameras.pathHelp': 'Path below the media folder of camera-relay.',

@@ -41,7 +41,6 @@ export const cameras: Record<keyof typeof en, string> = {
   'cameras.title': '标题',
   'cameras.titleHelp': '代替名称显示，可以留空。',
   'cameras.source.test': '测试画面',
-  'cameras.source.file': '循环播放文件',
   'cameras.source.fileIs': '文件 {path}',
   'cameras.path': '文件',
   'cameras.pathHelp': 'camera-relay 媒体文件夹下的路径。',
