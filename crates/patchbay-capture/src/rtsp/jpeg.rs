@@ -1,13 +1,13 @@
 //! Cameras that have nothing but JPEG (RFC 2435): `retina` puts the pictures together, and they are encoded to H.264. Their sound is left out.
 
 use super::session::{self, End, Parts};
-use super::tunnel::{Deliver, Lower, Tunnel};
+use super::tunnel::Tunnel;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use patchbay_av::{LivePictures, LiveSettings, PictureSender, Shot};
 use patchbay_media::hub::{Reason, SourceError};
 use retina::{
-    client::{Demuxed, Session, SetupOptions, Stream},
+    client::{Demuxed, Described, Session, SetupOptions, Stream},
     codec::CodecItem,
 };
 use tokio::time::timeout;
@@ -15,36 +15,24 @@ use tokio::time::timeout;
 /// Most pictures a second that a camera is believed to have.
 const MOST_RATE: u32 = 120;
 
-/// Whether a stream is one of JPEG.
-pub(super) fn is_jpeg(stream: &Stream) -> bool {
+fn is_jpeg(stream: &Stream) -> bool {
     stream.media() == "video" && stream.encoding_name() == "jpeg"
 }
 
-/// Runs a session until it ends.
-pub(super) async fn run(parts: &Parts<'_>, lower: Lower) -> End {
-    tokio::select! {
-        () = parts.stop.cancelled() => End::Stopped,
-        end = open_and_play(parts, lower) => end,
-    }
-}
-
-async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
-    let target = parts.settings.target();
-    let tunnel = match Tunnel::open(target, lower, Deliver::Client, parts.guard, parts.spawn).await {
-        Ok(tunnel) => tunnel,
-        Err(error) => return End::Failed(error),
-    };
-    let (playing, rate) = match begin(parts, &tunnel).await {
+/// Plays a session that was described, until it ends.
+pub(super) async fn play(parts: &Parts<'_>, tunnel: &Tunnel, session: Session<Described>) -> End {
+    tunnel.deliver_to_client();
+    let (playing, rate) = match begin(parts, tunnel, session).await {
         Ok(begun) => begun,
         Err(error) if tunnel.refuses_transport() => return End::Silent(error),
         Err(error) => return End::Failed(error),
     };
-    let settings = LiveSettings { fps: rate, ..LiveSettings::default() };
+    let settings = LiveSettings { fps: rate.or(parts.live.fps), ..parts.live.clone() };
     let (sender, pictures) = LivePictures::new(settings);
     let mut encoding = pictures.run(parts.publisher.clone(), parts.stop.clone());
     tokio::select! {
         encoded = &mut encoding => encoded.err().map_or(End::Stopped, End::Failed),
-        end = receive(parts, &tunnel, playing, sender) => match encoding.await {
+        end = receive(parts, tunnel, playing, sender) => match encoding.await {
             // What the encoder says is nearer to the cause: the pictures could not be used.
             Err(error) => End::Failed(error),
             Ok(()) => end,
@@ -53,14 +41,16 @@ async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
 }
 
 /// Sets the pictures up, and plays them. Gives how many come in a second, too, where the camera says it.
-async fn begin(parts: &Parts<'_>, tunnel: &Tunnel) -> Result<(Demuxed, Option<u32>), SourceError> {
+async fn begin(
+    parts: &Parts<'_>,
+    tunnel: &Tunnel,
+    mut session: Session<Described>,
+) -> Result<(Demuxed, Option<u32>), SourceError> {
     let limits = &parts.settings.limits;
-    let mut session = session::describe(tunnel, limits).await?;
     let found = session.streams().iter().enumerate().find(|(_, stream)| is_jpeg(stream));
-    let (index, rate) =
-        found.map(|(index, stream)| (index, stream.framerate().map(f64::from))).ok_or_else(|| {
-            SourceError::temporary("the camera has changed what it sends").because(Reason::Codec)
-        })?;
+    let (index, rate) = found
+        .map(|(index, stream)| (index, stream.framerate().map(f64::from)))
+        .ok_or_else(|| SourceError::temporary("the camera has no pictures").because(Reason::NoTracks))?;
     let setup = session.setup(index, SetupOptions::default());
     session::step(tunnel, limits, session::PREPARE, setup).await?;
     let play = session.play(session::play_options());

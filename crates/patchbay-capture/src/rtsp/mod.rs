@@ -2,8 +2,8 @@
 //!
 //! `retina` leads the session: it describes, sets up, plays and keeps alive, with all it knows of the quirks of cameras. The [`tunnel`] stands between it and the camera and bounds
 //! everything; it also takes the media out of the connection, which then goes through our own depacketizers, so that a lost or damaged packet costs pictures until the next key frame
-//! and not the session. H.264, H.265, AV1, VP8, VP9, AAC, Opus and G.711 pass through as they are; a camera that has nothing but
-//! JPEG is encoded.
+//! and not the session. H.264, H.265, AV1, VP8, VP9, AAC, Opus and G.711 pass through as they are; pictures of a
+//! camera that has nothing but JPEG are encoded, and those of older codecs are read by libav.
 
 mod assembly;
 mod clocks;
@@ -16,8 +16,9 @@ mod reports;
 mod session;
 pub mod tunnel;
 
-use crate::{CaptureLimits, Credentials, Trust};
+use crate::{CaptureLimits, Credentials, LibavRtspSource, Trust};
 use futures_util::{FutureExt, future::BoxFuture};
+use patchbay_av::LiveSettings;
 use patchbay_egress::Guard;
 use patchbay_media::{
     Spawn,
@@ -84,8 +85,10 @@ pub struct RtspSource {
     spawn: Arc<dyn Spawn>,
     /// With [`RtspTransport::Auto`]: it was seen to work over UDP alone.
     prefers_udp: AtomicBool,
-    /// It was seen to have no other pictures than JPEG.
-    is_jpeg: AtomicBool,
+    /// Its pictures were seen to be in a codec that libav has to read.
+    needs_libav: AtomicBool,
+    /// How pictures are encoded that do not pass through.
+    live: LiveSettings,
 }
 
 impl fmt::Debug for RtspSource {
@@ -98,8 +101,14 @@ impl fmt::Debug for RtspSource {
 impl RtspSource {
     /// A camera that is reached by `guard`; `spawn` runs one task for each session.
     pub fn new(settings: RtspSettings, guard: Guard, spawn: Arc<dyn Spawn>) -> Self {
-        let [prefers_udp, is_jpeg] = [false, false].map(AtomicBool::new);
-        Self { settings, guard, spawn, prefers_udp, is_jpeg }
+        let [prefers_udp, needs_libav] = [false, false].map(AtomicBool::new);
+        Self { settings, guard, spawn, prefers_udp, needs_libav, live: LiveSettings::default() }
+    }
+
+    /// The same, with pictures that do not pass through encoded like this.
+    #[must_use]
+    pub fn encoding(self, live: LiveSettings) -> Self {
+        Self { live, ..self }
     }
 
     async fn work(&self, publisher: Publisher, stop: CancellationToken) -> Result<(), SourceError> {
@@ -115,6 +124,7 @@ impl RtspSource {
             spawn: &*self.spawn,
             publisher: &publisher,
             stop: &stop,
+            live: &self.live,
             patience: limits.stall_timeout,
         };
         let mut lower = self.lower();
@@ -143,20 +153,29 @@ impl RtspSource {
         }
     }
 
-    /// One session, of the kind that the camera has pictures for.
+    /// One session, by libav where the camera's pictures ask for it.
     async fn session(&self, parts: &Parts<'_>, lower: Lower) -> End {
-        if !self.is_jpeg.load(Ordering::Relaxed) {
+        if !self.needs_libav.load(Ordering::Relaxed) {
             match session::run(parts, lower).await {
-                End::OnlyJpeg => self.is_jpeg.store(true, Ordering::Relaxed),
+                End::ForLibav => self.needs_libav.store(true, Ordering::Relaxed),
                 end => return end,
             }
         }
-        let end = jpeg::run(parts, lower).await;
+        let end = self.by_libav(parts, lower).await;
         if matches!(&end, End::Failed(_)) {
-            // Next time it may have others again.
-            self.is_jpeg.store(false, Ordering::Relaxed);
+            // Next time it may have others.
+            self.needs_libav.store(false, Ordering::Relaxed);
         }
         end
+    }
+
+    async fn by_libav(&self, parts: &Parts<'_>, lower: Lower) -> End {
+        let (guard, spawn) = (self.guard.clone(), Arc::clone(&self.spawn));
+        let transport = if lower == Lower::Udp { RtspTransport::Udp } else { RtspTransport::Tcp };
+        let settings = RtspSettings { transport, ..self.settings.clone() };
+        let source = LibavRtspSource::new(settings, self.live.clone(), guard, spawn);
+        let played = Arc::new(source).run(parts.publisher.clone(), parts.stop.clone()).await;
+        played.err().map_or(End::Stopped, End::Failed)
     }
 }
 
@@ -165,7 +184,7 @@ impl From<End> for Result<(), SourceError> {
         match end {
             End::Stopped => Ok(()),
             End::Failed(error) | End::Silent(error) => Err(error),
-            End::OnlyJpeg => Err(SourceError::temporary("the camera has changed what it sends")),
+            End::ForLibav => Err(SourceError::temporary("the camera has changed what it sends")),
         }
     }
 }

@@ -31,6 +31,29 @@ pub(super) struct Taken {
     pub(super) info: TrackInfo,
 }
 
+/// How pictures are read that do not pass through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// JPEG, put together by `retina` and encoded.
+    Jpeg,
+    /// In a codec that `retina` does not know and libav does.
+    Libav,
+}
+
+/// Codecs that libav reads out of RTP.
+const LIBAV: [&str; 7] = ["mp4v-es", "mpv", "mp2t", "h261", "h263", "h263-1998", "h263-2000"];
+
+/// The way to pictures that do not pass through; none where there are none that can be read.
+pub(super) fn other_way(streams: &[Stream]) -> Option<Way> {
+    let has = |names: &[&str]| {
+        streams.iter().any(|stream| stream.media() == "video" && names.contains(&stream.encoding_name()))
+    };
+    if has(&["jpeg"]) {
+        return Some(Way::Jpeg);
+    }
+    has(&LIBAV).then_some(Way::Libav)
+}
+
 /// A payload type and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Format {

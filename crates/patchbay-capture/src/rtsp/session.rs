@@ -4,11 +4,12 @@ use super::{
     RtspSettings,
     assembly::Assembly,
     jpeg,
-    offer::{self, Taken},
+    offer::{self, Taken, Way},
     tunnel::{Deliver, Lower, MediaPacket, Tunnel},
 };
 use crate::CaptureLimits;
 use futures_util::StreamExt;
+use patchbay_av::LiveSettings;
 use patchbay_egress::Guard;
 use patchbay_media::{
     Spawn,
@@ -43,8 +44,8 @@ pub(super) enum End {
     Failed(SourceError),
     /// The camera does not send media in this way, or none has come: the other way may work.
     Silent(SourceError),
-    /// The camera has no other pictures than JPEG.
-    OnlyJpeg,
+    /// The camera's pictures are in a codec that libav has to read.
+    ForLibav,
 }
 
 impl From<SourceError> for End {
@@ -60,6 +61,8 @@ pub(super) struct Parts<'a> {
     pub(super) spawn: &'a dyn Spawn,
     pub(super) publisher: &'a Publisher,
     pub(super) stop: &'a CancellationToken,
+    /// How pictures are encoded that do not pass through.
+    pub(super) live: &'a LiveSettings,
     /// How long media is waited for before the session counts as silent.
     pub(super) patience: Duration,
 }
@@ -86,17 +89,19 @@ async fn open_and_play(parts: &Parts<'_>, lower: Lower) -> End {
         Err(error) => return End::Failed(error),
     };
     let formats = offer::formats(session.sdp());
-    let taken = match offer::choose(session.streams()) {
-        Ok(taken) if taken.iter().all(|taken| taken.info.id != offer::VIDEO) => taken,
-        Ok(taken) => return play(parts, tunnel, session, taken, formats, packets).await,
-        Err(error) if !session.streams().iter().any(jpeg::is_jpeg) => return End::Failed(error),
-        Err(_) => Vec::new(),
-    };
-    // Pictures in JPEG are worth more than sound alone.
-    if session.streams().iter().any(jpeg::is_jpeg) {
-        return End::OnlyJpeg;
+    let chosen = offer::choose(session.streams());
+    let has_pictures =
+        chosen.as_ref().is_ok_and(|taken| taken.iter().any(|taken| taken.info.id == offer::VIDEO));
+    // Pictures that have to be encoded are worth more than sound alone.
+    match offer::other_way(session.streams()).filter(|_| !has_pictures) {
+        Some(Way::Jpeg) => return jpeg::play(parts, &tunnel, session).await,
+        Some(Way::Libav) => return End::ForLibav,
+        None => {}
     }
-    play(parts, tunnel, session, taken, formats, packets).await
+    match chosen {
+        Ok(taken) => play(parts, tunnel, session, taken, formats, packets).await,
+        Err(error) => End::Failed(error),
+    }
 }
 
 async fn play(

@@ -59,3 +59,24 @@ async fn what_ffmpeg_sends_is_seen() {
         assert!(shown >= 28);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_codec_is_read_by_libav() {
+    let arguments = "-f lavfi -i testsrc2=size=320x240:rate=25 -g 25 -c:v mpeg4 -b:v 500k";
+    let arguments = arguments.split(' ').map(str::to_owned).collect();
+    let server =
+        ScriptedServer::start(Script::new(sdp(&[(96, "MP4V-ES")]), Media::Ffmpeg(arguments))).unwrap();
+    let mut settings = settings(server.address());
+    settings.limits = patchbay_capture::CaptureLimits::default();
+    let mut viewer = Viewer::of(RtspSettings { transport: RtspTransport::Udp, ..settings });
+    let track = viewer.video().await;
+    println!("MPEG-4: tracks after {:?}", viewer.started.elapsed());
+    assert_eq!((track.info().codec, track.info().width), (Codec::H264, 320));
+    let mut decoder = VideoDecoder::open(track.info()).unwrap();
+    let mut shown = 0;
+    for unit in units(&track, 30).await {
+        shown += decoder.decode(&unit).unwrap().len();
+    }
+    assert!(shown >= 28, "{shown} of 30 pictures");
+    assert_eq!(viewer.hub.state(&viewer.name).unwrap().starts, 1);
+}

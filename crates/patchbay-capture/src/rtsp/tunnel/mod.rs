@@ -22,7 +22,10 @@ use patchbay_media::{
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 use tokio::{
@@ -97,6 +100,7 @@ pub enum PacketKind {
 pub struct Tunnel {
     url: Url,
     verdict: Arc<Verdict>,
+    to_client: Arc<AtomicBool>,
     _open: DropGuard,
 }
 
@@ -114,6 +118,7 @@ impl Tunnel {
         let address = listener.local_addr().map_err(|error| of_io(&error))?;
         let door = Door::new(&target.url, address)?;
         let (verdict, stop) = (Arc::new(Verdict::default()), CancellationToken::new());
+        let to_client = Arc::new(AtomicBool::new(matches!(deliver, Deliver::Client)));
         let url = Url::parse(&door.outside).map_err(|_| address_error("it is not an address"))?;
         let relay = relay::Relay::new(relay::Parts {
             camera,
@@ -124,15 +129,21 @@ impl Tunnel {
             lower,
             deliver,
             verdict: Arc::clone(&verdict),
+            to_client: Arc::clone(&to_client),
         });
         let open = stop.clone().drop_guard();
         spawn.spawn("rtsp-tunnel", Box::pin(relay.run(listener, stop)));
-        Ok(Self { url, verdict, _open: open })
+        Ok(Self { url, verdict, to_client, _open: open })
     }
 
     /// Where a client on this machine connects to: `rtsp://127.0.0.1:…/…`.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// From now on media goes to the client, as with [`Deliver::Client`]; the channel has to be kept all the same.
+    pub(super) fn deliver_to_client(&self) {
+        self.to_client.store(true, Ordering::Relaxed);
     }
 
     /// What went wrong between the tunnel and the camera, once something has.

@@ -12,7 +12,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use patchbay_media::hub::{Reason, SourceError};
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -46,6 +49,7 @@ pub(super) struct Parts {
     pub(super) lower: Lower,
     pub(super) deliver: Deliver,
     pub(super) verdict: Arc<Verdict>,
+    pub(super) to_client: Arc<AtomicBool>,
 }
 
 /// One side of the relay.
@@ -66,6 +70,7 @@ pub(super) struct Relay {
     lower: Lower,
     deliver: Deliver,
     verdict: Arc<Verdict>,
+    to_client: Arc<AtomicBool>,
     login: Login,
     ports: Ports,
     /// Channels of each stream as the camera numbers them.
@@ -102,7 +107,7 @@ struct Session {
 
 impl Relay {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { camera, peer, local, door, target, lower, deliver, verdict } = parts;
+        let Parts { camera, peer, local, door, target, lower, deliver, verdict, to_client } = parts;
         let (read, write) = split(camera);
         let limits = target.limits;
         let now = Instant::now();
@@ -114,6 +119,7 @@ impl Relay {
             lower,
             deliver,
             verdict,
+            to_client,
             ports: Ports::new(peer.ip(), local.ip()),
             streams: Vec::new(),
             sequence: 0,
@@ -334,7 +340,7 @@ impl Relay {
             _ => None,
         });
         let Some((stream, kind)) = known else { return Ok(()) };
-        if matches!(self.deliver, Deliver::Client) {
+        if self.to_client.load(Ordering::Relaxed) {
             return forward(&mut client.write, channel, data).await.map_err(of_client);
         }
         self.divert(stream, kind, data).await;
