@@ -52,8 +52,8 @@ pub enum RtspTransport {
     Udp,
 }
 
-/// A camera.
-#[derive(Clone, Debug)]
+/// A camera. What prints it leaves logins and tokens out.
+#[derive(Clone)]
 pub struct RtspSettings {
     /// `rtsp://` or `rtsps://`, without a login.
     pub url: Url,
@@ -65,6 +65,16 @@ pub struct RtspSettings {
     pub trust: Trust,
     /// Bounds.
     pub limits: CaptureLimits,
+}
+
+impl fmt::Debug for RtspSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (url, transport) = (crate::redacted(&self.url), self.transport);
+        f.debug_struct("RtspSettings")
+            .field("url", &url)
+            .field("transport", &transport)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RtspSettings {
@@ -196,5 +206,24 @@ impl Source for RtspSource {
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         async move { self.work(publisher, stop).await }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_has_a_login_or_a_token() {
+        let settings = RtspSettings {
+            url: Url::parse("rtsp://camera/live?token=s3cret").unwrap(),
+            credentials: Some(Credentials { username: "admin".to_owned(), password: "s3cret".into() }),
+            transport: RtspTransport::Auto,
+            trust: Trust::Authorities,
+            limits: CaptureLimits::default(),
+        };
+        let printed = format!("{settings:?} {:?}", settings.target());
+        assert!(printed.contains("rtsp://camera/live") && !printed.contains("s3cret"), "{printed}");
+        assert!(!printed.contains("admin"), "{printed}");
     }
 }

@@ -20,7 +20,7 @@ use patchbay_media::{
     hub::{Reason, SourceError},
 };
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -40,8 +40,8 @@ use url::Url;
 const PORT: u16 = 554;
 const TLS_PORT: u16 = 322;
 
-/// A camera to connect to.
-#[derive(Clone, Debug)]
+/// A camera to connect to. What prints it leaves logins and tokens out.
+#[derive(Clone)]
 pub struct Target {
     /// `rtsp://` or `rtsps://`, without a login.
     pub url: Url,
@@ -51,6 +51,12 @@ pub struct Target {
     pub trust: Trust,
     /// Bounds.
     pub limits: CaptureLimits,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("url", &crate::redacted(&self.url)).finish_non_exhaustive()
+    }
 }
 
 /// How media comes from the camera. The client behind the door always asks for TCP.
@@ -96,12 +102,18 @@ pub enum PacketKind {
 }
 
 /// A way to a camera. When it is dropped, the session is ended and the connection closed.
-#[derive(Debug)]
 pub struct Tunnel {
     url: Url,
     verdict: Arc<Verdict>,
     to_client: Arc<AtomicBool>,
     _open: DropGuard,
+}
+
+impl fmt::Debug for Tunnel {
+    /// Its address is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel").finish_non_exhaustive()
+    }
 }
 
 impl Tunnel {
@@ -208,7 +220,6 @@ impl From<SourceError> for Refusal {
 }
 
 /// The address outside and the one inside.
-#[derive(Debug)]
 struct Door {
     /// What the client uses, with a secret in its path.
     outside: String,
