@@ -76,8 +76,8 @@ impl RawPictures {
         if unsafe { frame.is_empty() } {
             return Err(failed("allocating a picture")(av::Error::Other { errno: av::error::ENOMEM }));
         }
-        let side = |length: u32| usize::try_from(length).unwrap_or(0);
-        let planes = format.planes(side(width), side(height));
+        let pixels = |length: u32| usize::try_from(length).unwrap_or(0);
+        let planes = format.planes(pixels(width), pixels(height));
         let full = planes.first().map_or(1, |plane| plane.bytes).max(1);
         let mut rest = bytes;
         for (index, plane) in planes.iter().enumerate() {

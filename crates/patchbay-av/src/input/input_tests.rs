@@ -155,8 +155,8 @@ fn borrowed(files: &[(String, Vec<u8>)]) -> Vec<(&str, Vec<u8>)> {
 async fn playlists_are_played_across_segments() {
     for options in [&["-hls_segment_type", "mpegts"][..], &["-hls_segment_type", "fmp4"]] {
         let mut files = playlist(options);
-        let list = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=100000\nlist.m3u8\n";
-        files.push(("http://h/main.m3u8".to_owned(), list.into()));
+        let main = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=100000\nlist.m3u8\n";
+        files.push(("http://h/main.m3u8".to_owned(), main.into()));
         let started = Instant::now();
         let (_hub, mut subscription) = played("http://h/main.m3u8", Some("hls"), borrowed(&files));
         let track = starts(&mut subscription).await.unwrap().video.unwrap();

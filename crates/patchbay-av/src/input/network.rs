@@ -101,10 +101,8 @@ impl Network {
             }
         };
         let watched = Watched { stream: opened.stream, network: Arc::downgrade(self) };
-        let made = match opened.is_seekable {
-            true => StreamIo::from_read_seek(watched),
-            false => StreamIo::from_read(watched),
-        };
+        let made =
+            if opened.is_seekable { StreamIo::from_read_seek(watched) } else { StreamIo::from_read(watched) };
         let mut made =
             made.map_err(|error| SourceError::temporary(format!("no memory for the source: {error}")))?;
         let pointer = made.as_mut_ptr();
@@ -129,7 +127,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn keep(&self, error: io::Error) -> io::Error {
+    fn keep(&self, error: &io::Error) -> io::Error {
         let Some(network) = self.network.upgrade() else { return io::ErrorKind::Other.into() };
         let failure = error.get_ref().and_then(|inner| inner.downcast_ref::<SourceError>()).cloned();
         network.watch.fail(failure.unwrap_or_else(|| SourceError::temporary(error.to_string())));
@@ -147,7 +145,7 @@ impl Read for Watched {
         if self.is_over() {
             return Err(io::ErrorKind::Other.into());
         }
-        self.stream.read(into).map_err(|error| self.keep(error))
+        self.stream.read(into).map_err(|error| self.keep(&error))
     }
 }
 
@@ -156,7 +154,7 @@ impl Seek for Watched {
         if self.is_over() {
             return Err(io::ErrorKind::Other.into());
         }
-        self.stream.seek(to).map_err(|error| self.keep(error))
+        self.stream.seek(to).map_err(|error| self.keep(&error))
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) fn open(settings: &mut InputSettings, stop: &Arc<Stop>) -> Result<Ope
     let is_rtsp = opener.is_none();
     let network = Network::new(opener, stop, settings.open_timeout);
     let address = CString::new(settings.address.as_str()).map_err(|_| InputError::Address)?;
-    let opened = open_context(&address, settings.format, options, &network, is_rtsp);
-    match opened {
+    let result = open_context(&address, settings.format, options, &network, is_rtsp);
+    match result {
         Ok(input) => Ok(Open { input, network }),
         Err(error) => Err(network.watch.failure().unwrap_or_else(|| match error {
             av::Error::Exit => InputError::OpenTimedOut(settings.open_timeout.as_secs()).into(),

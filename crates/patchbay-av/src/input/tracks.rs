@@ -101,7 +101,7 @@ impl Track {
             data: Bytes::copy_from_slice(data),
         };
         let made = match &mut self.work {
-            Work::Pass(shaper) => pass(shaper, unit),
+            Work::Pass(shaper) => pass(shaper, &unit),
             Work::Encode { decoder, encoder, info } => encode(decoder, encoder, info, &unit)?,
         };
         Ok(Made { has_jumped: placed.jumped, ..made })
@@ -119,7 +119,7 @@ impl Track {
     }
 }
 
-fn pass(shaper: &mut Shaper, unit: AccessUnit) -> Made {
+fn pass(shaper: &mut Shaper, unit: &AccessUnit) -> Made {
     let before = shaper.info().configuration;
     match shaper.shape(&unit.data) {
         Ok((data, key)) => {
@@ -127,7 +127,7 @@ fn pass(shaper: &mut Shaper, unit: AccessUnit) -> Made {
             if is_anew {
                 resize(shaper);
             }
-            Made { units: vec![AccessUnit { data, key, ..unit }], is_anew, ..Made::default() }
+            Made { units: vec![AccessUnit { data, key, ..unit.clone() }], is_anew, ..Made::default() }
         }
         Err(error) => {
             tracing::debug!(%error, "left out a packet of an input");
@@ -160,12 +160,12 @@ fn encode(
         return Ok(Made { is_discarded: true, ..made });
     };
     for decoded in pictures {
-        let Some(encoded) = encoder.encode(&decoded.picture, decoded.pts)? else { continue };
-        if let Some(anew) = encoded.anew {
+        let Some(coded) = encoder.encode(&decoded.picture, decoded.pts)? else { continue };
+        if let Some(anew) = coded.anew {
             made.is_anew = true;
             *info = Some(anew);
         }
-        made.units.push(encoded.unit);
+        made.units.push(coded.unit);
     }
     Ok(made)
 }
@@ -230,8 +230,9 @@ fn track(
         None => return None,
     };
     let nominal = Duration::from_millis(if kind == Kind::Video { 40 } else { 20 });
-    let line = times.track(Clock { rate: CLOCK, wrap: Wrap::Never, origin: Origin::Shared, nominal })?;
-    Some(Track { stream: stream.index(), kind, codec_id, id, base, line, next: 0, work })
+    let clock_line =
+        times.track(Clock { rate: CLOCK, wrap: Wrap::Never, origin: Origin::Shared, nominal })?;
+    Some(Track { stream: stream.index(), kind, codec_id, id, base, line: clock_line, next: 0, work })
 }
 
 /// Pictures a second as the container tells.

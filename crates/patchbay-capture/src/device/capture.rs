@@ -97,9 +97,9 @@ pub(super) fn run(
 fn set(device: &Device, settings: &DeviceSettings) -> Result<(DeviceFormat, Format), DeviceError> {
     let shown = settings.path.to_string();
     let has = formats(device);
-    let wanted =
+    let mut wanted =
         DeviceFormat::ALL.into_iter().filter(|format| settings.format.is_none_or(|only| only == *format));
-    let chosen = wanted.filter_map(|format| has.iter().find(|(one, _)| *one == format)).next();
+    let chosen = wanted.find_map(|format| has.iter().find(|(one, _)| *one == format));
     let none = || {
         let names = |code: FourCC| code.str().map_or_else(|_| "?".to_owned(), str::to_owned);
         let all = device.enum_formats().unwrap_or_default();

@@ -226,7 +226,7 @@ async fn a_flood_is_held_back() {
         async move {
             let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             while sent.is_ok() {
-                sent = stream.write_all(&[0; 65_536]).await;
+                sent = stream.write_all(&[0; 16_000]).await;
             }
         }
         .boxed()

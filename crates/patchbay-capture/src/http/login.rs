@@ -37,10 +37,9 @@ impl Login {
             );
             builder = builder.challenges(text);
         }
-        let known = builder.build().map_err(|_| match asked.is_empty() {
-            true => "it does not say which".to_owned(),
-            false => asked.join(", "),
-        })?;
+        let unknown =
+            |_| if asked.is_empty() { "it does not say which".to_owned() } else { asked.join(", ") };
+        let known = builder.build().map_err(unknown)?;
         *self.challenge.lock() = Some(known);
         Ok(())
     }

@@ -143,9 +143,8 @@ enum Kind {
 fn kind(answer: &Answer) -> Result<Kind, SourceError> {
     match answer.media_type.as_str() {
         kind if kind.starts_with("multipart/") => Ok(Kind::Stream(parts::boundary(&answer.content_type))),
-        "image/jpeg" | "image/jpg" | "image/pjpeg" => Ok(Kind::Still),
-        // Cameras that do not say what they send; the encoder finds out whether it is a picture.
-        "" | "application/octet-stream" => Ok(Kind::Still),
+        // Of cameras that do not say what they send, the encoder finds out whether it is a picture.
+        "image/jpeg" | "image/jpg" | "image/pjpeg" | "" | "application/octet-stream" => Ok(Kind::Still),
         other => {
             let shown: String = other.chars().filter(char::is_ascii_graphic).take(60).collect();
             let hint =

@@ -93,8 +93,8 @@ impl Parts {
                     self.enter(State::Head);
                 }
                 State::Head => {
-                    let Some(length) = self.head()? else { return Ok(None) };
-                    self.enter(State::Body(length));
+                    let Some(body) = self.head()? else { return Ok(None) };
+                    self.enter(body);
                 }
                 State::Body(length) => {
                     let Some(part) = self.body(length)? else { return Ok(None) };
@@ -156,8 +156,8 @@ impl Parts {
         if self.buffer.len() > HEAD_BYTES { Err(PartError::NoBoundary) } else { Ok(false) }
     }
 
-    /// Reads the head of a part; what it tells of the length.
-    fn head(&mut self) -> Result<Option<Option<usize>>, PartError> {
+    /// Reads the head of a part; what comes after it.
+    fn head(&mut self) -> Result<Option<State>, PartError> {
         let Some(end) = end_of_head(&self.buffer) else {
             return if self.buffer.len() > HEAD_BYTES { Err(PartError::EndlessHead) } else { Ok(None) };
         };
@@ -168,7 +168,7 @@ impl Parts {
         });
         match told.flatten().filter(|length| *length > 0) {
             Some(length) if length > self.most => Err(PartError::TooLong(self.most)),
-            length => Ok(Some(length)),
+            length => Ok(Some(State::Body(length))),
         }
     }
 
