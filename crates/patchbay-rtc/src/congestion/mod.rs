@@ -65,6 +65,14 @@ pub(crate) struct Controller {
     most: Option<u64>,
     less: u32,
     rate: Rate,
+    arrivals: Arrivals,
+}
+
+/// Whether a peer gives feedback on single packets. Some agree to it and never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrivals {
+    Unheard,
+    Heard,
 }
 
 /// What is sent, as it is measured.
@@ -100,6 +108,7 @@ impl Controller {
             most: None,
             less: 0,
             rate: Rate::default(),
+            arrivals: Arrivals::Unheard,
         }
     }
 
@@ -112,6 +121,7 @@ impl Controller {
 
     /// Feedback on single packets.
     pub(crate) fn arrivals(&mut self, feedback: &Feedback<'_>, ledger: &mut Ledger, now: Instant) {
+        self.arrivals = Arrivals::Heard;
         let estimator = &mut self.estimator;
         let settled = ledger.settle(feedback, |arrival| estimator.arrival(arrival, now));
         if self.steps.as_ref().is_some_and(|steps| steps.is_held(now)) {
@@ -122,8 +132,11 @@ impl Controller {
         self.signals = self.estimator.signals(Duration::ZERO, now);
     }
 
-    /// A report on losses of the pictures, of a peer that gives no feedback on single packets.
+    /// A report on losses of the pictures, which counts where there is no feedback on single packets.
     pub(crate) fn reception(&mut self, fraction_lost: u8, round_trip: Option<Duration>, now: Instant) {
+        if self.arrivals == Arrivals::Heard {
+            return;
+        }
         let round_trip = round_trip.unwrap_or_default();
         let micros = i64::try_from(round_trip.as_micros()).unwrap_or(i64::MAX);
         let least = self.round_trip.note(micros, now);
@@ -154,7 +167,9 @@ impl Controller {
     ) -> Option<Order> {
         self.rate.note(bytes, now);
         let steps = self.steps.as_mut()?;
-        self.signals.silence = ledger.waiting(now);
+        if self.arrivals == Arrivals::Heard {
+            self.signals.silence = ledger.waiting(now);
+        }
         let order = steps.decide(&self.signals, track, now);
         if order.is_some() {
             tracing::debug!(?order, signals = ?self.signals, available = steps.available(), "the way to a peer");
@@ -220,4 +235,51 @@ impl Controller {
 fn part(of: u64, all: u64) -> f64 {
     let percent = of.saturating_mul(1_000) / all.max(1);
     f64::from(u32::try_from(percent.min(1_000)).unwrap_or(1_000)) / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Agreed to feedback on packets, and gives reports alone.
+    #[test]
+    fn who_never_tells_of_packets_is_judged_by_reports() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::new(begun);
+        let mut controller = Controller::new(Adapt::Steps, Probes::Possible, begun);
+        controller.begin(begun);
+        let mut orders = Vec::new();
+        for second in 1..60_u32 {
+            let now = begun + second * Duration::from_secs(1);
+            ledger.stamp(1_200, now);
+            let lost = if second > 30 { 80 } else { 0 };
+            controller.reception(lost, Some(Duration::from_millis(20)), now);
+            let sent = u64::from(second) * 375_000;
+            if let Some(order) = controller.decide(&ledger, Some(3_000_000), sent, now) {
+                orders.push((second, order));
+                controller.applied(now);
+            }
+        }
+        println!("{orders:?}");
+        assert_eq!(orders.first(), Some(&(31, Order::Step(Quality::Low))));
+    }
+
+    #[test]
+    fn what_a_peer_can_take_counts_once_it_has_said_so_often() {
+        let begun = Instant::now();
+        let (ledger, mut orders) = (Ledger::new(begun), Vec::new());
+        let mut controller = Controller::new(Adapt::Steps, Probes::Impossible, begun);
+        controller.begin(begun);
+        for second in 1..20_u32 {
+            let now = begun + second * Duration::from_secs(1);
+            controller.most(1_000_000);
+            controller.reception(0, None, now);
+            let sent = u64::from(second) * 375_000;
+            orders
+                .extend(controller.decide(&ledger, Some(3_000_000), sent, now).map(|order| (second, order)));
+        }
+        println!("{orders:?}");
+        assert!(matches!(orders.first(), Some((5..10, Order::Step(Quality::Low)))), "{orders:?}");
+        assert_eq!(controller.congestion().available, Some(2_700_000), "what has arrived, but for some");
+    }
 }

@@ -9,9 +9,9 @@ use crate::{
 use patchbay_media::Kind;
 use std::{sync::Arc, time::Instant};
 
-/// A report on a track's packets, which counts where there is no feedback on single ones.
+/// A report on a track's packets.
 pub(super) fn note(congestion: &mut Controller, sender: &Sender, now: Instant) {
-    if sender.feed().kind() == Kind::Video && !sender.has_feedback() {
+    if sender.feed().kind() == Kind::Video {
         congestion.reception(sender.counters.fraction_lost, sender.counters.round_trip, now);
     }
 }

@@ -369,11 +369,6 @@ impl Sender {
         self.negotiated.rtx.is_some() && self.negotiated.extensions.transport_cc.is_some()
     }
 
-    /// Feedback tells of its packets.
-    pub(crate) fn has_feedback(&self) -> bool {
-        self.negotiated.extensions.transport_cc.is_some()
-    }
-
     /// On a narrow way what belongs to an earlier feed is of no use any more, and repairs take their part of the pace. Before another feed begins, nothing is.
     fn may_repair(&mut self, found: &Found, now: Instant) -> bool {
         if self.is_paused() {
