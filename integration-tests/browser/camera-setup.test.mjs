@@ -241,6 +241,12 @@ test('cameras near the service are looked for', async (t) => {
 
 describe('masks and zones', () => {
   const masks = (page) => page.locator('[data-test=mask]')
+  /** Whether every point of the picture has a colour. */
+  const isDrawn = (page) =>
+    page.locator('[data-test=polygon-editor] canvas').first().evaluate((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+      return data.every((value, index) => index % 4 !== 3 || value === 255)
+    })
   const points = (page, nth) => page.locator('[data-test=polygon]').nth(nth).getAttribute('points')
 
   async function drag(page, area, from, to) {
@@ -258,6 +264,7 @@ describe('masks and zones', () => {
     await probe(operator)
     await next(operator)
     const area = operator.locator('[data-test=drawing-area]').first()
+    await waitUntil('the picture is under it', 3_000, () => isDrawn(operator))
     await drag(operator, area, [0.1, 0.1], [0.4, 0.5])
     await masks(operator).waitFor()
     assert.equal(await operator.locator('[data-corner]').count(), 4)
@@ -291,6 +298,7 @@ describe('masks and zones', () => {
     await masks(operator).waitFor()
     // The camera's own picture is under it then, which is 640 × 480.
     await operator.locator('[data-test=polygon-editor] canvas[height="480"]').first().waitFor({ timeout: LIVE_MS })
+    await waitUntil('it is drawn', 3_000, () => isDrawn(operator))
     const before = await points(operator, 0)
     await button(operator, 'Add a mask').focus()
     await operator.keyboard.press('Enter')
