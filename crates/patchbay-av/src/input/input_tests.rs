@@ -317,3 +317,31 @@ fn damaged_files_never_harm() {
         assert!(longest < Duration::from_secs(5), "{name}");
     }
 }
+
+/// Two recordings in one stream: the clock goes back at the seam, and the pictures have another size after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seam_moves_no_time_back_and_another_size_is_published_anew() {
+    let small = made("a.ts", &[H264, &["-t", "1.5"]].concat());
+    let large = made("b.ts", &[H264, &["-t", "1.5", "-s", "640x480"]].concat());
+    let started = Instant::now();
+    let (hub, mut subscription) = played("a", None, vec![("a", [small, large].concat())]);
+    let first = starts(&mut subscription).await.unwrap().video.unwrap();
+    let mut reader = first.reader(Start::NewestKey);
+    let mut last = None;
+    while let Ok(read) = tokio::time::timeout(Duration::from_secs(5), reader.next()).await.expect("in time") {
+        let dts = read.entry.item.dts;
+        assert!(last.is_none_or(|last| dts > last), "{dts:?} after {last:?}");
+        last = Some(dts);
+    }
+    let second = starts(&mut subscription).await.unwrap().video.unwrap();
+    let unit = next(&mut second.reader(Start::NewestKey)).await;
+    let health = hub.health(&StreamName::parse("camera/input").unwrap());
+    println!(
+        "from {:?} to {:?} after {:?}: {health:?}",
+        first.info().width,
+        second.info().width,
+        started.elapsed()
+    );
+    assert_eq!((first.info().width, second.info().width), (320, 640));
+    assert!(last.is_some_and(|last| unit.dts > last && unit.dts.since(last) < Duration::from_secs(1)));
+}
