@@ -4,20 +4,18 @@
  */
 
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Relay, freePorts } from './relay.mjs'
+import { Camera } from './rtsp.mjs'
 import { waitUntil } from './suite.mjs'
 import { Windows } from './windows.mjs'
 
 /** Three times what a busy machine with a debug build needs from the wish to a picture. */
 const PICTURE_MS = 15_000
-
-const GSTREAMER = join(import.meta.dirname, '../../crates/patchbay-testkit/src/rtsp/gstreamer.py')
 
 /** How long is looked at what plays. */
 const LOOK_MS = 8_000
@@ -33,29 +31,6 @@ const cameras = () => [
 ].join(', ')
 
 let media, windows, relay, port
-
-/** A camera of GStreamer's that speaks RTSP. */
-class Rtsp {
-  static async start(port, options) {
-    const camera = new Rtsp()
-    // Debian's Python has the bindings; one of another origin that stands before it in the path has not.
-    camera.child = spawn('/usr/bin/python3', [GSTREAMER, '--port', String(port), ...options])
-    camera.log = ''
-    for (const stream of [camera.child.stdout, camera.child.stderr]) stream.on('data', (text) => (camera.log += text))
-    await waitUntil('the camera is ready', PICTURE_MS, () => {
-      if (camera.child.exitCode !== null) throw new Error(`the camera ended:\n${camera.log}`)
-      return /READY/.test(camera.log)
-    })
-    return camera
-  }
-
-  async end() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return
-    const ended = once(this.child, 'exit')
-    this.child.kill('SIGKILL')
-    await ended
-  }
-}
 
 const settings = () => ({
   PATCHBAY_CAMERAS__CONFIGURED: `[${cameras()}]`,
@@ -180,7 +155,7 @@ describe('by MSE', () => {
   })
 
   test('a camera that goes away and comes back as another one goes on without the page coming back', async (t) => {
-    let camera = await Rtsp.start(port, ['--video', 'h264b', '--audio', 'aac'])
+    let camera = await Camera.start(['--video', 'h264b', '--audio', 'aac'], port)
     t.after(() => camera.end())
     const { page, took } = await look(t, '/view/yard?mse')
     t.diagnostic(`first pictures after ${took} ms; ${tell(await watch(page))}`)
@@ -193,7 +168,7 @@ describe('by MSE', () => {
     const notice = page.locator('#notice')
     await waitUntil('the page says that the camera is away', PICTURE_MS, async () => /no pictures/.test(await notice.innerText()))
     t.diagnostic(`while it is away: ${await notice.innerText()}`)
-    camera = await Rtsp.start(port, ['--video', 'h264', '--width', '640', '--height', '480'])
+    camera = await Camera.start(['--video', 'h264', '--width', '640', '--height', '480'], port)
     const began = Date.now()
     await waitUntil('the other picture is shown', PICTURE_MS, async () => (await width()) === 640)
     t.diagnostic(`the other picture was shown ${Date.now() - began} ms after the camera was back`)

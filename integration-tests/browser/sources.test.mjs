@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Rtsp } from './gstreamer.mjs'
 import { Relay, freePorts } from './relay.mjs'
+import { Camera } from './rtsp.mjs'
 import { waitUntil } from './suite.mjs'
 import { Windows } from './windows.mjs'
 
@@ -38,7 +38,7 @@ before(async () => {
       PATCHBAY_CAMERAS__LINGER: `${LINGER_MS}ms`,
     },
   })
-  for (const kind of KINDS) cameras.set(kind, await Rtsp.start(ports[kind], ['--video', kind]))
+  for (const kind of KINDS) cameras.set(kind, await Camera.start(['--video', kind], ports[kind]))
   windows = await Windows.open()
 })
 
@@ -123,7 +123,7 @@ test('a page that comes while a camera is away shows black, and then the camera,
   await pictures(page, 2)
   assert.equal(await width(page), 640, 'that of the slate')
   for (const turn of ['comes', 'comes back']) {
-    const camera = await Rtsp.start(ports.away)
+    const camera = await Camera.start([], ports.away)
     const listens = Date.now()
     await waitUntil('the camera is seen', BACK_MS * 4, async () => (await width(page)) === 320)
     const from = await shown(page)
