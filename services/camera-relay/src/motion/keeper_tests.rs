@@ -11,7 +11,7 @@ use patchbay_testkit::{
     redis::{Persistence, RedisServer},
     wait::wait_until,
 };
-use patchbay_vision::{MotionSeen, MotionSink};
+use patchbay_vision::MotionSeen;
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
