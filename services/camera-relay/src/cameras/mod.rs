@@ -207,7 +207,10 @@ impl Cameras {
         {
             violations.push(Violation { field: "file.path", problem: problem.to_string() });
         }
-        if let Some((field, problem)) = self.shared.section.refuses(&spec.source) {
+        // A file without a folder was told of above.
+        if !matches!(spec.source, SourceSpec::File(_))
+            && let Some((field, problem)) = self.shared.section.refuses(&spec.source)
+        {
             violations.push(Violation { field, problem });
         }
         if violations.is_empty() { Ok(()) } else { Err(Error::camera(violations)) }
