@@ -37,6 +37,12 @@ impl Spawn for OnRuntime {
     }
 }
 
+/// One test at a time: they measure times, and one of them keeps the machine busy.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// A camera with its rendition.
 struct Camera {
     full: FeedWriter,
@@ -242,6 +248,7 @@ impl Viewer {
 
 #[test]
 fn a_viewer_on_a_narrow_way_steps_down_and_up_again() -> Result<()> {
+    let _turn = alone();
     let narrow = |rate| Narrow { rate, ..Narrow::default() };
     let mut viewer = Viewer::new(narrow(1_000_000), |_| true)?;
     let down = viewer
@@ -269,6 +276,7 @@ fn a_viewer_on_a_narrow_way_steps_down_and_up_again() -> Result<()> {
 
 #[test]
 fn a_viewer_whose_way_has_a_short_queue_steps_down_by_losses() -> Result<()> {
+    let _turn = alone();
     let narrow = Narrow { rate: 1_000_000, queue: 50 * MS, ..Narrow::default() };
     let mut viewer = Viewer::new(narrow, |_| true)?;
     viewer.until("a queue of 50 ms", 6 * SECOND, |peer| peer.statistics().quality == Quality::Low)?;
@@ -281,6 +289,7 @@ fn a_viewer_whose_way_has_a_short_queue_steps_down_by_losses() -> Result<()> {
 
 #[test]
 fn a_viewer_without_feedback_on_packets_steps_down_by_its_reports() -> Result<()> {
+    let _turn = alone();
     let narrow = Narrow { rate: 1_000_000, queue: 200 * MS, ..Narrow::default() };
     let offered = |line: &str| !line.contains("transport-cc") && !line.contains("transport-wide-cc");
     let mut viewer = Viewer::new(narrow, offered)?;
@@ -323,6 +332,7 @@ fn ages(
 #[test]
 fn viewers_with_room_do_not_notice_one_without() -> Result<()> {
     const ROOM: usize = 50;
+    let _turn = alone();
     let mut bench = Bench::new()?;
     let mut swarm = Swarm::new()?;
     swarm.nap = MS;

@@ -3,10 +3,10 @@
 use super::{Change, Connection, Event, Keep, Sender};
 use crate::{
     congestion::{Controller, Order, Quality},
-    feed::Feed,
+    feed::{Feed, FeedId, Packets},
     path::{Batch, Path},
 };
-use patchbay_media::Kind;
+use patchbay_media::{Kind, ring::Entry};
 use std::{sync::Arc, time::Instant};
 
 /// A report on a track's packets.
@@ -17,6 +17,30 @@ pub(super) fn note(congestion: &mut Controller, sender: &Sender, now: Instant) {
 }
 
 impl Connection {
+    /// A live unit of a feed for a track, written to an empty batch.
+    pub(crate) fn deliver(
+        &mut self,
+        track: usize,
+        from: FeedId,
+        entry: &Entry<Packets>,
+        batch: &mut Batch,
+    ) -> Option<Path> {
+        let switches =
+            |connection: &Self| connection.senders.get(track).map(|sender| sender.counters.switches);
+        let before = switches(self);
+        let path =
+            self.send_with(track, batch, |sender, outlet, batch| sender.deliver(from, entry, outlet, batch));
+        if switches(self) != before {
+            self.congestion.applied(Instant::now());
+        }
+        path
+    }
+
+    /// Whether a track of the peer has any use for a feed.
+    pub(crate) fn wants(&self, track: usize, feed: FeedId) -> bool {
+        !self.is_closed() && self.senders.get(track).is_some_and(|sender| sender.wants(feed))
+    }
+
     /// Looks at how the way does, and acts on it.
     pub(super) fn adapt(&mut self, now: Instant) {
         let Some(outlet) = &self.outlet else { return };

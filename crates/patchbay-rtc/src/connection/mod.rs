@@ -19,13 +19,12 @@ use crate::{
     channels::{ChannelEvent, Channels},
     congestion::{Controller, Quality},
     dtls::{self, Dtls, Identity},
-    feed::{FeedId, Packets},
+    feed::FeedId,
     ice::{Agent, Check, CheckError, Checked, Verdict},
     path::{Batch, Path},
     rtcp::{self, Said},
     srtp::Srtp,
 };
-use patchbay_media::ring::Entry;
 use rtc_shared::error::Error;
 use std::{
     collections::VecDeque,
@@ -345,30 +344,6 @@ impl Connection {
         let Some(packet) = outlet.srtp.open(datagram) else { return };
         self.heard = now;
         self.incoming.packet(&packet.freeze(), now);
-    }
-
-    /// A live unit of a feed for a track, written to an empty batch.
-    pub(crate) fn deliver(
-        &mut self,
-        track: usize,
-        from: FeedId,
-        entry: &Entry<Packets>,
-        batch: &mut Batch,
-    ) -> Option<Path> {
-        let switches =
-            |connection: &Self| connection.senders.get(track).map(|sender| sender.counters.switches);
-        let before = switches(self);
-        let path =
-            self.send_with(track, batch, |sender, outlet, batch| sender.deliver(from, entry, outlet, batch));
-        if switches(self) != before {
-            self.congestion.applied(Instant::now());
-        }
-        path
-    }
-
-    /// Whether a track of the peer has any use for a feed.
-    pub(crate) fn wants(&self, track: usize, feed: FeedId) -> bool {
-        !self.is_closed() && self.senders.get(track).is_some_and(|sender| sender.wants(feed))
     }
 
     /// Has a sender write to an empty batch, and tells where it goes.
