@@ -49,6 +49,14 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
             let request = pb::GetMotionPictureRequest { name, ..pb::GetMotionPictureRequest::default() };
             client.get_motion_picture(of(token, request)).await.map(drop)
         }
+        "ProbeSource" => {
+            let request = pb::ProbeSourceRequest { camera, timeout: seconds(2) };
+            client.probe_source(of(token, request)).await.map(drop)
+        }
+        "DiscoverSources" => {
+            let request = pb::DiscoverSourcesRequest { timeout: seconds(1) };
+            client.discover_sources(of(token, request)).await.map(drop)
+        }
         "KickViewer" => client.kick_viewer(of(token, pb::KickViewerRequest { id: nobody })).await.map(drop),
         other => panic!("{other} is not tried here"),
     };
@@ -56,6 +64,10 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
         Ok(()) => Ok("DONE".to_owned()),
         Err(status) => Ok(reason(Err::<(), _>(status))),
     }
+}
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
 }
 
 /// The methods, each with the scope that it takes.
@@ -75,7 +87,9 @@ async fn each_method_asks_its_scope() -> Result<()> {
     let mut world = World::start(folder.path()).await?;
     let mut cells = 0;
     for (method, action, _) in methods() {
-        let enough = world.token(&[&format!("media:{action}:yard")])?;
+        // What is discovered has no name yet.
+        let what = if method == "DiscoverSources" { "*" } else { "yard" };
+        let enough = world.token(&[&format!("media:{action}:{what}")])?;
         let elsewhere = world.token(&[&format!("media:{action}:door")])?;
         let others: BTreeSet<_> =
             ["read", "write", "view"].into_iter().filter(|other| *other != action).collect();
