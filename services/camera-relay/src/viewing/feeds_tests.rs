@@ -224,3 +224,26 @@ async fn sound_that_never_comes_sends_nobody_away() {
     assert!(tokio::time::timeout(Duration::from_mins(1), held.ended()).await.is_err());
     assert!(world.feeds.join_waiting(&world.name, Codec::Av1).await.is_none());
 }
+
+#[test]
+fn smaller_pictures_have_half_the_lines_and_a_quarter_of_the_bits_within_bounds() {
+    let of = |lines: u16, rate: Option<u64>| {
+        let track = TrackFigures {
+            id: TrackId(0),
+            codec: Codec::H264,
+            width: 0,
+            height: lines,
+            channels: 0,
+            transcoded: None,
+            reordered: false,
+            figures: patchbay_media::hub::Figures::default(),
+        };
+        let limit = low_limit(rate, &[track]);
+        (limit.height, limit.bit_rate)
+    };
+    assert_eq!(of(1080, Some(4_000_000)), (540, 1_000_000));
+    assert_eq!(of(480, Some(3_000_000)), (240, 750_000));
+    assert_eq!(of(180, Some(100_000)), (180, 150_000), "never larger than it is");
+    assert_eq!(of(2160, Some(20_000_000)), (1080, 1_500_000));
+    assert_eq!(of(0, None), (360, 500_000), "of a camera that has not told");
+}
