@@ -156,6 +156,7 @@ impl Light {
     }
 
     /// Least and greatest light within parts of width and height.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "parts of a small picture")]
     fn range(&self, across: [f64; 2], down: [f64; 2]) -> (u8, u8) {
         let place =
             |part: f64, length: usize| (part * f64::from(u32::try_from(length).unwrap_or(0))) as usize;

@@ -228,9 +228,9 @@ async fn who_comes_while_a_camera_is_away_sees_black_and_then_the_camera() -> Te
     report(&format!("black of {} bytes {:?} after the offer", black.bytes, black.at - begun));
     assert!(black.key && black.bytes < 1500, "{black:?}");
     let _gst = world.camera(address, &["--audio", "aac"]).await?;
-    let back = Instant::now();
-    let picture = viewer.picture_after("the camera", back).await?;
-    report(&format!("the camera {:?} after its server listened", picture.at - back));
+    let listens = Instant::now();
+    let picture = viewer.picture_after("the camera", listens).await?;
+    report(&format!("the camera {:?} after its server listened", picture.at - listens));
     wait_until("sound", Duration::from_secs(30), async || viewer.seen().sounds > 20).await?;
     let seen = viewer.end()?;
     assert!(!seen.gone && seen.pictures.is_sorted_by_key(|picture| picture.timestamp));
@@ -285,7 +285,7 @@ async fn a_live_hls_playlist_passes_through() -> TestResult {
     let viewer = Viewer::join(&world.relay, "yard", Wants::Video).await?;
     let first = viewer.picture_after("the first picture", begun).await?;
     report(&format!("first picture of an HLS playlist after {:?}", first.at - begun));
-    wait_until("pictures", Duration::from_secs(60), async || viewer.seen().pictures.len() > 150).await?;
+    wait_until("pictures", Duration::from_mins(1), async || viewer.seen().pictures.len() > 150).await?;
     let tracks = world.status("yard").await?.tracks;
     assert!(tracks.iter().all(|track| !track.transcoded && track.codec == "H264"), "{tracks:?}");
     let seen = viewer.end()?;
@@ -304,7 +304,8 @@ async fn jpeg_over_http_becomes_h264() -> TestResult {
     let address = free_address();
     let url = format!("http://{address}/video");
     // One connection, as long as the camera is captured. Where it does not listen yet, the camera is tried again.
-    let mjpeg = "-c:v mjpeg -q:v 5 -f mpjpeg -content_type multipart/x-mixed-replace;boundary=ffmpeg -listen 1";
+    let mjpeg =
+        "-c:v mjpeg -q:v 5 -f mpjpeg -content_type multipart/x-mixed-replace;boundary=ffmpeg -listen 1";
     let _ffmpeg = Running::start(ffmpeg(mjpeg).arg(&url))?;
     world
         .add_source("shed", pb::camera::Source::Mjpeg(pb::MjpegSource { url, ..pb::MjpegSource::default() }))
@@ -313,7 +314,7 @@ async fn jpeg_over_http_becomes_h264() -> TestResult {
     let viewer = Viewer::join(&world.relay, "shed", Wants::Video).await?;
     let first = viewer.picture_after("the first picture", begun).await?;
     report(&format!("first picture of MJPEG over HTTP after {:?}", first.at - begun));
-    wait_until("pictures", Duration::from_secs(60), async || viewer.seen().pictures.len() > 50).await?;
+    wait_until("pictures", Duration::from_mins(1), async || viewer.seen().pictures.len() > 50).await?;
     let tracks = world.status("shed").await?.tracks;
     assert!(matches!(&tracks[..], [track] if track.codec == "H264" && track.width == 320), "{tracks:?}");
     assert!(viewer.end()?.pictures.is_sorted_by_key(|picture| picture.timestamp), "time never goes back");

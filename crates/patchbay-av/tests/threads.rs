@@ -74,13 +74,12 @@ async fn everything_is_given_back() {
     for (name, source) in sources {
         hub.add(StreamName::parse(name).unwrap(), source, Mode::OnDemand).unwrap();
     }
-    let browser =
-        Wanted {
-            video: vec![Codec::H264],
-            audio: vec![Codec::Opus],
-            reordered: Reordering::NotAllowed,
-            limit: None,
-        };
+    let browser = Wanted {
+        video: vec![Codec::H264],
+        audio: vec![Codec::Opus],
+        reordered: Reordering::NotAllowed,
+        limit: None,
+    };
     let mut before = (0, 0);
     for round in 0..4 {
         for name in ["test", "file"] {

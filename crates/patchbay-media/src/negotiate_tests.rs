@@ -70,8 +70,12 @@ fn who_has_little_bandwidth_gets_what_is_small_or_has_it_made() {
     // 80 kbit/s, and 800.
     let small = wanted.choose(Kind::Video, &written(240, 1_000, 3));
     assert!(matches!(small, Choice::AsItCame(_)), "{small:?}");
-    for tracks in [written(240, 10_000, 3), written(480, 1_000, 3), written(0, 1_000, 3), written(240, 1_000, 0)] {
-        let Choice::Make { to, why, .. } = wanted.choose(Kind::Video, &tracks) else { panic!("it is too much") };
+    for tracks in
+        [written(240, 10_000, 3), written(480, 1_000, 3), written(0, 1_000, 3), written(240, 1_000, 0)]
+    {
+        let Choice::Make { to, why, .. } = wanted.choose(Kind::Video, &tracks) else {
+            panic!("it is too much")
+        };
         assert_eq!(to, [Target { codec: Codec::H264, limit: Some(limit) }]);
         assert_eq!(why, "a smaller picture for viewers with little bandwidth");
     }

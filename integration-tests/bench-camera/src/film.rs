@@ -33,6 +33,8 @@ pub(crate) const BITRATE: u32 = 2_000_000;
 const SIZE: (u32, u32) = (1280, 720);
 const KEY_FRAMES: Duration = Duration::from_secs(2);
 const CLOCK: u32 = 90_000;
+/// As the description says.
+const PAYLOAD_TYPE: u8 = 96;
 
 /// Cameras until the standard input ends.
 #[derive(Args, Debug)]
@@ -132,7 +134,7 @@ impl Film {
         let mut steps = vec![Step::Until(Duration::from_secs(1) * u32::try_from(number).unwrap_or(0) / FPS)];
         steps.extend(payloads.iter().enumerate().map(|(place, payload)| {
             let marker = if payloads.marker(place) { 0x80 } else { 0 };
-            let mut packet = vec![0x80, 96 | marker];
+            let mut packet = vec![0x80, PAYLOAD_TYPE | marker];
             packet.extend_from_slice(&(first + place as u64).to_be_bytes()[6..]);
             packet.extend_from_slice(&time.to_be_bytes()[4..]);
             packet.extend_from_slice(&[1, 2, 3, 4]);

@@ -42,7 +42,7 @@ pub(crate) enum Requests {
 impl Relay {
     /// With test pictures.
     pub(crate) fn start(binary: &Path, folder: &Path, cameras: &[Camera]) -> Result<Self> {
-        Self::start_with(binary, folder, cameras.iter().map(section).collect())
+        Self::start_with(binary, folder, &cameras.iter().map(section).collect::<String>())
     }
 
     /// With RTSP cameras, called by their numbers.
@@ -53,13 +53,14 @@ impl Relay {
             )
         };
         let egress = "[cameras.egress]\nallow = [\"127.0.0.0/8\"]\n".to_owned();
-        Self::start_with(binary, folder, egress + &urls.iter().enumerate().map(section).collect::<String>())
+        let cameras: String = urls.iter().enumerate().map(section).collect();
+        Self::start_with(binary, folder, &(egress + &cameras))
     }
 
-    fn start_with(binary: &Path, folder: &Path, cameras: String) -> Result<Self> {
+    fn start_with(binary: &Path, folder: &Path, cameras: &str) -> Result<Self> {
         let signer = Signer::generate(KeyOwner::Issuer)?;
         signer.jwks().write(&folder.join("jwks.json"))?;
-        fs::write(folder.join("relay.toml"), CONFIGURATION.to_owned() + &cameras)?;
+        fs::write(folder.join("relay.toml"), CONFIGURATION.to_owned() + cameras)?;
         let (http, grpc, ops, media) = (free()?, free()?, free()?, free_media()?);
         let log = File::create(folder.join("relay.log"))?;
         let child = Command::new(binary)

@@ -82,8 +82,8 @@ fn a_key_file_is_made_once() {
     let path = folder.path().join("logins.key");
     let made = key_file(&path).unwrap();
     assert_eq!(key_file(&path).unwrap().expose(), made.expose());
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+    assert_eq!(permissions & 0o777, 0o600);
     fs::write(&path, "short").unwrap();
     assert!(key_file(&path).err().unwrap().to_string().contains("64 hexadecimal digits"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -21,10 +21,10 @@ pub use spec::{
 pub(crate) use spec::{fingerprint_bytes, is_device};
 
 use crate::{config, error::Error, motion::Motions, relay::Owners, viewers::ViewerTable};
+use logins::Logins;
 use parking_lot::RwLock;
 use patchbay_chassis::{Component, Context, StartError};
 use patchbay_media::hub::{Hub, Source, StreamName};
-use logins::Logins;
 use sources::Sources;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{Kept, Store};

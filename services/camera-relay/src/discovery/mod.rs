@@ -67,7 +67,9 @@ fn told(guard: &Guard, heard: Vec<(IpAddr, Device)>) -> Vec<Discovered> {
         match reachable(guard, sender, &device) {
             Some((url, address)) => {
                 let title = device.title();
-                let urls = makers::guesses(&title).into_iter().map(|path| format!("rtsp://{}{path}", in_url(address)));
+                let urls = makers::guesses(&title)
+                    .into_iter()
+                    .map(|path| format!("rtsp://{}{path}", in_url(address)));
                 let urls = urls.collect();
                 let discovered = Discovered { kind: "onvif", name: title, address: url.to_string(), urls };
                 // One camera may answer on several interfaces, and to both questions.
@@ -78,7 +80,10 @@ fn told(guard: &Guard, heard: Vec<(IpAddr, Device)>) -> Vec<Discovered> {
         }
     }
     if refused > 0 {
-        tracing::info!(refused, "cameras have answered whose addresses cameras.egress does not allow, or that named none");
+        tracing::info!(
+            refused,
+            "cameras have answered whose addresses cameras.egress does not allow, or that named none"
+        );
     }
     found.into_values().collect()
 }

@@ -8,9 +8,7 @@ use super::slate::{Playing, Strip, Strips};
 use parking_lot::Mutex;
 use patchbay_media::{
     AccessUnit, Codec, Kind, Spawn, TrackId,
-    hub::{
-        Hub, Limit, Reordering, Selected, StreamName, SubscribeError, Subscription, TrackFigures, Wanted,
-    },
+    hub::{Hub, Limit, Reordering, Selected, StreamName, SubscribeError, Subscription, TrackFigures, Wanted},
     ring::{Caps, Reader, Start},
     track::{KeyFrames, Track, TrackInfo},
 };
@@ -138,7 +136,8 @@ impl Feeds {
     /// The smaller pictures for viewers with little bandwidth: the feed that is there, or else one that a transcoder makes. Tells in words why there is none.
     pub(crate) async fn join_low(&self, name: &StreamName, full: &Feed) -> Result<Held, String> {
         let key = (name.clone(), full.codec(), Rung::Low);
-        if let Some(shared) = self.open.lock().get(&key).and_then(Weak::upgrade).filter(|shared| shared.is_open())
+        if let Some(shared) =
+            self.open.lock().get(&key).and_then(Weak::upgrade).filter(|shared| shared.is_open())
         {
             return Ok(Held(shared));
         }

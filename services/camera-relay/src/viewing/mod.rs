@@ -34,7 +34,6 @@ use patchbay_rtc::{
     sdp::{Answer, Credentials, Offer},
 };
 use shared_peer::SharedPeer;
-use steps::Steps;
 use std::{
     net::IpAddr,
     sync::{
@@ -43,6 +42,7 @@ use std::{
     },
     time::Duration,
 };
+use steps::Steps;
 
 /// Sound and pictures are streams of their own (`msid`), for a browser holds pictures back to keep one stream in step.
 const PICTURES: &str = "pictures";

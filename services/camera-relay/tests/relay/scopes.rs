@@ -50,11 +50,11 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
             client.get_motion_picture(of(token, request)).await.map(drop)
         }
         "ProbeSource" => {
-            let request = pb::ProbeSourceRequest { camera, timeout: seconds(2) };
+            let request = pb::ProbeSourceRequest { camera, timeout: Some(seconds(2)) };
             client.probe_source(of(token, request)).await.map(drop)
         }
         "DiscoverSources" => {
-            let request = pb::DiscoverSourcesRequest { timeout: seconds(1) };
+            let request = pb::DiscoverSourcesRequest { timeout: Some(seconds(1)) };
             client.discover_sources(of(token, request)).await.map(drop)
         }
         "KickViewer" => client.kick_viewer(of(token, pb::KickViewerRequest { id: nobody })).await.map(drop),
@@ -66,8 +66,8 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
     }
 }
 
-fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
 }
 
 /// The methods, each with the scope that it takes.
