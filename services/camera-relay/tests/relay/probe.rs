@@ -216,7 +216,7 @@ async fn a_wrong_path_a_codec_and_an_answer_that_never_comes_are_told_apart() ->
     let found = setting.fails(wrong, ("open", "NOT_FOUND", "nothing under this path")).await?;
     assert!(found.advice.iter().any(|advice| advice.contains("/Streaming/Channels/101")), "{found:?}");
 
-    let codec = sdp("a=rtpmap:96 MPV/90000\r\n");
+    let codec = sdp("a=rtpmap:96 theora/90000\r\n");
     let server = ScriptedServer::start(Script::new(codec, Media::None))?;
     setting.fails(rtsp(at(server.address())), ("tracks", "CODEC", "set its video to H.264")).await?;
 
