@@ -3,7 +3,7 @@
 //! They are sealed for the name of the camera, always with the same outcome (AES-256-GCM-SIV), so that adding the same camera again is seen to change
 //! nothing. The kept password goes only to the place for which it was given: whoever changes the address must know it.
 
-use super::{CameraName, CameraSpec, ClearPassword, LoginSpec, SourceSpec, Violation};
+use super::{CameraName, CameraSpec, ClearPassword, LoginSpec, Violation};
 use crate::config;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use patchbay_chassis::{Context, StartError};
@@ -14,7 +14,7 @@ use patchbay_crypto::{
 use patchbay_media::hub::{Reason, SourceError};
 use std::{
     fs,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
@@ -52,25 +52,20 @@ impl Logins {
         before: Option<&CameraSpec>,
     ) -> Result<(), Violation> {
         let before = before.map(|before| &before.source);
-        let Some((address, login)) = spec.source.remote_mut() else { return Ok(()) };
-        if let Some(old) = before.and_then(SourceSpec::address)
-            && address.text() == old.shown()
-        {
-            // What was shown with its secrets hidden means what it stands for.
-            *address = old.clone();
-        }
-        let Some(login) = login else { return Ok(()) };
+        let Some((address, Some(login))) = spec.source.remote_mut() else { return Ok(()) };
         if let Some(given) = login.given.take() {
             login.sealed = Some(self.sealed(name, &given)?);
         } else if std::mem::take(&mut login.keep) && login.password_file.is_none() {
             let kept = before.and_then(|before| Some((before.address()?, before.login()?)));
-            let Some((place, kept)) = kept.filter(|(_, kept)| kept.sealed.is_some()) else {
+            let Some((place, kept)) = kept.filter(|(_, kept)| kept.has_password()) else {
                 return Err(problem("has no password that is kept: give one"));
             };
             if !address.is_same_place(place) {
                 return Err(problem("needs the password again, because it shall go to another place"));
             }
+            // Cameras of the configuration have theirs in a file.
             login.sealed.clone_from(&kept.sealed);
+            login.password_file.clone_from(&kept.password_file);
         }
         Ok(())
     }
@@ -111,6 +106,17 @@ impl Logins {
     }
 }
 
+/// Puts the address that is kept in place of one that was shown with its secrets hidden, and means it. Before anything is checked: what is hidden is
+/// no secret that a camera takes.
+pub(crate) fn uncover(spec: &mut CameraSpec, before: Option<&CameraSpec>) {
+    if let Some((address, _)) = spec.source.remote_mut()
+        && let Some(old) = before.and_then(|before| before.source.address())
+        && address.text() == old.shown()
+    {
+        *address = old.clone();
+    }
+}
+
 /// The field is that of RTSP for all: `Violation` has fixed names, and the words tell the rest.
 fn problem(problem: impl Into<String>) -> Violation {
     Violation { field: "login", problem: problem.into() }
@@ -121,8 +127,9 @@ fn read_password(path: &Path) -> Result<ClearPassword, SourceError> {
         SourceError::temporary(format!("the file with the camera's password cannot be used: {why}"))
             .because(Reason::Unauthorized)
     };
-    let text = fs::read_to_string(path).map_err(|error| unreadable(error.kind().to_string()))?;
-    let text = Zeroizing::new(text);
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE + 1));
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_string(&mut text));
+    read.map_err(|error| unreadable(error.kind().to_string()))?;
     if text.len() > MAX_FILE {
         return Err(unreadable(format!("it has more than {MAX_FILE} bytes")));
     }
@@ -142,7 +149,8 @@ fn key_file(path: &Path) -> io::Result<Secret> {
     // Written whole under another name, and linked: nobody sees half of it, and nobody's is replaced.
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
+    // Not the number of the process, which is the same in every container.
+    name.push(format!(".{:016x}", rand::random::<u64>()));
     let draft = folder.join(name);
     let written = (|| {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

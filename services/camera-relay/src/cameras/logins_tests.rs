@@ -1,5 +1,5 @@
 use super::*;
-use crate::cameras::{Address, RtspSpec};
+use crate::cameras::{Address, RtspSpec, SourceSpec};
 
 fn logins() -> Logins {
     Logins { key: Arc::new(convergent::Key::new(&[7; KEY_LENGTH]).unwrap()) }
@@ -72,6 +72,7 @@ fn an_address_shown_with_its_secrets_hidden_means_the_one_that_is_kept() {
     let shown = before.source.address().unwrap().shown();
     assert_eq!(shown, "rtsp://10.0.0.7/a?user=u&password=***");
     let mut after = camera(&shown, login);
+    uncover(&mut after, Some(&before));
     logins().seal(&door(), &mut after, Some(&before)).unwrap();
     assert_eq!(after, before);
 }
@@ -90,6 +91,17 @@ fn a_key_file_is_made_once() {
 }
 
 #[test]
+fn a_key_file_is_made_whatever_another_process_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logins.key");
+    // In containers processes have the same number.
+    let left = folder.path().join(format!("logins.key.{}", std::process::id()));
+    fs::write(&left, "half").unwrap();
+    key_file(&path).unwrap();
+    assert_eq!(fs::read_to_string(left).unwrap(), "half", "it is another's");
+}
+
+#[test]
 fn a_password_may_stand_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
@@ -99,4 +111,20 @@ fn a_password_may_stand_in_a_file() {
     assert_eq!(logins().clear(&door(), &login).unwrap().1.expose(), "pass word");
     fs::remove_file(&path).unwrap();
     assert_eq!(logins().clear(&door(), &login).unwrap_err().reason(), Reason::Unauthorized);
+    // Without an end, it is read no further than a password may be long.
+    let endless = LoginSpec { password_file: Some("/dev/zero".into()), ..login };
+    let refused = logins().clear(&door(), &endless).unwrap_err();
+    assert!(refused.to_string().contains("more than"), "{refused}");
+}
+
+#[test]
+fn a_password_in_a_file_is_kept_like_another() {
+    let login = LoginSpec { username: "admin".to_owned(), ..LoginSpec::default() };
+    let filed = LoginSpec { password_file: Some("/run/secrets/door".into()), ..login };
+    let configured = camera("rtsp://10.0.0.7/a", filed.clone());
+    let mut probed = camera("rtsp://10.0.0.7/b", kept());
+    logins().seal(&door(), &mut probed, Some(&configured)).unwrap();
+    assert_eq!(probed.source.login(), Some(&filed));
+    let elsewhere = logins().seal(&door(), &mut camera("rtsp://10.0.0.8/a", kept()), Some(&configured));
+    assert!(elsewhere.unwrap_err().problem.contains("another place"));
 }

@@ -191,9 +191,10 @@ impl Cameras {
 
     /// Checked settings in the form in which they are kept.
     fn prepared(&self, name: &CameraName, mut spec: CameraSpec) -> Result<CameraSpec, Error> {
-        self.check(&spec)?;
         let before = self.shared.list.read().get(name).cloned();
         let before = before.as_ref().map(|camera| &camera.spec);
+        logins::uncover(&mut spec, before);
+        self.check(&spec)?;
         let sealed = self.shared.logins.seal(name, &mut spec, before);
         sealed.map_err(|violation| Error::camera(vec![violation]))?;
         Ok(spec)

@@ -2,7 +2,7 @@
 
 use super::world::{SOON, World, add, fields, file_camera, reason, test_camera, with};
 use anyhow::{Context, Result};
-use patchbay_chassis::config::Layer;
+use patchbay_chassis::config::{Layer, Value};
 use patchbay_proto::camera::v1::{self as pb, camera::Source};
 use patchbay_testkit::{
     ports::free_address,
@@ -227,6 +227,29 @@ async fn a_wrong_path_a_codec_and_an_answer_that_never_comes_are_told_apart() ->
     let server = ScriptedServer::start(broken)?;
     let found = setting.probe(rtsp(at(server.address()))).await?;
     assert!(!found.ok && !found.reason.is_empty(), "{found:?}");
+    setting.world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_of_the_configuration_is_looked_at_with_its_password_file() -> Result<()> {
+    let files = tempdir()?;
+    let login = ["--auth", "digest", "--user", "admin", "--password", "s3cret"];
+    let camera = GstCamera::start(files.path(), &login).await?;
+    let (url, password) = (at(camera.address()), files.path().join("password"));
+    std::fs::write(&password, "s3cret\n")?;
+    let login = format!(r#"{{username="admin",password_file="{}"}}"#, password.display());
+    let configured: Value = format!(r#"[{{name="door",rtsp={{url="{url}",login={login}}}}}]"#).parse()?;
+    let change = |name: &str, flags: Layer| {
+        open_world(name, flags).set(&format!("{name}.cameras.configured"), configured.clone())
+    };
+    let mut setting = setting_with(&change).await?;
+    let request = with(&setting.token, pb::GetCameraRequest { name: "door".into() });
+    assert_eq!(reason(setting.world.one.client.get_camera(request).await), "PERMISSION_DENIED");
+    let token = setting.world.token(&["media:read:*", "media:write:*"])?;
+    let request = with(&token, pb::GetCameraRequest { name: "door".into() });
+    let shown = setting.world.one.client.get_camera(request).await?.into_inner().camera;
+    let found = setting.probe(shown.context("it is there")?).await?;
+    assert!(found.ok && !format!("{found:?}").contains("s3cret"), "{found:?}");
     setting.world.stop().await
 }
 
