@@ -22,6 +22,7 @@ pub mod relay;
 pub mod replicas;
 mod rest;
 pub mod snapshot;
+mod told;
 pub mod viewers;
 mod viewing;
 

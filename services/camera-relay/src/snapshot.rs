@@ -6,6 +6,7 @@
 mod darkroom;
 
 use crate::{
+    caller::Caller,
     cameras::{CameraName, stream_of},
     core::Core,
     error::Error,
@@ -109,8 +110,13 @@ impl Snapshots {
     }
 }
 
-/// Takes the newest picture of a camera, starting it if need be. Whoever may look is asked before.
-pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result<Jpeg, Error> {
+/// Takes the newest picture of a camera, starting it if need be. Whether `caller` may look is asked before.
+pub async fn take(
+    core: &Arc<Core>,
+    caller: &Caller,
+    camera: &CameraName,
+    width: Width,
+) -> Result<Jpeg, Error> {
     let begun = Instant::now();
     core.cameras.get(camera)?;
     let config = &core.config.snapshot;
@@ -122,7 +128,7 @@ pub async fn take(core: &Arc<Core>, camera: &CameraName, width: Width) -> Result
         return Ok(jpeg);
     }
     // While the subscription is held, the camera runs.
-    let (_subscription, track) = started(core, camera, in_time).await?;
+    let (_subscription, track) = started(core, caller, camera, in_time).await?;
     let jpeg = develop(core, darkroom, track, width).await?;
     crate::metrics::observe(&core.metrics.snapshot_seconds, begun.elapsed());
     Ok(jpeg)
@@ -145,6 +151,7 @@ impl InTime {
 /// A camera's pictures, once there are some.
 async fn started(
     core: &Core,
+    caller: &Caller,
     camera: &CameraName,
     in_time: InTime,
 ) -> Result<(Subscription, Arc<Track>), Error> {
@@ -156,7 +163,7 @@ async fn started(
     })?;
     let selected = in_time.limit(subscription.tracks_or_failure()).await?;
     let selected = selected.map_err(|error| match error {
-        NotStarted::Failed(error) => Error::NoPicture(error.to_string()),
+        NotStarted::Failed(error) => Error::NoPicture(caller.told(camera, &error)),
         NotStarted::Ended(Ended::Removed) => Error::NoCamera(camera.clone()),
         NotStarted::Ended(Ended::Closed) => stopping(),
     })?;

@@ -111,7 +111,7 @@ impl cameras_server::Cameras for Calls {
     ) -> Result<Response<pb::GetSnapshotResponse>, Status> {
         let name = allowed(&request, Action::View, &request.get_ref().name)?;
         let width = snapshot::Width::parse(request.get_ref().width)?;
-        let jpeg = snapshot::take(&self.core, &name, width).await?;
+        let jpeg = snapshot::take(&self.core, &Caller::of(&request)?, &name, width).await?;
         Ok(Response::new(pb::GetSnapshotResponse {
             jpeg: jpeg.data,
             time: Some(convert::timestamp(jpeg.time)),
@@ -125,8 +125,8 @@ impl cameras_server::Cameras for Calls {
         request: Request<pb::GetStatisticsRequest>,
     ) -> Result<Response<pb::GetStatisticsResponse>, Status> {
         let name = allowed(&request, Action::Read, &request.get_ref().name)?;
-        let camera = self.core.cameras.get(&name)?;
-        Ok(Response::new(convert::statistics(&self.core, &camera)))
+        let (caller, camera) = (Caller::of(&request)?, self.core.cameras.get(&name)?);
+        Ok(Response::new(convert::statistics(&self.core, &caller, &camera)))
     }
 
     type WatchCamerasStream = ReceiverStream<Result<pb::WatchCamerasResponse, Status>>;

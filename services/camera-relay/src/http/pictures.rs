@@ -71,9 +71,10 @@ async fn single(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let Some(camera) = file.strip_suffix(".jpg") else { return Err(Problem::no_such_path()) };
-    let (_, camera) = admit(&doors, &parts, camera)?;
+    let (visitor, camera) = admit(&doors, &parts, camera)?;
     let width = width(&parts)?;
-    let jpeg = snapshot::take(&doors.viewings.core, &camera, width).await.map_err(visitor::problem)?;
+    let taken = snapshot::take(&doors.viewings.core, &visitor.caller, &camera, width).await;
+    let jpeg = taken.map_err(visitor::problem)?;
     Ok(([(header::CONTENT_TYPE, JPEG)], jpeg.data).into_response())
 }
 
@@ -93,6 +94,10 @@ async fn many(
         core.metrics.refused_viewers.inc();
         Problem::from(ViewError::from(error))
     })?;
+    // Revoked between the check of the token and now, it would be seen by nobody.
+    if core.context.auth.is_revoked(registration.identity()) {
+        return Err(visitor::problem(Error::TokenMissing));
+    }
     let mut frames = doors.pictures.reels.join(&camera, width);
     // The first one is waited for, so that a camera that must be changed first is told as an error and not as an empty page.
     let patience = core.config.cameras.slate_after.duration();
@@ -100,7 +105,7 @@ async fn many(
         Ok(first) => first,
         Err(_) => black(&doors, &camera).await,
     };
-    let first = first.ok_or_else(|| visitor::problem(no_picture(&doors, &camera)))?;
+    let first = first.ok_or_else(|| visitor::problem(no_picture(&doors, &visitor, &camera)))?;
     let stream = Stream::new(registration, frames, doors.viewings.farewell(), Duration::from_secs(1) / fps);
     let mut response = Response::new(Body::from_stream(stream.beginning_with(first)));
     *response.status_mut() = StatusCode::OK;
@@ -123,11 +128,12 @@ async fn black(doors: &Doors, camera: &CameraName) -> Option<Jpeg> {
     made.await.inspect_err(|error| tracing::error!(%error, "no black picture could be made")).ok().cloned()
 }
 
-fn no_picture(doors: &Doors, camera: &CameraName) -> Error {
+fn no_picture(doors: &Doors, visitor: &Visitor, camera: &CameraName) -> Error {
     let Some(state) = doors.viewings.core.hub.state(&crate::cameras::stream_of(camera)) else {
         return Error::NoCamera(camera.clone());
     };
-    let detail = Some(state.detail).filter(|detail| !detail.is_empty());
+    let detail = visitor.caller.told_words(camera, state.detail, state.reason);
+    let detail = Some(detail).filter(|detail| !detail.is_empty());
     Error::NoPicture(detail.unwrap_or_else(|| "it has brought none in time".to_owned()))
 }
 

@@ -5,6 +5,7 @@
 //! picture, a feed shows the slate; when it stalls, viewers keep the last picture, because nothing else comes.
 
 use super::slate::{Playing, Strip, Strips};
+use crate::cameras::Camera;
 use parking_lot::Mutex;
 use patchbay_media::{
     AccessUnit, Codec, Kind, Spawn, TrackId,
@@ -30,6 +31,8 @@ pub(crate) struct Feeds {
     strips: Arc<Strips>,
     /// At most as many as there are streams and codecs; those whose viewers have gone are cleared when one is added.
     open: Mutex<HashMap<Key, Weak<Shared>>>,
+    /// Each camera as it was when somebody came last; those without feeds are cleared with them.
+    known: Mutex<HashMap<StreamName, Arc<Camera>>>,
 }
 
 /// A viewer's hold on a feed; the last one that is dropped ends it.
@@ -109,7 +112,18 @@ impl Shared {
 impl Feeds {
     /// None yet.
     pub(crate) fn new(hub: Hub, spawn: Arc<dyn Spawn>, caps: Caps) -> Self {
-        Self { hub, spawn, caps, strips: Arc::default(), open: Mutex::default() }
+        Self { hub, spawn, caps, strips: Arc::default(), open: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// Somebody comes to a camera as it is now. Where it has another source or other masks than before, feeds that are there keep pictures of before: their
+    /// viewers go on with them, and who comes gets one of his own.
+    pub(crate) fn meet(&self, camera: &Arc<Camera>) {
+        let (stream, mut known, mut open) = (camera.stream(), self.known.lock(), self.open.lock());
+        known.retain(|name, _| open.iter().any(|((of, ..), shared)| of == name && shared.strong_count() > 0));
+        let before = known.insert(stream.clone(), Arc::clone(camera));
+        if before.is_some_and(|before| !before.spec.runs_as(&camera.spec)) {
+            open.retain(|(name, ..), _| *name != stream);
+        }
     }
 
     /// The feed of a track of a stream.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cameras::{self, CameraSpec, MaskSpec, Origin, ProcessingSpec, SourceSpec, TestSpec};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use patchbay_media::{
@@ -246,4 +247,25 @@ fn smaller_pictures_have_half_the_lines_and_a_quarter_of_the_bits_within_bounds(
     assert_eq!(of(180, Some(100_000)), (180, 150_000), "never larger than it is");
     assert_eq!(of(2160, Some(20_000_000)), (1080, 1_500_000));
     assert_eq!(of(0, None), (360, 500_000), "of a camera that has not told");
+}
+
+/// The camera of the tests, with masks or without.
+fn camera_with(masks: &[MaskSpec]) -> Arc<cameras::Camera> {
+    let processing =
+        (!masks.is_empty()).then(|| ProcessingSpec { masks: masks.to_vec(), ..ProcessingSpec::default() });
+    let spec = CameraSpec { processing, ..CameraSpec::of(SourceSpec::Test(TestSpec::default())) };
+    Arc::new(cameras::Camera { name: "test".parse().unwrap(), spec, origin: Origin::Configured })
+}
+
+#[tokio::test]
+async fn pictures_from_before_there_were_masks_are_not_shown_to_who_comes_after() {
+    let world = World::new();
+    world.feeds.meet(&camera_with(&[]));
+    let before = world.join().await;
+    world.feeds.meet(&camera_with(&[]));
+    let same = world.feeds.join_waiting(&world.name, Codec::Vp8).await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(same.feed(), before.feed()), "one camera is one feed");
+    world.feeds.meet(&camera_with(&[MaskSpec::default()]));
+    let after = world.feeds.join_waiting(&world.name, Codec::Vp8).await.unwrap().unwrap();
+    assert!(!Arc::ptr_eq(after.feed(), before.feed()), "the feed keeps pictures without the mask");
 }

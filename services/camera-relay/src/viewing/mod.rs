@@ -15,6 +15,7 @@ pub(crate) use farewell::Farewell;
 
 use crate::{
     addresses::{self, Families},
+    caller::Caller,
     cameras::CameraName,
     core::Core,
     error::Error,
@@ -183,11 +184,12 @@ impl Viewings {
         if self.core.context.auth.is_revoked(registration.identity()) {
             return Err(ViewError::Other(Error::TokenMissing));
         }
+        self.feeds.meet(&camera);
         let name = camera.stream();
         // Kept until the feeds have subscriptions of their own, so that the source runs on.
         let subscribed = self.core.hub.subscribe(&name, wanted.clone());
         let mut subscription = subscribed.map_err(|error| not_subscribed(&error, &camera.name))?;
-        let feeds = match self.started(&mut subscription, &wanted, &camera.name).await? {
+        let feeds = match self.started(&mut subscription, &wanted, &registration).await? {
             Some(selected) => {
                 self.check(&wanted, &selected, registration.camera())?;
                 let tracks = [&selected.video, &selected.audio];
@@ -214,8 +216,9 @@ impl Viewings {
         &self,
         subscription: &mut Subscription,
         wanted: &Wanted,
-        camera: &CameraName,
+        registration: &Registration,
     ) -> Result<Option<Selected>, ViewError> {
+        let camera = registration.camera();
         let cameras = &self.core.config.cameras;
         let has_slate = slate_codec(wanted).is_some();
         // The hub limits the time for a source to start, and again for a transcoder; three times that is only for what nobody has thought of.
@@ -227,7 +230,10 @@ impl Viewings {
             // One that must be changed first is told as an error.
             Ok(Err(NotStarted::Failed(error))) if has_slate && error.again() == Again::Yes => Ok(None),
             Err(_) => Err(ViewError::NotStarted("it takes too long".to_owned())),
-            Ok(Err(NotStarted::Failed(error))) => Err(ViewError::NotStarted(error.to_string())),
+            Ok(Err(NotStarted::Failed(error))) => {
+                let caller = Caller::from(Arc::clone(registration.identity()));
+                Err(ViewError::NotStarted(caller.told(camera, &error)))
+            }
             Ok(Err(NotStarted::Ended(Ended::Closed))) => Err(ViewError::Stopping),
             Ok(Err(NotStarted::Ended(Ended::Removed))) => Err(Error::NoCamera(camera.clone()).into()),
         }

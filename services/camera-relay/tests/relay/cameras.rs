@@ -1,10 +1,12 @@
 //! Adding, reading, changing and removing cameras; what is kept over a restart.
 
-use super::world::{World, add, fields, file_camera, get, names, reason, test_camera, with};
+use super::world::{SOON, World, add, fields, file_camera, get, names, reason, test_camera, with};
 use anyhow::Result;
+use patchbay_chassis::config::Layer;
 use patchbay_proto::camera::v1 as pb;
-use patchbay_testkit::http;
+use patchbay_testkit::{http, ports::free_address, wait::wait_until};
 use serde_json::Value;
+use std::net::SocketAddr;
 use tempfile::tempdir;
 
 fn update(name: &str, camera: pb::Camera) -> pb::UpdateCameraRequest {
@@ -204,5 +206,66 @@ async fn rest_says_the_same() -> Result<()> {
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
     assert_eq!(http::get(world.one.http, "/v1/cameras", &[]).await?.status, 401);
+    world.stop().await
+}
+
+/// A camera where nobody listens, whose address holds a secret.
+fn away(name: &str, address: SocketAddr) -> pb::Camera {
+    let url = format!("rtsp://{address}/live?password=s3cret");
+    let source = pb::camera::Source::Rtsp(pb::RtspSource { url, ..pb::RtspSource::default() });
+    pb::Camera { name: name.into(), source: Some(source), always_on: true, ..pb::Camera::default() }
+}
+
+fn reached(name: &str, flags: Layer) -> Layer {
+    flags.set(&format!("{name}.cameras.egress.allow"), vec!["127.0.0.0/8"])
+}
+
+#[tokio::test]
+async fn a_camera_is_changed_as_it_is_shown_though_its_address_hides_a_secret() -> Result<()> {
+    let folder = tempdir()?;
+    let mut world = World::start(folder.path()).await?;
+    let token = world.token(&["media:read:*", "media:write:*"])?;
+    let shown = add(&mut world.one, &token, away("yard", free_address())).await?;
+    assert!(!format!("{shown:?}").contains("s3cret"), "{shown:?}");
+    let camera = Some(pb::Camera { title: "Yard".into(), ..shown });
+    let update = pb::UpdateCameraRequest { name: "yard".into(), camera: camera.clone() };
+    world.one.client.update_camera(with(&token, update)).await?;
+    let kept = world.one.core.cameras.get(&"yard".parse()?)?;
+    let url = kept.spec.source.address().and_then(|address| address.url()).map(String::from);
+    assert!(kept.spec.title == "Yard" && url.is_some_and(|url| url.ends_with("password=s3cret")));
+    // Where there is no such camera, nothing is meant by it.
+    let camera = camera.map(|camera| pb::Camera { name: "other".into(), ..camera });
+    let refused = world.one.client.add_camera(with(&token, pb::AddCameraRequest { camera })).await;
+    assert_eq!(fields(refused), ["camera.rtsp.url"]);
+    world.stop().await
+}
+
+#[tokio::test]
+async fn who_may_not_change_a_camera_is_not_told_where_it_is() -> Result<()> {
+    let folder = tempdir()?;
+    let mut world = World::start_with(folder.path(), &reached).await?;
+    let [writes, reads, views] =
+        [&["media:read:*", "media:write:*"][..], &["media:read:*"], &["media:view:*"]]
+            .map(|scopes| world.token(scopes));
+    let (writes, reads, views) = (writes?, reads?, views?);
+    let address = free_address();
+    add(&mut world.one, &writes, away("yard", address)).await?;
+    let place = address.to_string();
+    let status = |camera: pb::Camera| camera.status.unwrap_or_default();
+    let one = &mut world.one;
+    let took = wait_until("the camera has failed", SOON, async || {
+        get(one, &writes, "yard").await.is_ok_and(|camera| status(camera).detail.contains(&place))
+    })
+    .await?;
+    let seen = get(one, &reads, "yard").await?;
+    println!("after {took:?}: {}", status(seen.clone()).detail);
+    assert!(!format!("{seen:?}").contains("127.0.0.1"), "{seen:?}");
+    assert_eq!(status(seen).detail, "the camera cannot be reached");
+    let request = with(&reads, pb::GetStatisticsRequest { name: "yard".into() });
+    let statistics = one.client.get_statistics(request).await?.into_inner();
+    assert!(!format!("{statistics:?}").contains("127.0.0.1"), "{statistics:?}");
+    let request = with(&views, pb::GetSnapshotRequest { name: "yard".into(), width: 0 });
+    let refused = one.client.get_snapshot(request).await.expect_err("there is no picture");
+    assert!(!refused.message().contains("127.0.0.1"), "{refused:?}");
     world.stop().await
 }

@@ -1,6 +1,6 @@
 //! The test camera as a picture: it starts when it is asked for, once, and stops by itself.
 
-use super::world::{SOON, World, get, reason, with};
+use super::world::{SOON, World, get, reason, somebody, with};
 use anyhow::Result;
 use camera_relay::{cameras::stream_of, snapshot};
 use patchbay_media::hub::Wanted;
@@ -71,7 +71,7 @@ async fn many_who_look_and_take_pictures_are_one_capture() -> Result<()> {
     let folder = tempdir()?;
     let world = World::start(folder.path()).await?;
     let core = &world.one.core;
-    let camera = "test".parse()?;
+    let (camera, caller) = ("test".parse()?, somebody(&world)?);
     let mut lookers: Vec<_> = (0..50)
         .map(|_| core.hub.subscribe(&stream_of(&camera), Wanted::anything()))
         .collect::<Result<_, _>>()?;
@@ -80,7 +80,8 @@ async fn many_who_look_and_take_pictures_are_one_capture() -> Result<()> {
         assert!(selected.video.is_some() && selected.audio.is_some());
     }
     let taken = futures_util::future::join_all((0..20).map(|index| {
-        snapshot::take(core, &camera, snapshot::Width::parse(160 + 32 * (index % 3)).expect("it is allowed"))
+        let width = snapshot::Width::parse(160 + 32 * (index % 3)).expect("it is allowed");
+        snapshot::take(core, &caller, &camera, width)
     }));
     for jpeg in taken.await {
         assert!(!jpeg?.data.is_empty());

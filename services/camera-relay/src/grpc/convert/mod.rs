@@ -13,6 +13,7 @@ use crate::{
     replicas::{CameraReport, Condition, TrackReport},
     viewers::{ViewerKind, ViewerQuality, ViewerShown},
 };
+use patchbay_media::hub::Reason;
 use patchbay_proto::camera::v1 as pb;
 use std::time::Duration;
 
@@ -21,7 +22,17 @@ pub(super) fn camera(core: &Core, caller: &Caller, camera: &Camera) -> pb::Camer
     let (report, owner) = core.report_of(camera);
     let may_change = caller.may(Action::Write, &camera.name);
     let shown = if may_change { Shown::Whole } else { Shown::WithoutPlace };
-    pb::Camera { status: Some(status(report, owner)), ..settings(camera, shown) }
+    pb::Camera { status: Some(status(told(report, caller, camera), owner)), ..settings(camera, shown) }
+}
+
+/// A report as the caller may see it.
+fn told(mut report: CameraReport, caller: &Caller, camera: &Camera) -> CameraReport {
+    if !report.reason.is_empty() {
+        // A word of a newer replica is not known here.
+        let reason = Reason::parse(&report.reason).unwrap_or_default();
+        report.detail = caller.told_words(&camera.name, report.detail, Some(reason));
+    }
+    report
 }
 
 fn status(report: CameraReport, owner: String) -> pb::CameraStatus {
@@ -63,8 +74,9 @@ fn track(track: TrackReport) -> pb::CameraTrack {
 }
 
 /// What a camera and its viewers do.
-pub(super) fn statistics(core: &Core, camera: &Camera) -> pb::GetStatisticsResponse {
+pub(super) fn statistics(core: &Core, caller: &Caller, camera: &Camera) -> pb::GetStatisticsResponse {
     let (report, owner) = core.report_of(camera);
+    let report = told(report, caller, camera);
     let came = || report.tracks.iter().filter(|track| track.transcoded.is_none());
     pb::GetStatisticsResponse {
         units: came().map(|track| track.units).sum(),

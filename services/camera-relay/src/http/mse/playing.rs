@@ -2,6 +2,7 @@
 
 use super::{counters::Counters, lane::Opening, live::Live};
 use crate::{
+    caller::Caller,
     cameras::{CameraName, stream_of},
     error::Error,
     viewing::{ViewError, Viewings, not_subscribed},
@@ -32,6 +33,7 @@ pub(super) enum Step {
 /// A page's hold on its camera.
 pub(super) struct Playing {
     viewings: Arc<Viewings>,
+    caller: Caller,
     camera: CameraName,
     wanted: Wanted,
     subscription: Subscription,
@@ -47,7 +49,7 @@ impl Playing {
     /// Begins with what a page wants; its line of time goes on where it was with what it wanted before.
     pub(super) fn begin(
         viewings: &Arc<Viewings>,
-        camera: &CameraName,
+        (caller, camera): (&Caller, &CameraName),
         wanted: Wanted,
         counters: &Arc<Counters>,
         before: Option<&Self>,
@@ -55,6 +57,7 @@ impl Playing {
         let subscribed = viewings.core.hub.subscribe(&stream_of(camera), wanted.clone());
         Ok(Self {
             viewings: Arc::clone(viewings),
+            caller: caller.clone(),
             camera: camera.clone(),
             wanted,
             subscription: subscribed.map_err(|error| not_subscribed(&error, camera))?,
@@ -88,7 +91,10 @@ impl Playing {
         match told {
             Ok(selected) => self.switch(&selected),
             // What came before the failure can still be played.
-            Err(NotStarted::Failed(error)) => self.steps.push_back(Step::Waiting(error.to_string())),
+            Err(NotStarted::Failed(error)) => {
+                let why = self.caller.told(&self.camera, &error);
+                self.steps.push_back(Step::Waiting(why));
+            }
             Err(NotStarted::Ended(Ended::Closed)) => self.steps.push_back(Step::Over(ViewError::Stopping)),
             Err(NotStarted::Ended(Ended::Removed)) => {
                 let gone = Error::NoCamera(self.camera.clone());

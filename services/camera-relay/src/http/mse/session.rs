@@ -145,9 +145,10 @@ impl Session {
     /// Begins to play, or goes on with other codecs.
     fn begin(&mut self, wanted: patchbay_media::hub::Wanted) -> Result<(), ViewError> {
         let viewings = &self.doors.viewings;
+        let looked = (&self.visitor.caller, &self.camera);
         if let Some(viewer) = &mut self.viewer {
             let (counters, before) = (&viewer.counters, Some(&viewer.playing));
-            viewer.playing = Playing::begin(viewings, &self.camera, wanted, counters, before)?;
+            viewer.playing = Playing::begin(viewings, looked, wanted, counters, before)?;
             return Ok(());
         }
         let core = &viewings.core;
@@ -163,7 +164,7 @@ impl Session {
             return Err(ViewError::Other(Error::TokenMissing));
         }
         let counters = Arc::<Counters>::default();
-        let playing = Playing::begin(viewings, &self.camera, wanted, &counters, None)?;
+        let playing = Playing::begin(viewings, looked, wanted, &counters, None)?;
         registration.measure(Arc::clone(&counters) as _);
         self.viewer = Some(Viewer { registration, playing, counters, since: Instant::now() });
         Ok(())

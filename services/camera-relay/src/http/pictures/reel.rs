@@ -119,7 +119,8 @@ async fn shoot(core: Arc<Core>, camera: CameraName, reel: Weak<Reel>) {
 }
 
 async fn picture(core: &Core, room: &Room, selected: &Selected, reel: &Reel) {
-    let Some(track) = &selected.video else { return };
+    // What has ended may be of other settings, without the masks of now: who comes waits for what follows.
+    let Some(track) = selected.video.as_ref().filter(|track| !track.ring().has_ended()) else { return };
     let widths: Vec<Width> = {
         let mut sizes = reel.sizes.lock();
         sizes.retain(|_, sender| sender.receiver_count() > 0);
