@@ -18,6 +18,10 @@ use url::{Host, Url};
 /// Searches at the same time; each sends some datagrams on every interface.
 const CONCURRENT: usize = 2;
 
+/// Devices that are told, and bytes of what they call their address: whoever is near may answer for as many as he likes, and an answer of ours shall stay one that callers take.
+const MOST: usize = 512;
+const MAX_ADDRESS: usize = 256;
+
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Discovered {
@@ -74,7 +78,9 @@ fn told(guard: &Guard, heard: Vec<(IpAddr, Device)>) -> Vec<Discovered> {
                 let discovered = Discovered { kind: "onvif", name: title, address: url.to_string(), urls };
                 // One camera may answer on several interfaces, and to both questions.
                 let key = if device.endpoint.is_empty() { url.to_string() } else { device.endpoint };
-                found.entry(key).or_insert(discovered);
+                if found.len() < MOST || found.contains_key(&key) {
+                    found.entry(key).or_insert(discovered);
+                }
             }
             None => refused += 1,
         }
@@ -99,7 +105,7 @@ fn reachable(guard: &Guard, sender: IpAddr, device: &Device) -> Option<(Url, IpA
             Host::Domain(_) => return None,
         };
         let is_plain = url.username().is_empty() && url.password().is_none();
-        (is_plain && guard.is_allowed(address)).then_some((url, address))
+        (is_plain && url.as_str().len() <= MAX_ADDRESS && guard.is_allowed(address)).then_some((url, address))
     });
     let named: Vec<_> = named.collect();
     let own = named.iter().find(|(_, address)| *address == sender);

@@ -51,13 +51,14 @@ impl MotionSpec {
             found.push(Violation::new("motion.zones", format!("must be {MAX_ZONES} at most")));
         }
         let mut names = HashSet::new();
-        for zone in &self.zones {
+        // However many there are, and however long, the answer stays small.
+        for zone in self.zones.iter().take(MAX_ZONES) {
             let length = zone.name.chars().count();
             if !(1..=MAX_NAME).contains(&length) || zone.name.chars().any(char::is_control) {
                 let problem = format!("must be 1 to {MAX_NAME} characters, without control characters");
                 found.push(Violation::new("motion.zones.name", problem));
             }
-            if !names.insert(&zone.name) {
+            if !names.insert(&zone.name) && length <= MAX_NAME {
                 found.push(Violation::new("motion.zones.name", format!("is there twice: `{}`", zone.name)));
             }
             if zone.sensitivity != 0 {

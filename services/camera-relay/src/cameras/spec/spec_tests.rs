@@ -139,6 +139,22 @@ fn polygons_lie_in_the_picture() {
 }
 
 #[test]
+fn however_much_is_wrong_the_answer_is_small() {
+    let zone = ZoneSpec { name: "x".repeat(10_000), points: Vec::new(), sensitivity: 101 };
+    let motion = MotionSpec { zones: vec![zone; 1000], ..MotionSpec::default() };
+    let mask = MaskSpec { points: Vec::new(), style: MaskStyleSpec::Black };
+    let processing = ProcessingSpec { masks: vec![mask; 1000], ..ProcessingSpec::default() };
+    let spec = CameraSpec {
+        processing: Some(processing),
+        motion: Some(motion),
+        ..CameraSpec::of(SourceSpec::Test(TestSpec::default()))
+    };
+    let found = spec.violations();
+    let bytes: usize = found.iter().map(|violation| violation.field.len() + violation.problem.len()).sum();
+    assert!(found.len() > 2 && bytes < 8192, "{} violations of {bytes} bytes", found.len());
+}
+
+#[test]
 fn a_camera_that_looks_for_motion_is_always_captured() {
     let spec = CameraSpec::of(SourceSpec::Test(TestSpec::default()));
     assert_eq!(spec.captured(), Capture::OnDemand);
