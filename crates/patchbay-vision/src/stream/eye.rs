@@ -16,6 +16,8 @@ const WIDEST: u32 = 640;
 const QUALITY: u8 = 75;
 /// A picture that comes so little before its turn is looked at: times of pictures are not even.
 const EARLY: Duration = Duration::from_millis(10);
+/// Longer than the hold by so much without a picture, and nobody can say any more that something still moves.
+const UNSEEN: Duration = Duration::from_secs(15);
 
 /// Looks at pictures.
 pub(super) struct Eye {
@@ -26,6 +28,7 @@ pub(super) struct Eye {
     jpeg: JpegEncoder,
     scaler: Scaler,
     every: Duration,
+    hold: Duration,
     due: Option<MediaTime>,
     /// The last picture's place on the line, and its time in milliseconds since 1970.
     newest: (MediaTime, u64),
@@ -49,6 +52,7 @@ impl Eye {
             jpeg: JpegEncoder::new(Quality::new(QUALITY)?),
             scaler: Scaler::new(),
             every: Duration::from_secs(1) / settings.rate.max(1),
+            hold: settings.hold,
             due: None,
             newest: (MediaTime::ZERO, 0),
             began: 0,
@@ -82,6 +86,14 @@ impl Eye {
         let anew = self.detector.anew();
         self.figures.add_anew(anew - self.anew);
         self.anew = anew;
+    }
+
+    /// A unit of that time has come, whatever comes of it: where nothing could be decoded for long, what is on ends with what was seen last.
+    pub(super) fn pass(&mut self, at: MediaTime) {
+        if at.since(self.newest.0) > self.hold + UNSEEN {
+            let change = self.events.end();
+            self.tell(change, None);
+        }
     }
 
     /// Nothing more will be seen.

@@ -142,6 +142,9 @@ impl<'a> Processing<'a> {
         if read.skipped > 0 && tracks.writer.is_some() {
             figures.add_skipped(read.skipped);
         }
+        if let Some(eye) = &mut self.eye {
+            eye.pass(unit.pts);
+        }
         let unix_ms = self.clock.at(unit.pts, (self.of.clock)());
         let decoded = tracks.pictures.decode(read, figures);
         if decoded.is_none() {

@@ -253,6 +253,56 @@ async fn what_is_watched_is_not_touched_and_motion_is_told() {
     assert!(sink.blind.lock().is_empty() && figures.looks() > units.len() as u64 / 4);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn motion_ends_when_nothing_can_be_decoded_any_more() {
+    let units = camera(&Scene::new(5, DAY, 1, 0.0));
+    for processed in [false, true] {
+        let (inner, acts) = fed();
+        let sink = Arc::new(Seen::default());
+        let motion = MotionSettings { hold: Duration::from_secs(2), ..MotionSettings::default() };
+        let hub = hub();
+        let told = Arc::clone(&sink) as Arc<dyn MotionSink>;
+        let figures = if processed {
+            let settings = ProcessingSettings { size: Some(size(160, 90)), ..ProcessingSettings::default() };
+            let source = Processed::new(inner, settings, Some((motion, told)), noon()).unwrap();
+            let figures = source.figures();
+            add(&hub, source);
+            figures
+        } else {
+            let source = Watching::new(inner, motion, told, noon()).unwrap();
+            let figures = source.figures();
+            add(&hub, source);
+            figures
+        };
+        let _whole = hub.subscribe_whole(&name()).unwrap();
+        acts.send(Act::Publish(vec![info(640, 360)])).await.unwrap();
+        let mut last = at_ms(0);
+        for (number, unit) in (1_u64..).zip(&units) {
+            if !sink.motion.lock().is_empty() {
+                break;
+            }
+            last = unit.pts;
+            acts.send(Act::Write(unit.clone())).await.unwrap();
+            let begun = Instant::now();
+            while figures.pictures() < number {
+                assert!(begun.elapsed() < PATIENCE, "it does not look any more");
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(sink.motion.lock().len(), 1, "something moves");
+        // A camera that sends on what nobody can decode.
+        let data = Bytes::from_static(&[0, 0, 0, 5, 0x65, 1, 2, 3, 4]);
+        for second in 1..=20 {
+            let at = last + Duration::from_secs(second);
+            let unit = AccessUnit { track: TrackId(0), dts: at, pts: at, key: true, data: data.clone() };
+            acts.send(Act::Write(unit)).await.unwrap();
+        }
+        eventually("the motion has ended", 5, || sink.motion.lock().len() == 2).await;
+        let Some(MotionSeen::Ended { lasted, .. }) = sink.motion.lock().last().cloned() else { panic!() };
+        assert!(lasted < Duration::from_secs(3), "with what was seen last: {lasted:?}");
+    }
+}
+
 /// A scene as a camera codes it, 15 pictures a second.
 fn camera(scene: &Scene) -> Vec<AccessUnit> {
     let settings = VideoSettings { bitrate: 700_000, ..VideoSettings::h264(TrackId(0), size(640, 360), 15) };

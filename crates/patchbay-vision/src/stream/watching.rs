@@ -169,6 +169,7 @@ impl Looking<'_> {
     fn take(&mut self, read: &Read<AccessUnit>) {
         let unit = &read.entry.item;
         let Some(pictures) = &mut self.pictures else { return };
+        self.eye.pass(unit.pts);
         if read.skipped > 0 {
             self.of.figures.add_skipped(read.skipped);
             if self.strain.left_behind(unit.dts) {
