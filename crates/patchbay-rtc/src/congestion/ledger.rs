@@ -61,7 +61,8 @@ impl Ledger {
         [high, low]
     }
 
-    /// Takes in a feedback: tells of each packet that has arrived, and forgets it and those before it.
+    /// Takes in a feedback: tells of each packet that has arrived, and forgets it and those before it. Of packets before the first that it speaks of
+    /// nothing is known: the feedback on them was lost on its own way.
     pub(crate) fn settle(&mut self, feedback: &Feedback<'_>, mut each: impl FnMut(Arrival)) -> Settled {
         let reference = match self.reference {
             Some((before, line)) => line.saturating_add(feedback::between(before, feedback.reference)),
@@ -78,9 +79,10 @@ impl Ledger {
         });
         let mut settled = Settled::default();
         let heard_of = newest.map_or(0, |newest| newest + 1);
-        for sent in self.sent.drain(..heard_of) {
+        let first = self.index(feedback.first).unwrap_or(0);
+        for (index, sent) in self.sent.drain(..heard_of).enumerate() {
             settled.arrived += u32::from(sent.has_arrived);
-            settled.lost += u32::from(!sent.has_arrived);
+            settled.lost += u32::from(!sent.has_arrived && index >= first);
         }
         settled
     }
@@ -136,6 +138,29 @@ mod tests {
         assert_eq!(again, Settled::default());
         let never_sent = body([0, 100], 3, 6);
         ledger.settle(&Feedback::read(&never_sent).unwrap(), |_| panic!("it was never sent"));
+    }
+
+    /// Of ten packets that have arrived, a feedback each; the second one is lost.
+    #[test]
+    fn a_feedback_that_is_lost_is_no_loss_of_packets() {
+        let now = Instant::now();
+        let mut ledger = Ledger::new(now);
+        let mut settled = Vec::new();
+        for round in 0..3_u8 {
+            let first = ledger.stamp(1000, now);
+            for _ in 1..10 {
+                ledger.stamp(1000, now);
+            }
+            let mut body = vec![0; 8];
+            body.extend_from_slice(&first);
+            body.extend_from_slice(&[0, 10, 0, 0, round, 0, 0x20, 10]);
+            body.resize(body.len() + 10, 4);
+            if round != 1 {
+                settled.push(ledger.settle(&Feedback::read(&body).unwrap(), |_| {}));
+            }
+        }
+        assert_eq!(settled, [Settled { arrived: 10, lost: 0 }; 2]);
+        assert_eq!(ledger.sent.len(), 0, "those of which nothing was heard are forgotten too");
     }
 
     #[test]

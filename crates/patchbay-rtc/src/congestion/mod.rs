@@ -140,6 +140,10 @@ impl Controller {
         let round_trip = round_trip.unwrap_or_default();
         let micros = i64::try_from(round_trip.as_micros()).unwrap_or(i64::MAX);
         let least = self.round_trip.note(micros, now);
+        if self.steps.as_ref().is_some_and(|steps| steps.is_held(now)) {
+            // It is of what was sent before the step.
+            return;
+        }
         let queue = Duration::from_micros(u64::try_from(micros - least).unwrap_or(0));
         let mut loss = f64::from(fraction_lost) / 256.0;
         let sent = self.rate.bits;
@@ -152,7 +156,8 @@ impl Controller {
 
     /// The peer says what it can take (draft-alvestrand-rmcat-remb-03).
     pub(crate) fn most(&mut self, bits: u64) {
-        let is_less = bits * 100 < self.rate.bits * 85;
+        // Whatever a peer says: the number is its own.
+        let is_less = bits.saturating_mul(100) < self.rate.bits.saturating_mul(85);
         self.less = if is_less { self.less.saturating_add(1) } else { 0 };
         self.most = Some(bits);
     }
@@ -173,7 +178,7 @@ impl Controller {
         let order = steps.decide(&self.signals, track, now);
         if order.is_some() {
             tracing::debug!(?order, signals = ?self.signals, available = steps.available(), "the way to a peer");
-            self.estimator.forget();
+            self.forget();
         }
         order
     }
@@ -189,14 +194,31 @@ impl Controller {
     pub(crate) fn applied(&mut self, now: Instant) {
         if let Some(steps) = &mut self.steps {
             steps.applied(self.signals.queue, now);
-            self.estimator.forget();
+            self.forget();
+        }
+    }
+
+    /// What was heard so far has led to a step, and must not lead to another: nothing may be heard for a while.
+    fn forget(&mut self) {
+        self.estimator.forget();
+        let Signals { queue, arriving, .. } = self.signals;
+        self.signals = Signals { queue, arriving, ..Signals::default() };
+    }
+
+    /// The peer is reached in another way, which takes its own time; packets may have been lost with the one before.
+    pub(crate) fn moved(&mut self, now: Instant) {
+        self.estimator = Estimator::default();
+        self.round_trip = Base::default();
+        self.signals = Signals::default();
+        if let Some(steps) = &mut self.steps {
+            steps.settle(now);
         }
     }
 
     /// The quality that is really given.
-    pub(crate) fn given(&mut self, quality: Quality) {
+    pub(crate) fn given(&mut self, quality: Quality, now: Instant) {
         if let Some(steps) = &mut self.steps {
-            steps.given(quality);
+            steps.given(quality, now);
         }
     }
 
@@ -262,6 +284,75 @@ mod tests {
         }
         println!("{orders:?}");
         assert_eq!(orders.first(), Some(&(31, Order::Step(Quality::Low))));
+    }
+
+    /// Reports come each five seconds, as some stacks have it; one tells of a loss.
+    #[test]
+    fn a_report_leads_to_one_step() {
+        let begun = Instant::now();
+        let (ledger, mut orders) = (Ledger::new(begun), Vec::new());
+        let mut controller = Controller::new(Adapt::Steps, Probes::Impossible, begun);
+        controller.begin(begun);
+        for second in 1..=14_u32 {
+            let now = begun + second * Duration::from_secs(1);
+            if second.is_multiple_of(5) {
+                controller.reception(if second == 5 { 90 } else { 0 }, None, now);
+            }
+            let sent = u64::from(second) * 375_000;
+            if let Some(order) = controller.decide(&ledger, Some(3_000_000), sent, now) {
+                orders.push((second, order));
+                controller.applied(now);
+            }
+        }
+        assert_eq!(orders, [(5, Order::Step(Quality::Low))]);
+    }
+
+    #[test]
+    fn a_peer_may_say_that_it_can_take_anything() {
+        let begun = Instant::now();
+        let (ledger, mut orders) = (Ledger::new(begun), Vec::new());
+        let mut controller = Controller::new(Adapt::Steps, Probes::Impossible, begun);
+        controller.begin(begun);
+        for second in 1..20_u32 {
+            let now = begun + second * Duration::from_secs(1);
+            // More than fits when it is taken times a hundred.
+            controller.most(if second % 2 == 0 { u64::MAX } else { u64::MAX / 100 + 1 });
+            controller.reception(0, None, now);
+            let sent = u64::from(second) * 375_000;
+            orders.extend(controller.decide(&ledger, Some(3_000_000), sent, now));
+        }
+        assert_eq!(orders, []);
+    }
+
+    /// All packets arrive; after ten seconds by another way, which takes 400 ms longer.
+    #[test]
+    fn another_way_that_takes_longer_is_no_queue() {
+        let begun = Instant::now();
+        let mut orders = Vec::new();
+        let mut ledger = Ledger::new(begun);
+        let mut controller = Controller::new(Adapt::Steps, Probes::Possible, begun);
+        controller.begin(begun);
+        for tick in 0..200_u32 {
+            let now = begun + tick * Duration::from_millis(100);
+            let first = ledger.stamp(1_200, now);
+            for _ in 1..10 {
+                ledger.stamp(1_200, now);
+            }
+            if tick == 100 {
+                controller.moved(now);
+            }
+            let arrived = tick * 100 + if tick >= 100 { 400 } else { 0 };
+            let [_, a, b, c] = (arrived / 64).to_be_bytes();
+            let mut body = vec![0; 8];
+            body.extend_from_slice(&first);
+            body.extend_from_slice(&[0, 10, a, b, c, 0, 0x20, 10]);
+            body.push(u8::try_from(arrived % 64 * 4).unwrap());
+            body.resize(body.len() + 9, 0);
+            controller.arrivals(&Feedback::read(&body).unwrap(), &mut ledger, now);
+            let sent = u64::from(tick) * 12_000;
+            orders.extend(controller.decide(&ledger, Some(960_000), sent, now).map(|order| (tick, order)));
+        }
+        assert_eq!(orders, []);
     }
 
     #[test]

@@ -125,8 +125,14 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LowPicture {
     There,
-    Missing,
+    /// It could not be had; so long it is not ordered again.
+    Missing {
+        until: Instant,
+    },
 }
+
+/// What could not be made may be made later: whoever makes it was busy, or has failed once.
+const LOW_AGAIN: Duration = Duration::from_mins(1);
 
 /// The steps of one viewer.
 #[derive(Debug)]
@@ -220,6 +226,10 @@ impl Steps {
 
     /// Looks at how the way does. `track` is the mean of the track that is sent, all of it, in bits a second.
     pub(crate) fn decide(&mut self, signals: &Signals, track: Option<u64>, now: Instant) -> Option<Order> {
+        if matches!(self.low, LowPicture::Missing { until } if now >= until) {
+            // Its rate is not known: what was measured since is that of the whole track.
+            self.low = LowPicture::There;
+        }
         self.note_rate(track);
         if let State::Ordered { since } = self.state {
             if now.saturating_duration_since(since) < APPLY {
@@ -258,11 +268,18 @@ impl Steps {
     }
 
     /// The quality that is really given: where there is no smaller picture, it is another than what was ordered, and that is not ordered again.
-    pub(crate) fn given(&mut self, quality: Quality) {
+    pub(crate) fn given(&mut self, quality: Quality, now: Instant) {
         if self.quality == Quality::Low && quality == Quality::KeyFrames {
-            self.low = LowPicture::Missing;
+            self.low = LowPicture::Missing { until: now + LOW_AGAIN };
         }
         self.quality = quality;
+    }
+
+    /// What was sent before is not judged any more.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        self.hold = self.hold.max(now + SETTLE);
+        self.draining = None;
+        self.quiet_since = None;
     }
 
     fn note_rate(&mut self, track: Option<u64>) {
@@ -272,7 +289,7 @@ impl Steps {
         match self.quality {
             Quality::Full => self.full_rate = track.or(self.full_rate),
             // They are those of the whole track.
-            _ if self.low == LowPicture::Missing => {}
+            _ if self.low != LowPicture::There => {}
             Quality::Low | Quality::KeyFrames => self.low_rate = track.or(self.low_rate),
         }
     }

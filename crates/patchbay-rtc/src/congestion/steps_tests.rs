@@ -168,10 +168,25 @@ fn where_there_is_no_smaller_picture_it_is_ordered_once() {
     let mut world = World::new(Probes::Possible);
     world.run(&Way { carries: 1_000_000, longest: DEEP }, 3);
     assert_eq!(world.steps(), [Quality::Low]);
-    world.steps.given(Quality::KeyFrames);
+    world.steps.given(Quality::KeyFrames, world.now);
     world.run(&Way { carries: 20_000_000, longest: DEEP }, 60);
     println!("{:?}", world.said);
     assert_eq!(world.steps(), [Quality::Low, Quality::Full]);
+}
+
+/// Whoever makes it was busy; the way is wide enough for it, and not for everything.
+#[test]
+fn a_smaller_picture_that_was_missing_is_asked_for_again_later() {
+    let mut world = World::new(Probes::Possible);
+    let way = Way { carries: 1_500_000, longest: DEEP };
+    world.run(&way, 3);
+    assert_eq!(world.steps(), [Quality::Low]);
+    world.steps.given(Quality::KeyFrames, world.now);
+    let before = world.now;
+    world.run(&way, 240);
+    println!("{:?}, {:?}", world.said, world.now - before);
+    assert_eq!(world.steps.quality(), Quality::Low);
+    assert_eq!(world.steps(), [Quality::Low, Quality::Low]);
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Connection {
         let of_kind = |sender: &Sender| sender.feed().kind() == feed.kind();
         let track = self.senders.iter().position(of_kind)?;
         let sender = self.senders.get_mut(track).filter(|sender| sender.feed().codec() == feed.codec())?;
-        self.congestion.given(quality);
+        self.congestion.given(quality, now);
         let change = sender.change(feed, quality, keep);
         if change == Change::Done {
             self.congestion.applied(now);

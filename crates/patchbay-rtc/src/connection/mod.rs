@@ -201,7 +201,9 @@ impl Connection {
             Verdict::RoleConflict => false,
         };
         if takes_over && !(self.nominated && checked.verdict == Verdict::Probed) {
-            self.path = Some(path);
+            if self.path.replace(path).is_some_and(|before| before != path) {
+                self.congestion.moved(now);
+            }
             self.nominated |= checked.verdict == Verdict::Nominated;
         }
         Ok(checked)

@@ -337,6 +337,9 @@ impl Sender {
         outlet: &mut Outlet,
         batch: &mut Batch,
     ) -> Result<Option<()>, Error> {
+        if self.would_differ() {
+            return Ok(None);
+        }
         let Some(found) = self.find(sequence) else { return Ok(None) };
         let size = found.entry.item.payloads.payload(found.index).map_or(0, <[u8]>::len);
         if !self.may_repair(&found, outlet.now) || !self.resend.take(size as u64, outlet.now) {
@@ -367,6 +370,12 @@ impl Sender {
     /// Whether packets can be sent again besides those that were asked for: in a stream of their own, where they do no harm.
     pub(crate) fn has_repair_stream(&self) -> bool {
         self.negotiated.rtx.is_some() && self.negotiated.extensions.transport_cc.is_some()
+    }
+
+    /// A packet that is sent again in the same stream has the same nonce, with which nothing else may ever be sealed (RFC 7714, section 8.1); numbered for
+    /// feedback on packets, it would have another header.
+    fn would_differ(&self) -> bool {
+        self.negotiated.rtx.is_none() && self.negotiated.extensions.transport_cc.is_some()
     }
 
     /// On a narrow way what belongs to an earlier feed is of no use any more, and repairs take their part of the pace. Before another feed begins, nothing is.
@@ -402,6 +411,10 @@ impl Sender {
     fn find(&self, sequence: u16) -> Option<Found> {
         let [.., high, low] = self.sequence.to_be_bytes();
         let back = u16::from_be_bytes([high, low]).wrapping_sub(sequence);
+        if back == 0 {
+            // Of a unit that goes out at a pace it may be known already, and was not sent.
+            return None;
+        }
         let sequence = self.sequence.checked_sub(u64::from(back))?;
         let after = self.spans.partition_point(|span| span.first <= sequence);
         let span = self.spans.get(after.checked_sub(1)?)?;

@@ -199,6 +199,43 @@ fn a_pace_spreads_a_key_frame_and_leaves_out_what_has_waited_too_long() {
     assert!(late.len() < 29 && world.sender.counters.skips > 0);
 }
 
+/// Nothing but the same bytes may be sealed again under one nonce, which SSRC and number make.
+#[test]
+fn what_is_sent_again_in_its_own_stream_is_the_same_packet() {
+    for transport_cc in [None, Some(3)] {
+        let mut full = feed();
+        let mut world = World::new(&full);
+        let extensions = Extensions { playout_delay: Some(5), transport_cc };
+        world.sender =
+            Sender::new(Arc::clone(full.feed()), Negotiated { rtx: None, extensions, ..NEGOTIATED });
+        world.sender.progress = Progress::WaitingForKey;
+        write(&mut full);
+        let entry = full.feed().ring().newest().unwrap();
+        world.sender.deliver(full.feed().id(), &entry, &mut world.outlet, &mut world.batch).unwrap();
+        let sent = world.batch.packets().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        world.batch.clear();
+        let first = u16::from_be_bytes([sent[0][2], sent[0][3]]);
+        let missing = Missing { first, following: 0 };
+        world.sender.resend(missing, &mut world.outlet, &mut world.batch).unwrap();
+        let again = world.batch.packets().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let expected = &sent[..usize::from(transport_cc.is_none())];
+        assert!(again == expected, "{} packets with {transport_cc:?}", again.len());
+    }
+}
+
+#[test]
+fn what_was_not_sent_yet_is_not_sent_again() {
+    let mut full = feed();
+    let mut world = World::new(&full);
+    world.sender.set_pace(Some(80_000), Instant::now());
+    let sent = world.unit(&mut full, true, 100, 1);
+    let last = sent.last().unwrap().sequence;
+    world.outlet.now += Duration::from_millis(200);
+    assert_eq!(world.ask(last, 0).len(), 1);
+    world.outlet.now += Duration::from_millis(200);
+    assert!(world.ask(last.wrapping_add(1), 0).is_empty(), "it waits for its time");
+}
+
 #[test]
 fn a_probe_sends_what_was_sent_in_the_stream_of_repairs() {
     let mut full = feed();

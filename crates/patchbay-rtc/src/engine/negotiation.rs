@@ -173,9 +173,11 @@ fn send(section: &Media, sending: &Sending, senders: &mut Vec<Sender>) -> Result
 }
 
 /// Number of the extension that numbers packets, where the peer gives feedback on them. One-byte headers have room for the numbers 1 to 14
-/// (RFC 8285, section 4.2).
+/// (RFC 8285, section 4.2). Where packets are sent again in their own stream they have to be the same, so that they cannot have another number.
 fn feedback_extension(section: &Media, payload: &Payload) -> Option<u8> {
-    let gives = payload.feedback.iter().any(|feedback| feedback == "transport-cc");
+    let names = |wanted: &str| payload.feedback.iter().any(|feedback| feedback == wanted);
+    let are_repeated = payload.rtx.is_none() && names("nack");
+    let gives = names("transport-cc") && !are_repeated;
     section.extension(TRANSPORT_CC).filter(|id| gives && (1..=14).contains(id))
 }
 
