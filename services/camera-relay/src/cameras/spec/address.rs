@@ -57,19 +57,17 @@ impl Address {
         Url::parse(&self.0).ok()
     }
 
-    /// The text that may be shown to those who may change the camera: values of parameters that look like secrets are hidden.
+    /// The text that may be shown to those who may change the camera: values of parameters that look like secrets are hidden, in the path too.
     pub fn shown(&self) -> String {
-        let Some(mut url) = self.url().filter(|url| url.query().is_some()) else { return self.0.clone() };
-        let query = url.query().unwrap_or_default().to_owned();
-        let parts = query.split('&').map(|part| match part.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
-            _ => part.to_owned(),
-        });
-        let shown = parts.collect::<Vec<_>>().join("&");
-        if shown == query {
+        let Some(mut url) = self.url() else { return self.0.clone() };
+        let query = url.query().map(|query| hidden(query, &['&']));
+        let path: Vec<_> = url.path().split('/').map(|part| hidden(part, &['&', ';', '_'])).collect();
+        let path = path.join("/");
+        if query.as_deref() == url.query() && path == url.path() {
             return self.0.clone();
         }
-        url.set_query(Some(&shown));
+        url.set_query(query.as_deref());
+        url.set_path(&path);
         url.to_string()
     }
 
@@ -100,11 +98,36 @@ impl Address {
         if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
             return Some("must name a host, and a port other than 0".to_owned());
         }
+        if url.fragment().is_some() {
+            return Some("must not have a `#`: in a path or a password it is written as %23".to_owned());
+        }
         if self.shown().contains(HIDDEN) && self.0.contains(&format!("={HIDDEN}")) {
             return Some(format!("has `{HIDDEN}` where a secret belongs: give the secret"));
         }
         None
     }
+}
+
+/// Parameters with the values of secrets hidden. Some cameras take theirs in the path, as `/user=a_password=b_channel=1`: after a `_`, what has
+/// no name of its own is part of the secret.
+fn hidden(text: &str, between: &[char]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut is_hiding = false;
+    for part in text.split_inclusive(between) {
+        match part.split_once('=') {
+            Some((name, value)) if is_secret(name) => {
+                is_hiding = value.ends_with('_');
+                shown.extend([name, "=", HIDDEN]);
+                shown.extend(value.chars().last().filter(|last| between.contains(last)));
+            }
+            None if is_hiding => is_hiding = part.ends_with('_'),
+            _ => {
+                is_hiding = false;
+                shown.push_str(part);
+            }
+        }
+    }
+    shown
 }
 
 fn is_secret(name: &str) -> bool {

@@ -56,6 +56,9 @@ impl OpenCvSpec {
             let (address, login) = Address::split(&self.input);
             match login {
                 Some(_) => Some("must not hold a login: OpenCV would tell it in its log".to_owned()),
+                None if address.shown() != self.input => {
+                    Some("must not hold a secret: OpenCV would tell it in its log".to_owned())
+                }
                 None => address.problem(&["http", "rtsp"]),
             }
         } else {

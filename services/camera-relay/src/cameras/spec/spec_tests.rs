@@ -87,6 +87,16 @@ fn a_login_leaves_the_address_and_secrets_of_the_query_are_not_shown() {
     assert_eq!(address.shown(), "http://h/c?user=u&Access_Token=***&pwd=***&channel=1&monkey=2");
     assert_eq!(format!("{address:?}"), address.shown());
     assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://h/a?password=***"))), ["rtsp.url"]);
+    // Some cameras take the login in the path.
+    let (address, _) =
+        Address::split("rtsp://h:554/user=admin_password=tl_Jw_channel=1_stream=0.sdp?real_stream");
+    assert_eq!(address.shown(), "rtsp://h:554/user=admin_password=***_channel=1_stream=0.sdp?real_stream");
+    assert!(fields(SourceSpec::Rtsp(RtspSpec { url: address, ..RtspSpec::default() })).is_empty());
+    // A `#` in a password ends the host, and what follows would be shown.
+    assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://admin:12#s3cret@h/a"))), ["rtsp.url"]);
+    let opencv = |input: &str| fields(SourceSpec::OpenCv(OpenCvSpec { input: input.to_owned() }));
+    assert!(opencv("rtsp://h/a?channel=1").is_empty());
+    assert_eq!(opencv("http://h/a?password=s3cret"), ["opencv.input"]);
 }
 
 #[test]
