@@ -169,6 +169,10 @@ impl Driver {
         };
         let ending = self.watch(run.as_mut(), &mut watched).await;
         drop(guard);
+        if self.control.borrow().revision != revision {
+            // However long it takes to stop: what it still brings is of settings that count no more, and may lack the masks of now.
+            self.stream.finish(None);
+        }
         if !matches!(ending, Ending::Finished(_)) && timeout(self.config.stop_timeout, run).await.is_err() {
             tracing::warn!(stream = %self.stream.name, "a source did not stop in time and was dropped");
         }

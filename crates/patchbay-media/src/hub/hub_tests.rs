@@ -6,6 +6,7 @@ use crate::{Codec, ring::Start};
 use proptest::prelude::*;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::{Instant, advance, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -232,6 +233,37 @@ async fn consumers_of_a_replaced_source_get_the_tracks_of_the_new_one() {
     assert_eq!((old.running(), new.running(), hub.state(&name).unwrap().consumers), (0, 1, 1));
     let unknown = hub.replace(&super::testing::name("camera/none"), new, Mode::OnDemand);
     assert_eq!(unknown.unwrap_err().to_string(), "there is no stream camera/none");
+}
+
+/// Publishes, and does not stop.
+struct Stubborn;
+
+impl Source for Stubborn {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        _: CancellationToken,
+    ) -> futures_util::future::BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            let _writers = publisher.publish(h264())?;
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_after_a_replacement_gets_nothing_of_before_however_slowly_that_stops() {
+    let (hub, name) = (hub(), name("camera/stubborn"));
+    hub.add(name.clone(), Arc::new(Stubborn), Mode::AlwaysOn).unwrap();
+    let mut before = hub.subscribe(&name, Wanted::anything()).unwrap();
+    before.tracks().await.unwrap();
+    let new = Script::playing(vec![video(Codec::Vp8)]);
+    hub.replace(&name, Arc::clone(&new) as Arc<dyn Source>, Mode::AlwaysOn).unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(new.running(), 0, "the old one has not stopped yet");
+    let mut after = hub.subscribe(&name, Wanted::anything()).unwrap();
+    let track = timeout(10 * SECOND, after.tracks()).await.unwrap().unwrap().video.unwrap();
+    assert_eq!(track.info().codec, Codec::Vp8);
 }
 
 #[tokio::test(start_paused = true)]
