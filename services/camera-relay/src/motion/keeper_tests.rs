@@ -108,6 +108,24 @@ async fn while_the_store_is_away_motions_wait_and_nobody_waits_for_them() -> any
 }
 
 #[tokio::test]
+async fn the_queue_is_bounded_however_long_the_store_is_away() -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let _shutdown = shutdown.clone().drop_guard();
+    let backplane: SharedBackplane =
+        Arc::new(patchbay_backplane::MemoryBackplane::volatile(&TaskTracker::new(), &shutdown));
+    let motions = motions(backplane, "one");
+    let sink = motions.sink(&"door".parse()?);
+    // Nobody takes any.
+    for number in 0..2 * MAX_MOTIONS as u64 {
+        sink.motion(began(number * 10));
+        assert!(motions.is_moving(&"door".parse()?));
+        sink.motion(ended(number * 10 + 5));
+    }
+    assert_eq!((motions.shared.queue.len(), motions.shared.figures.dropped.get()), (MAX_MOTIONS, 1000));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_motion_that_ends_as_its_replica_stops_has_its_end() -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let shutdown = CancellationToken::new();

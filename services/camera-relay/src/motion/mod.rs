@@ -139,8 +139,8 @@ impl Motions {
 struct Sink {
     motions: Motions,
     camera: CameraName,
-    /// The motion that goes on.
-    open: Mutex<Option<MotionId>>,
+    /// The motion that goes on, and what is kept of it.
+    open: Mutex<Option<(MotionId, Kept)>>,
 }
 
 impl MotionSink for Sink {
@@ -175,18 +175,22 @@ impl Sink {
         let picture = if picture.len() > MAX_PICTURE { Bytes::new() } else { picture };
         shared.figures.seen.inc();
         shared.open.lock().insert(id.clone(), self.camera.clone());
-        *self.open.lock() = Some(id.clone());
-        if shared.queue.begin(self.camera.clone(), id, mark, picture) != Kept::Whole {
+        let kept = shared.queue.begin(self.camera.clone(), id.clone(), mark, picture);
+        if kept != Kept::Whole {
             shared.figures.dropped.inc();
         }
+        *self.open.lock() = Some((id, kept));
     }
 
     /// Without a time the last sign of life is the end.
     fn end(&self, at: Option<u64>) {
-        let Some(id) = self.open.lock().take() else { return };
+        let Some((id, kept)) = self.open.lock().take() else { return };
         let shared = &self.motions.shared;
         shared.open.lock().remove(&id);
-        if let Some(at) = at {
+        // The end of one that was dropped would find no beginning to join, and the queue would grow by it.
+        if let Some(at) = at
+            && kept != Kept::Nothing
+        {
             shared.queue.end(self.camera.clone(), id, at);
         }
     }
