@@ -1,4 +1,5 @@
-//! What libav has to say goes to the log at DEBUG, a few lines a second: damaged streams make it say a lot.
+//! What libav has to say goes to the log at DEBUG, a few lines a second: damaged streams make it say a lot. What it may take of memory is bounded here too,
+//! once for the process.
 
 use std::sync::{
     Once, OnceLock,
@@ -17,7 +18,21 @@ pub(crate) fn init() {
             tracing::warn!("libav could not be initialised");
         }
         native::catch();
+        bound_memory();
     });
+}
+
+/// Most bytes that libav takes at once; its tables of a file's units are as large as the file says, so some hundred bytes may ask for gigabytes. The largest
+/// picture (8192x8192, 4:2:0) has 100 MB.
+const ALLOCATION: usize = 128 << 20;
+
+/// Holds for the whole process.
+fn bound_memory() {
+    // SAFETY: it sets one number that libav reads with each allocation.
+    #[expect(unsafe_code, reason = "ffmpeg-next does not wrap it")]
+    unsafe {
+        ffmpeg_next::ffi::av_max_alloc(ALLOCATION);
+    }
 }
 
 /// Counts lines by the second.

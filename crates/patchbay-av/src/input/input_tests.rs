@@ -318,6 +318,55 @@ fn damaged_files_never_harm() {
     }
 }
 
+fn atom(kind: &str, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 8).unwrap().to_be_bytes();
+    [&length[..], kind.as_bytes(), body].concat()
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+/// A track that says of itself that it has so many pictures of one byte each, in a few hundred bytes.
+fn boastful_track(pictures: u32) -> Vec<u8> {
+    let sample = [&words(&[0, 1])[..], &[0; 16], &[0, 64, 0, 48], &[0; 46], &[0, 24, 0xff, 0xff]].concat();
+    let description = [words(&[0, 1]), atom("mp4v", &sample)].concat();
+    let table = [
+        atom("stsd", &description),
+        atom("stts", &words(&[0, 1, pictures, 1])),
+        atom("stsc", &words(&[0, 1, 1, pictures, 1])),
+        atom("stsz", &words(&[0, 1, pictures])),
+        atom("stco", &words(&[0, 1, 0])),
+    ];
+    let media = [
+        atom("mdhd", &words(&[0, 0, 0, 25, pictures, 0])),
+        atom("hdlr", &[&[0; 8][..], b"vide", &[0; 13]].concat()),
+        atom("minf", &atom("stbl", &table.concat())),
+    ];
+    atom("trak", &atom("mdia", &media.concat()))
+}
+
+/// The most memory that this process has ever had, in MiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// A small file may ask for tables of gigabytes, for each of a thousand tracks.
+#[test]
+fn a_boastful_file_takes_little_memory() {
+    let before = peak();
+    for (tracks, pictures) in [(1, 80_000_000), (3, 60_000_000), (200, 3_000_000)] {
+        let movie = boastful_track(pictures).repeat(tracks);
+        let bytes = [atom("ftyp", b"isom\0\0\0\0"), atom("moov", &movie), atom("mdat", &[0; 64])].concat();
+        let (size, took) = (bytes.len(), survive(bytes));
+        let grown = peak() - before;
+        println!("{tracks} tracks of {pictures} pictures in {size} bytes: {grown} MiB in {took:?}");
+        assert!(grown < 1_100, "{grown} MiB");
+    }
+}
+
 /// Two recordings in one stream: the clock goes back at the seam, and the pictures have another size after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seam_moves_no_time_back_and_another_size_is_published_anew() {

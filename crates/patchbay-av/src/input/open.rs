@@ -8,18 +8,26 @@ use super::{
 use crate::worker::Stop;
 use ffmpeg_next::{self as av, Dictionary, ffi, format::context::Input, util::interrupt};
 use patchbay_media::hub::SourceError;
-use std::{ffi::CString, ptr, sync::Arc};
+use std::{
+    ffi::{CStr, CString},
+    ptr,
+    sync::Arc,
+};
 
 /// Containers and playlists. What they name is opened through the opener alone.
 const FORMATS: &str = "hls,mov,mp4,matroska,webm,mpegts,mpeg,flv,avi,ogg,ivf,aac,wav,h264,hevc,m4v,mjpeg";
 /// Decoders that libav may use to find out about a stream; of these the last ones are decoded for showing, too.
 const DECODERS: &str = "h264,hevc,libdav1d,libaom-av1,av1,vp8,vp9,libvpx,libvpx-vp9,aac,opus,libopus,pcm_alaw,pcm_mulaw,\
                         mpeg4,mpeg2video,mpeg1video,mjpeg,h263,flv";
+/// Most streams of a file; what has the tables of MP4 builds large ones for each.
+const STREAMS: i32 = 64;
+const STREAMS_OF_MP4: i32 = 8;
 /// Bytes and microseconds that libav looks at to find out what there is.
 const PROBE: [(&str, &str); 2] = [("probesize", "2000000"), ("analyzeduration", "3000000")];
+const PROBE_BYTES: u32 = 2_000_000;
 /// Of the newest segments of a live playlist, where playing begins. Connections are made for each segment by our own client, which libav's way of keeping
 /// them open does not know.
-const HLS: [(&str, &str); 6] = [
+const HLS: [(&str, &str); 7] = [
     ("live_start_index", "-2"),
     ("http_persistent", "0"),
     ("http_multiple", "0"),
@@ -27,6 +35,7 @@ const HLS: [(&str, &str); 6] = [
     ("allowed_extensions", "ALL"),
     ("extension_picky", "0"),
     ("max_reload", "1000"),
+    ("seg_format_options", "max_streams=4"),
 ];
 
 /// An open input and the network behind it.
@@ -53,6 +62,13 @@ pub(super) fn open(settings: &mut InputSettings, stop: &Arc<Stop>) -> Result<Ope
             _ => InputError::Unknown.into(),
         })),
     }
+}
+
+/// Whether a format is of the family of MP4.
+#[expect(unsafe_code, reason = "ffmpeg-next takes no pointers")]
+fn is_mp4(kind: *const ffi::AVInputFormat) -> bool {
+    // SAFETY: libav's formats live for ever, and have names.
+    unsafe { kind.as_ref().is_some_and(|kind| CStr::from_ptr(kind.name).to_bytes().starts_with(b"mov")) }
 }
 
 fn by_opener() -> Dictionary<'static> {
@@ -121,7 +137,18 @@ fn open_context(
             };
             fresh.flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
         }
-        let kind = format.as_ref().map_or(ptr::null(), |name| ffi::av_find_input_format(name.as_ptr()));
+        let mut kind = format.as_ref().map_or(ptr::null(), |name| ffi::av_find_input_format(name.as_ptr()));
+        if !is_rtsp && kind.is_null() {
+            // What libav does itself otherwise; it leaves the stream at its beginning.
+            let (nothing, pb) = (ptr::null_mut(), fresh.pb);
+            let known =
+                ffi::av_probe_input_buffer2(pb, &raw mut kind, address.as_ptr(), nothing, 0, PROBE_BYTES);
+            if known < 0 {
+                ffi::avformat_free_context(context);
+                return Err(av::Error::from(known));
+            }
+        }
+        fresh.max_streams = if is_mp4(kind) { STREAMS_OF_MP4 } else { STREAMS };
         let mut options = options.disown();
         let opened = ffi::avformat_open_input(&raw mut context, address.as_ptr(), kind, &raw mut options);
         drop(Dictionary::own(options));
