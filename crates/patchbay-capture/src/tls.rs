@@ -17,6 +17,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+/// Most characters that are told of an error.
+const MOST_WORDS: usize = 200;
+
 /// How a source proves who it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
@@ -62,6 +65,11 @@ impl From<TlsError> for SourceError {
         }
         .because(Reason::Tls)
     }
+}
+
+/// What an error says, as long as words for people are: a certificate may hold thousands of names, which all would be told.
+fn told(error: &Error) -> String {
+    error.to_string().chars().filter(|sign| !sign.is_control()).take(MOST_WORDS).collect()
 }
 
 /// A fingerprint as people compare it: pairs of hexadecimal digits with colons.
@@ -164,9 +172,7 @@ impl ServerCertVerifier for Verifier {
                     now,
                 ) {
                     Ok(verified) => return Ok(verified),
-                    Err(error) => {
-                        (TlsError::Untrusted { reason: error.to_string(), fingerprint: text }, error)
-                    }
+                    Err(error) => (TlsError::Untrusted { reason: told(&error), fingerprint: text }, error),
                 }
             }
         };

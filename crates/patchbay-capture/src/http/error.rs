@@ -119,9 +119,18 @@ impl HttpError {
         }
     }
 
-    /// Nothing but a change of the settings helps.
+    /// Nothing but a change of the settings helps. A login that was refused is among that: cameras lock out who tries it again and again.
     fn is_for_settings(&self) -> bool {
-        matches!(self, Self::Scheme(_) | Self::LoginInAddress | Self::Host(_) | Self::NoHost)
+        matches!(
+            self,
+            Self::Scheme(_)
+                | Self::LoginInAddress
+                | Self::Host(_)
+                | Self::NoHost
+                | Self::LoginNeeded(_)
+                | Self::LoginRefused(_)
+                | Self::LoginUnknown { .. }
+        )
     }
 }
 

@@ -51,6 +51,23 @@ async fn a_body_comes_whole_and_in_parts() {
     assert!(answer.body.whole(5).await.unwrap().is_none(), "longer than wanted");
 }
 
+#[test]
+fn what_prints_a_target_prints_no_token() {
+    let url = Url::parse("http://camera/video?user=admin&pwd=s3cret").unwrap();
+    let printed = format!("{:?}", HttpTarget { credentials: Some(login()), ..target(url) });
+    assert!(printed.contains("http://camera/video") && !printed.contains("s3cret"), "{printed}");
+}
+
+/// A login that was refused is not tried again and again: cameras lock out who does that.
+#[tokio::test]
+async fn refused_logins_wait_for_somebody_to_change_them() {
+    let asking = asking("WWW-Authenticate: Basic realm=\"c\"\r\n", |_| false).await;
+    for credentials in [None, Some(login())] {
+        let error = fails("a refused login", HttpTarget { credentials, ..target(asking.url("/")) }).await;
+        assert_eq!((error.reason(), error.again()), (Reason::Unauthorized, patchbay_media::hub::Again::No));
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_reached_says_why() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

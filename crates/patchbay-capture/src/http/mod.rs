@@ -16,10 +16,11 @@ pub use error::HttpError;
 
 use crate::{CaptureLimits, Credentials, Trust};
 use patchbay_egress::Guard;
+use std::fmt;
 use url::Url;
 
-/// What to fetch from, and how.
-#[derive(Clone, Debug)]
+/// What to fetch from, and how. What prints it leaves logins and tokens out.
+#[derive(Clone)]
 pub struct HttpTarget {
     /// `http://` or `https://`, without a login.
     pub url: Url,
@@ -31,6 +32,12 @@ pub struct HttpTarget {
     pub limits: CaptureLimits,
     /// What may be reached.
     pub guard: Guard,
+}
+
+impl fmt::Debug for HttpTarget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("HttpTarget").field("url", &crate::redacted(&self.url)).finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,11 @@ fn pictures(many: u64) -> Vec<Bytes> {
     (0..many).map(number).collect()
 }
 
+const STREAM_HEAD: &str = "Content-Type: multipart/x-mixed-replace; boundary=\"--frame\"\r\n";
+
 /// Sends pictures as cameras do, 25 a second, again and again.
-async fn film(mut stream: TcpStream, pictures: Arc<Vec<Bytes>>) {
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=\"--frame\"\r\n\r\n";
+async fn film(mut stream: TcpStream, media_type: &str, pictures: Arc<Vec<Bytes>>) {
+    let head = format!("HTTP/1.1 200 OK\r\n{media_type}\r\n");
     let mut sent = stream.write_all(head.as_bytes()).await;
     let mut ticks = interval(Duration::from_millis(40));
     for picture in pictures.iter().cycle() {
@@ -47,7 +49,8 @@ async fn film(mut stream: TcpStream, pictures: Arc<Vec<Bytes>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_jpegs_becomes_a_track() {
     let films = Arc::new(pictures(50));
-    let server = Server::start(Arc::new(move |_, stream| film(stream, Arc::clone(&films)).boxed())).await;
+    let server =
+        Server::start(Arc::new(move |_, stream| film(stream, STREAM_HEAD, Arc::clone(&films)).boxed())).await;
     let started = Instant::now();
     let camera = camera(source(server.url("/mjpeg"), MjpegSettings::default()));
     let track = camera.video().await;
@@ -64,6 +67,29 @@ async fn a_stream_of_jpegs_becomes_a_track() {
     let took = numbers[49].1.since(numbers[0].1);
     println!("50 pictures over {took:?}, {skipped} left out, all after {:?}", started.elapsed());
     assert!(skipped <= 5 && took > Duration::from_millis(1_500) && took < Duration::from_secs(4));
+}
+
+/// `ffmpeg -f mpjpeg`, and cameras that know no better.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_jpegs_is_known_by_its_beginning() {
+    let films = Arc::new(pictures(50));
+    for media_type in [
+        "Content-Type: application/octet-stream\r\n",
+        "",
+        "Content-Type: image/jpeg\r\n",
+        "Content-Type: video/x-mjpeg\r\n",
+    ] {
+        let films = Arc::clone(&films);
+        let server =
+            Server::start(Arc::new(move |_, stream| film(stream, media_type, Arc::clone(&films)).boxed()))
+                .await;
+        let camera = camera(source(server.url("/mjpeg"), MjpegSettings::default()));
+        let mut reader = camera.video().await.reader(Start::NewestKey);
+        for _ in 0..10 {
+            timeout(Duration::from_secs(5), reader.next()).await.unwrap().unwrap();
+        }
+        assert_eq!(server.asked().len(), 1, "{media_type}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,8 +63,8 @@ impl MjpegSource {
     }
 
     /// Until the stream ends, which is an error, or nobody encodes any more.
-    async fn receive(&self, answer: Answer, sender: PictureSender) -> Result<(), SourceError> {
-        match kind(&answer)? {
+    async fn receive(&self, mut answer: Answer, sender: PictureSender) -> Result<(), SourceError> {
+        match kind(&mut answer).await? {
             Kind::Stream(boundary) => self.stream(answer.body, &boundary, &sender).await,
             Kind::Still => self.stills(answer.body, &sender).await,
         }
@@ -140,11 +140,20 @@ enum Kind {
     Still,
 }
 
-fn kind(answer: &Answer) -> Result<Kind, SourceError> {
+async fn kind(answer: &mut Answer) -> Result<Kind, SourceError> {
     match answer.media_type.as_str() {
         kind if kind.starts_with("multipart/") => Ok(Kind::Stream(parts::boundary(&answer.content_type))),
-        // Of cameras that do not say what they send, the encoder finds out whether it is a picture.
-        "image/jpeg" | "image/jpg" | "image/pjpeg" | "" | "application/octet-stream" => Ok(Kind::Still),
+        // Some do not say what they send, or say it wrongly: how it begins tells whether boundaries come. Of what is none of it,
+        // the encoder finds out whether it is a picture.
+        "image/jpeg" | "image/jpg" | "image/pjpeg" | "" | "application/octet-stream" => {
+            let is_stream = parts::begins_with_boundary(&answer.body.peek(parts::BEGINNING).await?);
+            Ok(if is_stream { Kind::Stream(String::new()) } else { Kind::Still })
+        }
+        kind if kind.starts_with("video/")
+            && parts::begins_with_boundary(&answer.body.peek(parts::BEGINNING).await?) =>
+        {
+            Ok(Kind::Stream(String::new()))
+        }
         other => {
             let shown: String = other.chars().filter(char::is_ascii_graphic).take(60).collect();
             let hint =

@@ -45,6 +45,14 @@ pub(super) fn boundary(content_type: &str) -> String {
     core(told.unwrap_or_default()).chars().take(BOUNDARY_BYTES).collect()
 }
 
+/// Bytes that tell whether a stream begins with a boundary.
+pub(super) const BEGINNING: usize = 4;
+
+/// Whether a stream begins with the dashes of a boundary, perhaps after a line break.
+pub(super) fn begins_with_boundary(beginning: &[u8]) -> bool {
+    beginning.trim_ascii_start().starts_with(b"--")
+}
+
 fn core(boundary: &str) -> &str {
     boundary.trim().trim_start_matches('-')
 }

@@ -64,8 +64,13 @@ impl HttpOpener {
             return Err(SourceError::temporary(text).because(Reason::Codec));
         }
         let url = Url::parse(address).map_err(|_| HttpError::NoHost)?;
-        let answer = wait(&self.runtime, &self.stop, self.client.get(&url, 0))?;
-        Ok(Fetch::begun(self, answer, Bytes::new()))
+        let begun = async {
+            let mut answer = self.client.get(&url, 0).await?;
+            let head = answer.body.peek(LIST_MARK.len()).await?;
+            Ok((answer, head))
+        };
+        let (answer, head) = wait(&self.runtime, &self.stop, begun)?;
+        Ok(Fetch::begun(self, answer, &head))
     }
 }
 
@@ -99,31 +104,33 @@ pub(super) struct Fetch {
     is_seekable: bool,
     is_list: bool,
     jumps: u32,
+    /// Why nothing comes any more: libav asks again after a failure, and must not get what lies behind it.
+    failure: Option<SourceError>,
 }
 
 impl Fetch {
-    /// An answer whose first piece may have been read.
-    pub(super) fn begun(opener: &HttpOpener, answer: Answer, piece: Bytes) -> Self {
+    /// An answer of which is known how it begins, however it was cut: a list must be known as one, or it has no bound.
+    pub(super) fn begun(opener: &HttpOpener, answer: Answer, head: &[u8]) -> Self {
         Self {
             client: Arc::clone(&opener.client),
             runtime: opener.runtime.clone(),
             stop: opener.stop.clone(),
             is_seekable: answer.has_ranges && answer.length.is_some(),
-            is_list: piece.starts_with(LIST_MARK),
+            is_list: head.starts_with(LIST_MARK),
             url: answer.url,
             length: answer.length,
             body: answer.body,
-            piece,
+            piece: Bytes::new(),
             at: 0,
             wanted: 0,
             jumps: 0,
+            failure: None,
         }
     }
 
     /// The next piece; false at the end.
     fn fill(&mut self) -> Result<bool, SourceError> {
         let Some(piece) = wait(&self.runtime, &self.stop, self.body.next())? else { return Ok(false) };
-        self.is_list |= self.at == 0 && piece.starts_with(LIST_MARK);
         self.piece = piece;
         if self.is_list && self.at > LIST_BYTES {
             let text = "the playlist is longer than 1 MiB; use one with fewer entries";
@@ -182,7 +189,10 @@ impl Fetch {
 
 impl Read for Fetch {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.next(into).map_err(io::Error::other)
+        if let Some(failure) = &self.failure {
+            return Err(io::Error::other(failure.clone()));
+        }
+        self.next(into).map_err(|failure| io::Error::other(self.failure.insert(failure).clone()))
     }
 }
 

@@ -35,14 +35,14 @@ impl UrlSource {
             let answer = self.client.get(&target.url, 0).await?;
             begin(answer).await
         };
-        let (answer, piece) = tokio::select! {
+        let (answer, head) = tokio::select! {
             begun = fetched => begun?,
             () = stop.cancelled() => return Ok(()),
         };
-        let is_list = piece.starts_with(LIST_MARK) || answer.media_type.contains("mpegurl");
+        let is_list = head.starts_with(LIST_MARK) || answer.media_type.contains("mpegurl");
         let url = answer.url.clone();
         let opener = HttpOpener::new(Arc::clone(&self.client), stop.clone());
-        let first = Fetch::begun(&opener, answer, piece);
+        let first = Fetch::begun(&opener, answer, &head);
         let settings = InputSettings {
             // Where redirects have led: what a playlist names stands relative to that (RFC 8216, section 4.1).
             address: url.to_string(),
@@ -69,8 +69,8 @@ impl Source for UrlSource {
 /// The answer and its first bytes, if they may be media.
 async fn begin(mut answer: Answer) -> Result<(Answer, Bytes), SourceError> {
     let is_text = answer.media_type == "text/html" || answer.media_type == "application/json";
-    let piece = if is_text { None } else { answer.body.next().await? };
-    let Some(piece) = piece else {
+    let head = if is_text { Bytes::new() } else { answer.body.peek(LIST_MARK.len()).await? };
+    if head.is_empty() {
         let what = match answer.media_type.as_str() {
             "text/html" => "a page for people, perhaps its login",
             "application/json" => "a text for programs",
@@ -80,8 +80,8 @@ async fn begin(mut answer: Answer) -> Result<(Answer, Bytes), SourceError> {
             "the address gives no media but {what}; look in the camera's manual for the address of its stream"
         );
         return Err(SourceError::temporary(text).because(Reason::Protocol));
-    };
-    Ok((answer, piece))
+    }
+    Ok((answer, head))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use patchbay_media::{
 };
 use std::{
     process::Command,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -212,6 +213,35 @@ async fn hostile_answers_end_in_time() {
     );
     println!("{} playlists were fetched", nested.asked().len());
     assert!(nested.asked().len() <= 61);
+}
+
+/// A playlist is known as one, and its length is bounded, however its beginning is cut into pieces.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_playlist_that_begins_in_pieces_ends_soon() {
+    let sent = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&sent);
+    let server = Server::start(Arc::new(move |asked, mut stream| {
+        let sent = Arc::clone(&counted);
+        async move {
+            stream.set_nodelay(true).unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n#";
+            stream.write_all(head.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let rest = if asked.path == "/list" { "EXTM3U\n#EXT-X-TARGETDURATION:1\n" } else { "EXTM3U\n" };
+            let mut written = stream.write_all(rest.as_bytes()).await;
+            while written.is_ok() {
+                written = stream.write_all(&b"#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n".repeat(400)).await;
+                sent.fetch_add(14_000, Ordering::Relaxed);
+            }
+        }
+        .boxed()
+    }))
+    .await;
+    let error = fails("an endless playlist in pieces", target(server.url("/list"))).await;
+    let each = sent.load(Ordering::Relaxed) / u64::try_from(server.asked().len()).unwrap();
+    println!("{each} bytes went into each of {} connections", server.asked().len());
+    assert!(error.to_string().contains("1 MiB"), "{error}");
+    assert!(each < (12 << 20), "what the system holds, and no more than 1 MiB taken from it");
 }
 
 /// A live playlist whose segments stop coming: told within the time for stalls, while another camera plays on.
