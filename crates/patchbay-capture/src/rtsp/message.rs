@@ -9,6 +9,10 @@ use std::fmt::Write;
 pub(super) const MAX_HEAD: usize = 32 * 1024;
 /// Most bytes of one line.
 const MAX_LINE: usize = 8 * 1024;
+/// The same after garbage, where many bytes look like the begin of a line and each is looked at; real ones have some dozen.
+const MAX_LINE_AFTER_GARBAGE: usize = 256;
+/// How an answer begins.
+const ANSWER: &[u8] = b"RTSP/";
 /// Most bytes in a row that are neither a message nor a packet.
 const MAX_GARBAGE: usize = 256 * 1024;
 /// Most headers of a message.
@@ -170,13 +174,25 @@ impl Reader {
     }
 
     fn message(&mut self) -> Result<Step, MessageError> {
-        let Some(line) = self.buffer.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
-            // `RTSP/1.0 200 …` and `OPTIONS rtsp://… RTSP/1.0` begin with capital letters.
-            let looks_right = self.buffer.first().is_some_and(u8::is_ascii_uppercase);
-            if looks_right && self.buffer.len() >= MAX_LINE && self.skipped == 0 {
-                return Err(MessageError::Head);
-            }
-            return Ok(if looks_right && self.buffer.len() < MAX_LINE { Step::More } else { Step::Garbage });
+        let is_lost = self.skipped > 0;
+        // `RTSP/1.0 200 …` and `OPTIONS rtsp://… RTSP/1.0` begin with capital letters; after garbage only the first is looked for.
+        let looks_right = if is_lost {
+            let known = ANSWER.len().min(self.buffer.len());
+            self.buffer.get(..known) == ANSWER.get(..known)
+        } else {
+            self.buffer.first().is_some_and(u8::is_ascii_uppercase)
+        };
+        if !looks_right {
+            return Ok(Step::Garbage);
+        }
+        let most = if is_lost { MAX_LINE_AFTER_GARBAGE } else { MAX_LINE };
+        let searched = self.buffer.get(..most).unwrap_or(&self.buffer);
+        let Some(line) = memchr::memchr(b'\n', searched) else {
+            return match self.buffer.len() < most {
+                true => Ok(Step::More),
+                false if is_lost => Ok(Step::Garbage),
+                false => Err(MessageError::Head),
+            };
         };
         if !is_start(self.buffer.get(..line).unwrap_or_default()) {
             return Ok(Step::Garbage);
@@ -226,7 +242,7 @@ enum Step {
 /// Whether a line begins a message.
 fn is_start(line: &[u8]) -> bool {
     let line = line.trim_ascii();
-    if line.starts_with(b"RTSP/") {
+    if line.starts_with(ANSWER) {
         return true;
     }
     let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();

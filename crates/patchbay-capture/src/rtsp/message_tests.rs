@@ -73,6 +73,24 @@ fn garbage_between_packets_is_stepped_over() {
     assert_eq!(reader.take_garbage(), 1);
 }
 
+/// Whatever garbage is made of, a camera that sends it must not keep a thread of the runtime busy.
+#[test]
+fn garbage_costs_little_time() {
+    for piece in [&b"R"[..], b"RTSP/", b"$", b"x$\x00\x00\x04\x80abc"] {
+        let (mut reader, bytes) = (reader(), [b"\xff", &*piece.repeat(MAX_GARBAGE / piece.len())].concat());
+        let (started, mut items) = (std::time::Instant::now(), 0);
+        for part in bytes.chunks(READ) {
+            reader.buffer().extend_from_slice(part);
+            while let Ok(Some(_)) = reader.next() {
+                items += 1;
+            }
+        }
+        let took = started.elapsed();
+        println!("{} bytes of {piece:?}: {items} items in {took:?}", bytes.len());
+        assert!(took < std::time::Duration::from_millis(600), "{piece:?} took {took:?}");
+    }
+}
+
 #[test]
 fn everything_has_a_bound() {
     let headers = |count| format!("RTSP/1.0 200 OK\r\n{}", "X-Header: 1\r\n".repeat(count));

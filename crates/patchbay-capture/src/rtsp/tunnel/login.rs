@@ -19,6 +19,11 @@ impl Login {
         Self { credentials, challenge: None }
     }
 
+    /// Whether the camera has asked for a login before.
+    pub(super) fn is_known(&self) -> bool {
+        self.challenge.is_some()
+    }
+
     /// Takes what a 401 asks for. Fails when that cannot be answered, or was already, with words for the user.
     pub(super) fn challenged(&mut self, response: &Head) -> Result<(), SourceError> {
         if self.credentials.is_none() {

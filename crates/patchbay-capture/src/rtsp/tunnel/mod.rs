@@ -2,8 +2,9 @@
 //!
 //! RTSP clients connect by themselves, look names up by themselves, speak plain TCP and keep whatever a server sends. So they are given an address on 127.0.0.1, behind which
 //! [`relay`] stands on a connection that the guard of `patchbay-egress` has made: it ends TLS, writes the camera's own address into requests, logs in, bounds every message, refuses
-//! redirects, and receives UDP where the client thinks that media comes over TCP. The door opens once, for who knows its secret path.
+//! redirects, and receives UDP where the client thinks that media comes over TCP. The door opens once, for who knows its secret path, whoever else has found it before.
 
+mod accept;
 mod description;
 mod login;
 mod ports;
@@ -295,6 +296,10 @@ fn of_io(error: &io::Error) -> SourceError {
     SourceError::temporary(format!("the connection to the camera failed: {error}"))
         .because(Reason::Unreachable)
 }
+
+#[cfg(test)]
+#[path = "tunnel_tests.rs"]
+mod wire_tests;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,8 @@ use tokio::{
 
 /// What the system shall hold of datagrams that have not been read: a key frame of a camera of 4K comes in one burst. The system may give less.
 const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+/// Most streams of a session: a description may name a thousand, and each takes two sockets.
+const MOST_PAIRS: usize = 16;
 /// Attempts to find two ports that follow each other.
 const ATTEMPTS: usize = 50;
 /// Longest datagram.
@@ -77,6 +79,9 @@ impl Ports {
 
     /// Opens two ports and gives their numbers.
     pub(super) fn open(&mut self, channels: (u8, u8)) -> io::Result<(u16, u16)> {
+        if self.pairs.len() >= MOST_PAIRS {
+            return Err(io::Error::other(format!("it has more than {MOST_PAIRS} streams")));
+        }
         let (media, reports) = open_pair(self.local)?;
         self.buffer.resize(DATAGRAM, 0);
         let numbers = (media.local_addr()?.port(), reports.local_addr()?.port());
@@ -238,4 +243,17 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     UdpSocket::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_of_a_thousand_streams_takes_few_sockets() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let mut ports = Ports::new(loopback, loopback);
+        let opened = (0..1_000).filter(|_| ports.open((0, 1)).is_ok()).count();
+        assert_eq!(opened, MOST_PAIRS);
+    }
 }

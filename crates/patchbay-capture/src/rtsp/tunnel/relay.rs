@@ -1,8 +1,12 @@
 //! Stands between one client on loopback and one camera. See the module above for what it does with what passes.
 
 use super::{
-    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, What, description,
-    login::Login, ports::Ports, status, transport,
+    Boxed, Deliver, Door, Lower, MediaPacket, PacketKind, Refusal, Target, Verdict, What,
+    accept::{self, Admitted},
+    description,
+    login::Login,
+    ports::Ports,
+    status, transport,
 };
 use crate::rtsp::{
     message::{Head, Item, Reader},
@@ -53,14 +57,14 @@ pub(super) struct Parts {
 }
 
 /// One side of the relay.
-struct Side<R, W> {
-    read: R,
+pub(super) struct Side<R, W> {
+    pub(super) read: R,
     write: W,
-    reader: Reader,
+    pub(super) reader: Reader,
 }
 
 type Camera = Side<ReadHalf<Boxed>, WriteHalf<Boxed>>;
-type Client = Side<OwnedReadHalf, OwnedWriteHalf>;
+pub(super) type Client = Side<OwnedReadHalf, OwnedWriteHalf>;
 
 /// The state of the task.
 pub(super) struct Relay {
@@ -132,17 +136,21 @@ impl Relay {
 
     /// Until either side closes, something goes wrong, or `stop` is cancelled; then the session is ended.
     pub(super) async fn run(mut self, listener: TcpListener, stop: CancellationToken) {
-        let accepted = tokio::select! {
+        let within = self.target.limits.connect_timeout;
+        let admitted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = timeout(self.target.limits.connect_timeout, listener.accept()) => accepted,
+            admitted = accept::admit(listener, &self.door, within) => admitted,
         };
-        drop(listener);
-        let Ok(Ok((client, _))) = accepted else { return };
-        let (read, write) = client_side(client);
-        let mut client = Side { read, write, reader: Reader::new(CLIENT_BODY) };
+        let Some(Admitted { mut client, request, body }) = admitted else {
+            return self.verdict.give(inside());
+        };
+        let working = async {
+            self.request(request, body).await?;
+            self.work(&mut client).await
+        };
         let outcome = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            outcome = self.work(&mut client) => outcome,
+            outcome = working => outcome,
         };
         if let Err(refusal) = outcome
             && refusal.what != What::Client
@@ -225,12 +233,7 @@ impl Relay {
     async fn request(&mut self, mut request: Head, body: Bytes) -> Result<(), Refusal> {
         let parsed = request.request().map(|(method, uri)| (method.to_owned(), uri.to_owned()));
         let (method, uri) = parsed.ok_or_else(inside)?;
-        let rewritten = self.door.rewrite(&uri);
-        if rewritten.is_none() && self.sequence == 0 {
-            // Somebody else on this machine has found the port first.
-            return Err(inside());
-        }
-        let uri = rewritten.unwrap_or(uri);
+        let uri = self.door.rewrite(&uri).unwrap_or(uri);
         request.start = format!("{method} {uri} RTSP/1.0");
         let number = request.get("CSeq").map(ToOwned::to_owned);
         request.set("User-Agent", USER_AGENT);
@@ -273,15 +276,16 @@ impl Relay {
         if status::is_redirect(&head) {
             return Err(status::redirect());
         }
-        if code == 401 && is_of_session(&pending.method) {
-            self.login.challenged(&head)?;
-            pending.logins += 1;
-            if pending.logins > LOGINS {
-                let text = "the camera asks for the login again and again";
-                return Err(SourceError::temporary(text).because(Reason::Unauthorized).into());
+        if code == 401 && (is_of_session(&pending.method) || self.login.is_known()) {
+            match self.log_in(&head, &mut pending) {
+                Ok(()) => {
+                    self.pending = Some(pending);
+                    return self.send_pending().await;
+                }
+                Err(error) if is_of_session(&pending.method) => return Err(error.into()),
+                // The session goes on without: the client learns of the refusal.
+                Err(_) => {}
             }
-            self.pending = Some(pending);
-            return self.send_pending().await;
         }
         if is_of_session(&pending.method)
             && let Some(refusal) = status::refusal(code, &pending.method)
@@ -296,6 +300,17 @@ impl Relay {
         }
         let body = clean(&mut head, body);
         write(&mut client.write, &head.to_bytes(&body)).await.map_err(of_client)
+    }
+
+    /// Takes a challenge, for the request to be repeated.
+    fn log_in(&mut self, challenge: &Head, pending: &mut Pending) -> Result<(), SourceError> {
+        self.login.challenged(challenge)?;
+        pending.logins += 1;
+        if pending.logins > LOGINS {
+            let text = "the camera asks for the login again and again";
+            return Err(SourceError::temporary(text).because(Reason::Unauthorized));
+        }
+        Ok(())
     }
 
     /// Notes where the media of a stream will come.
@@ -349,6 +364,10 @@ impl Relay {
 
     async fn divert(&mut self, stream: usize, kind: PacketKind, data: Bytes) {
         let Deliver::Channel(sender) = &self.deliver else { return };
+        if self.to_client.load(Ordering::Relaxed) {
+            // Nobody reads the channel any more: once it is full, everything would wait for it.
+            return;
+        }
         // Without a receiver there is nobody to tell; the loop ends.
         drop(sender.send(MediaPacket { stream, kind, data, arrival: Instant::now() }).await);
     }
@@ -388,9 +407,10 @@ impl Relay {
     }
 }
 
-fn client_side(client: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(super) fn client_side(client: TcpStream) -> Client {
     super::set_up(&client);
-    client.into_split()
+    let (read, write) = client.into_split();
+    Side { read, write, reader: Reader::new(CLIENT_BODY) }
 }
 
 fn is_of_session(method: &str) -> bool {
