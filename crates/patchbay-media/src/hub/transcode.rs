@@ -11,7 +11,7 @@ use crate::{
     negotiate::{Target, names},
     track::Track,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a transcoder makes: the generation of tracks (which is one of one stream), the track in it, and what is made of it.
 pub(super) type MadeKey = (u64, TrackId, Target);
@@ -63,6 +63,18 @@ impl Hub {
 }
 
 impl Streams {
+    /// Transcoders that run, without those that end by themselves: of tracks that have ended, or in whose place there are these. When a source changes its
+    /// tracks, those of the old ones would else keep the place of those of the new ones.
+    fn busy(&self, generation: u64, for_origin: &Origins) -> usize {
+        let is_old = |key: &MadeKey, stream: &Stream| {
+            let Origin::Made(made) = &stream.origin else { return false };
+            key.0 < generation && Weak::ptr_eq(&made.of, &for_origin.of)
+        };
+        let stays =
+            |(key, stream): &(&MadeKey, &Arc<Stream>)| !stream.origin.is_gone() && !is_old(key, stream);
+        self.made.iter().filter(stays).count()
+    }
+
     /// Joins the first of these that is there.
     fn join_made(&self, keys: impl Iterator<Item = MadeKey>) -> Option<(Consumer, Target)> {
         let mut there = keys.filter_map(|key| Some((self.made.get(&key)?, key.2)));
@@ -87,7 +99,8 @@ impl Inner {
             return Err(MakeError::Closed);
         }
         let most = self.config.max_transcoders;
-        if streams.made.len() >= most {
+        // Those that are ending are bounded too, by as many again.
+        if streams.busy(key.0, &origin) >= most || streams.made.len() >= most.saturating_mul(2) {
             return Err(MakeError::TooMany(most));
         }
         let name = of.made(key.1, key.2);

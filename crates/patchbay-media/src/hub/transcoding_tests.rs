@@ -201,6 +201,29 @@ async fn transcoders_have_a_limit() {
     );
 }
 
+/// Cameras that change their size publish anew while they still hold what they wrote before.
+#[tokio::test(start_paused = true)]
+async fn the_transcoder_of_old_tracks_takes_no_place_from_that_of_new_ones() {
+    let hub = hub_with(|config| config.max_transcoders = 1);
+    hub.transcode_with(Arc::new(Workshop(Makers::playing(&[Codec::Opus]))));
+    let source = Script::new(|_| Act::Hang);
+    let name = camera(&hub, &source);
+    let mut subscription = hub.subscribe(&name, browser()).unwrap();
+    until("it runs", || !source.publishers.lock().is_empty()).await;
+    let publisher = source.publishers.lock()[0].clone();
+    let publish = || publisher.publish(vec![video(Codec::H264), audio(Codec::Aac)]).unwrap();
+    let mut writers = Vec::new();
+    for time in ["first", "second", "third"] {
+        let new = publish();
+        let selected = subscription.tracks().await.unwrap();
+        assert!(selected.audio.is_some(), "{time}: {}", selected.missing());
+        writers = new;
+        // What was made of the old ones ends, and the place for what is ending with it.
+        until("the old one is gone", || hub.inner.streams.lock().made.len() == 1).await;
+    }
+    drop(writers);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_source_stops_though_a_transcoder_hung_on_it() {
     let makers = Makers::playing(&[Codec::Opus]);
