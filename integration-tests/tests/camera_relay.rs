@@ -67,12 +67,22 @@ impl Pair {
 
     /// Waits until a replica tells of one capture, by the replica for which the closure is true.
     async fn one_capture(&self, teller: &Relay, what: &str, by: impl Fn(&str) -> bool) -> Result<String> {
-        let (owner, took) = wait_for(what, 3 * GOAL, async || {
+        let mut last = None;
+        let waited = wait_for(what, 3 * GOAL, async || {
             let status = self.status(teller).await.ok()?;
             let is_one = status.captures == 1 && status.encoders == 1;
-            (is_one && by(&status.owner)).then_some(status.owner)
+            let owner = (is_one && by(&status.owner)).then(|| status.owner.clone());
+            last = Some(status);
+            owner
         })
-        .await?;
+        .await;
+        let (owner, took) = match waited {
+            Ok(waited) => waited,
+            Err(error) => {
+                let viewers = teller.client(&self.token)?.list_viewers(pb::ListViewersRequest::default()).await;
+                return Err(error.context(format!("{last:?}, {viewers:?}")));
+            }
+        };
         report(&format!("{what}: after {took:?}"));
         Ok(owner)
     }
