@@ -126,6 +126,21 @@ async fn a_rendition_keeps_to_its_limit() {
     println!("{rate} bit/s, {} key frames of {} pictures, the largest of {largest} bytes", keys.len(), 200);
     assert!(rate < 180_000, "{rate}");
     assert!(keys.windows(2).all(|pair| pair[1].since(pair[0]) <= Duration::from_millis(2_200)), "{keys:?}");
+    let mut reader = video.reader(Start::Next);
+    let (mut asked, mut bits) = (Vec::new(), 0);
+    for _ in 0..100 {
+        video.request_key_frame();
+        let read = tokio::time::timeout(Duration::from_secs(10), reader.next())
+            .await
+            .expect("a unit in time")
+            .unwrap();
+        bits += read.entry.item.data.len() * 8;
+        asked.extend(read.entry.item.key.then_some(read.entry.item.pts));
+    }
+    println!("{bits} bits and {} key frames of 100 pictures, asked for with each", asked.len());
+    assert!(
+        asked.len() > 3 && asked.windows(2).all(|pair| pair[1].since(pair[0]) >= Duration::from_millis(490))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,9 @@ use std::{sync::atomic::Ordering, time::Duration};
 const LATE: Duration = Duration::from_millis(300);
 /// A key frame at least this often in a rendition for viewers with little bandwidth: some of them get nothing else.
 const LIMITED_KEY_FRAMES: Duration = Duration::from_secs(2);
+/// Least time between those that were asked for: many viewers share a rendition, each of them may miss something at any time, and what one is given costs
+/// all the others a part of the little that they can take.
+const LIMITED_KEY_FRAME_GAP: Duration = Duration::from_millis(500);
 /// Pictures a second until they are counted.
 const FPS: u32 = 30;
 /// Pictures are counted once so much of the track was encoded.
@@ -108,7 +111,9 @@ impl Output<'_> {
         let mut writers = self.publisher.publish(vec![(encoder.info(), KeyFrames::OnRequest)])?;
         let none = || SourceError::temporary("the hub gave no place to write to");
         let mut writer = writers.pop().ok_or_else(none)?;
-        let mut gate = KeyGate::new(self.of.settings.key_frame_gap);
+        let gap = self.of.settings.key_frame_gap;
+        let gap = if self.of.limit.is_some() { gap.max(LIMITED_KEY_FRAME_GAP) } else { gap };
+        let mut gate = KeyGate::new(gap);
         gate.made(decoded.pts);
         if let Some(unit) = unit {
             writer.write(unit);
