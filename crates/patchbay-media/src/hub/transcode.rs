@@ -63,6 +63,15 @@ impl Hub {
 }
 
 impl Streams {
+    /// Ends one that nobody needs: it goes on only in case that somebody comes back.
+    fn end_unneeded(&mut self) {
+        let unneeded = self.made.iter().find(|(_, stream)| stream.control.borrow().consumers == 0);
+        let Some(key) = unneeded.map(|(key, _)| *key) else { return };
+        if let Some(stream) = self.made.remove(&key) {
+            stream.end(Ended::Removed);
+        }
+    }
+
     /// Transcoders that run, without those that end by themselves: of tracks that have ended, or in whose place there are these. When a source changes its
     /// tracks, those of the old ones would else keep the place of those of the new ones.
     fn busy(&self, generation: u64, for_origin: &Origins) -> usize {
@@ -99,6 +108,9 @@ impl Inner {
             return Err(MakeError::Closed);
         }
         let most = self.config.max_transcoders;
+        if streams.busy(key.0, &origin) >= most {
+            streams.end_unneeded();
+        }
         // Those that are ending are bounded too, by as many again.
         if streams.busy(key.0, &origin) >= most || streams.made.len() >= most.saturating_mul(2) {
             return Err(MakeError::TooMany(most));

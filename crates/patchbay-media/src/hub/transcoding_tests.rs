@@ -224,6 +224,30 @@ async fn the_transcoder_of_old_tracks_takes_no_place_from_that_of_new_ones() {
     drop(writers);
 }
 
+/// One that nobody needs any more runs on for a while, in case that somebody comes back.
+#[tokio::test(start_paused = true)]
+async fn a_transcoder_that_nobody_needs_makes_room_for_another_one() {
+    let hub = hub_with(|config| config.max_transcoders = 1);
+    let makers = Makers::playing(&[Codec::H264]);
+    hub.transcode_with(Arc::new(Workshop(Arc::clone(&makers))));
+    let name = camera(&hub, &Script::playing(vec![video(Codec::H264)]));
+    let wanted = |height| Wanted {
+        video: vec![Codec::H264],
+        limit: Some(Limit { height, bit_rate: 500_000 }),
+        ..Wanted::default()
+    };
+    let mut first = hub.subscribe(&name, wanted(240)).unwrap();
+    first.tracks().await.unwrap();
+    let mut second = hub.subscribe(&name, wanted(120)).unwrap();
+    let refused = second.tracks().await.unwrap();
+    assert!(refused.missing().ends_with("which is the limit"), "{}", refused.missing());
+    drop(first);
+    let mut third = hub.subscribe(&name, wanted(120)).unwrap();
+    let selected = third.tracks().await.unwrap();
+    assert!(selected.video.is_some(), "{}", selected.missing());
+    until("the one before is gone", || makers.running() == 1).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_source_stops_though_a_transcoder_hung_on_it() {
     let makers = Makers::playing(&[Codec::Opus]);
