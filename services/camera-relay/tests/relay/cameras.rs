@@ -2,6 +2,7 @@
 
 use super::world::{SOON, World, add, fields, file_camera, get, names, reason, test_camera, with};
 use anyhow::Result;
+use camera_relay::cameras::Address;
 use patchbay_chassis::config::Layer;
 use patchbay_proto::camera::v1 as pb;
 use patchbay_testkit::{http, ports::free_address, wait::wait_until};
@@ -231,7 +232,7 @@ async fn a_camera_is_changed_as_it_is_shown_though_its_address_hides_a_secret() 
     let update = pb::UpdateCameraRequest { name: "yard".into(), camera: camera.clone() };
     world.one.client.update_camera(with(&token, update)).await?;
     let kept = world.one.core.cameras.get(&"yard".parse()?)?;
-    let url = kept.spec.source.address().and_then(|address| address.url()).map(String::from);
+    let url = kept.spec.source.address().and_then(Address::url).map(String::from);
     assert!(kept.spec.title == "Yard" && url.is_some_and(|url| url.ends_with("password=s3cret")));
     // Where there is no such camera, nothing is meant by it.
     let camera = camera.map(|camera| pb::Camera { name: "other".into(), ..camera });
