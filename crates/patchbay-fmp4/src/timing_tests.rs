@@ -90,17 +90,45 @@ fn sound_tells_its_length() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_the_distances_nothing_overlaps_and_the_end_is_near(distances in prop::collection::vec(0_i64..4000, 1..200)) {
         let mut immediate = Immediate::new(&info(Codec::H264, b""));
         let mut at = 10_000;
-        let samples: Vec<_> = distances.iter().map(|distance| {
+        let mut samples: Vec<_> = distances.iter().map(|distance| {
             at += distance;
             immediate.push(unit(at, b"x"))
         }).collect();
+        // An even track from here on makes up for what it lags behind at least half as fast as time goes, once the distance is learnt.
+        let lag = samples.last().map_or(0, |last| millis(last.unit.pts) - millis(last.unit.dts)).abs();
+        for _ in 0..lag / 20 + 600 {
+            at += 40;
+            samples.push(immediate.push(unit(at, b"x")));
+        }
         assert_seamless(&samples);
         for sample in &samples {
             prop_assert!(sample.duration <= LONGEST);
         }
+        let last = samples.last().map(|last| last.unit.pts.nanos().abs_diff((last.unit.dts + last.duration).nanos()));
+        prop_assert!(last.is_some_and(|apart| apart <= 40_000_000), "it ends {last:?} ns from its time");
     }
+}
+
+#[test]
+fn times_that_go_back_and_long_silences_still_fit_into_fragments() {
+    let info = TrackInfo { id: TrackId(1), ..info(Codec::Opus, b"") };
+    let mut muxer = crate::Muxer::new(std::slice::from_ref(&info)).unwrap();
+    let mut immediate = Immediate::new(&info);
+    // A silence of an hour, a step back of a minute, and the same time again and again.
+    let times = (0..50).map(|index| index * 20).chain([3_600_000, 3_540_000]).chain([3_540_000; 200]);
+    let samples: Vec<_> = times
+        .map(|at| {
+            let unit = AccessUnit { track: TrackId(1), ..unit(100_000 + at, &[0xfc, 1]) };
+            let sample = immediate.push(unit);
+            muxer.fragment(std::slice::from_ref(&sample)).unwrap();
+            sample
+        })
+        .collect();
+    assert_seamless(&samples);
 }

@@ -17,7 +17,9 @@ use patchbay_av::{KeyFrame, VideoDecoder, VideoEncoder, VideoSettings};
 use patchbay_media::TrackId;
 use std::time::Duration;
 
-const FPS: u64 = 15;
+const FPS: u64 = 10;
+/// Pictures from one look to the next: five looks a second.
+const LOOK: u64 = FPS / 5;
 const WARM_UP: f32 = 20.0;
 const HOLD: f32 = 2.0;
 
@@ -59,7 +61,7 @@ fn watch(scene: &Scene, bitrate: u32) -> Told {
         let picture = scene.draw(number as f32 / FPS as f32);
         let unit = encoder.encode(&picture, at, KeyFrame::AsDue).unwrap().unwrap();
         let seen = decoder.decode(&unit).unwrap().pop().unwrap();
-        if number % 3 == 0 {
+        if number.is_multiple_of(LOOK) {
             let before = thread_cpu_ms();
             let sight = detector.look(&seen.picture, at).unwrap();
             told.look_ms += thread_cpu_ms() - before;

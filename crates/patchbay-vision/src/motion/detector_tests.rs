@@ -199,9 +199,9 @@ fn pictures_of_another_size_are_learned_anew() {
 #[test]
 fn a_day_of_looks_takes_no_more_memory_than_an_hour() {
     let mut detector = Detector::new(MotionSettings { rate: 1, ..settings() }).unwrap();
-    let mut room = Room::new(128, 96, 9);
+    let mut room = Room::new(96, 72, 9);
     let pictures: Vec<Picture> = (0..64).map(|_| room.draw(None)).collect();
-    let guest: Vec<Picture> = (0..24).map(|step| room.draw(Some(((step * 4, 30, 16, 32), 50)))).collect();
+    let guest: Vec<Picture> = (0..24).map(|step| room.draw(Some(((step * 3, 22, 12, 24), 50)))).collect();
     let (mut first_hour, mut visits, mut moving) = (0, 0, 0);
     for second in 0..86_400_u64 {
         let hour = second % 3_600;

@@ -455,11 +455,11 @@ async fn pictures_of_another_size_begin_the_track_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_goes_by() {
-    // A picture each five seconds, and a night in which clocks are set forward; 13 h in, a count of 90,000 a second passes 32 bits.
-    let units = coded(size(320, 180), 1, 16, 400_000);
+    // A picture each ten seconds, and a night in which clocks are set forward; 13 h in, a count of 90,000 a second passes 32 bits.
+    let units = coded(size(320, 180), 1, 16, 150_000);
     // Midnight, and when the clocks are set: each second.
     let is_turn = |second: &u64| [32_400, 39_600].iter().any(|turn| second.abs_diff(*turn) < 5);
-    let seconds = (0..86_400_u64).filter(|second| second % 5 == 0 || is_turn(second));
+    let seconds = (0..86_400_u64).filter(|second| second % 10 == 0 || is_turn(second));
     let (inner, acts) = fed();
     // 2026-03-28 14:00 UTC.
     let begun = 1_774_706_400_000_u64;
@@ -473,7 +473,7 @@ async fn a_day_goes_by() {
     let settings = ProcessingSettings {
         overlay: Some(overlay.clone()),
         masks: vec![mask()],
-        bitrate: Some(1_000_000),
+        bitrate: Some(300_000),
         ..ProcessingSettings::default()
     };
     let sink = Arc::new(Seen::default());
