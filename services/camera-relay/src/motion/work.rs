@@ -8,10 +8,7 @@ use crate::cameras::Camera;
 use parking_lot::Mutex;
 use patchbay_media::hub::{Source, SourceError};
 use patchbay_vision::{Processed, VisionFigures, WallClock, Watching};
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// What was done with pictures since the replica began.
 #[expect(missing_docs, reason = "each is described where it is registered")]
@@ -31,15 +28,15 @@ pub(super) struct Works(Mutex<Totals>);
 #[derive(Default)]
 struct Totals {
     counted: WorkFigures,
-    /// Each with what is counted of it.
-    sources: Vec<(Weak<VisionFigures>, WorkFigures)>,
+    /// Each with what is counted of it. Kept until they were counted after their source was gone.
+    sources: Vec<(Arc<VisionFigures>, WorkFigures)>,
 }
 
 impl Works {
-    fn add(&self, figures: &Arc<VisionFigures>) {
+    fn add(&self, figures: Arc<VisionFigures>) {
         let mut totals = self.0.lock();
         totals.count();
-        totals.sources.push((Arc::downgrade(figures), WorkFigures::default()));
+        totals.sources.push((figures, WorkFigures::default()));
     }
 
     fn total(&self) -> WorkFigures {
@@ -54,7 +51,8 @@ impl Totals {
     fn count(&mut self) {
         let counted = &mut self.counted;
         self.sources.retain_mut(|(figures, before)| {
-            let Some(figures) = figures.upgrade() else { return false };
+            // Asked first: what is still used may be added to after it was read.
+            let is_used = Arc::strong_count(figures) > 1;
             let now = WorkFigures {
                 looks: figures.looks(),
                 looks_left_out: figures.skipped(),
@@ -68,7 +66,7 @@ impl Totals {
             counted.pictures_left_out += now.pictures_left_out - before.pictures_left_out;
             counted.busy += now.busy.saturating_sub(before.busy);
             *before = now;
-            true
+            is_used
         });
     }
 }
@@ -95,15 +93,59 @@ impl Motions {
             (None, None) => Ok(own),
             (None, Some((settings, sink))) => {
                 let watching = Watching::new(own, settings, sink, clock)?;
-                self.shared.works.add(&watching.figures());
+                self.shared.works.add(watching.figures());
                 Ok(Arc::new(watching))
             }
             (Some(processing), motion) => {
                 let settings = processing_settings(processing, self.shared.key_frame_gap);
                 let processed = Processed::new(own, settings, motion, clock)?;
-                self.shared.works.add(&processed.figures());
+                self.shared.works.add(processed.figures());
                 Ok(Arc::new(processed))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use patchbay_av::{PictureSize, TestSettings, TestSource};
+    use patchbay_media::{
+        Spawn, Task,
+        hub::{Hub, HubConfig, Mode, StreamName},
+    };
+    use patchbay_testkit::wait::wait_until;
+    use patchbay_vision::ProcessingSettings;
+
+    struct OnRuntime;
+
+    impl Spawn for OnRuntime {
+        fn spawn(&self, _: &'static str, task: Task) {
+            drop(tokio::runtime::Handle::current().spawn(task));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_done_since_the_last_look_is_counted_when_a_source_is_gone() -> anyhow::Result<()> {
+        let works = Works::default();
+        let clock: WallClock = Arc::new(|| 1_800_000_000_000);
+        let settings = TestSettings::new("door", PictureSize::new(160, 120)?);
+        let own = Arc::new(TestSource::new(settings, Arc::clone(&clock))?);
+        let processed = Processed::new(own, ProcessingSettings::default(), None, clock)?;
+        let figures = processed.figures();
+        works.add(processed.figures());
+        let hub = Hub::new(HubConfig::default(), Arc::new(OnRuntime));
+        let name = StreamName::parse("camera/door")?;
+        hub.add(name.clone(), Arc::new(processed), Mode::AlwaysOn)?;
+        let soon = Duration::from_secs(10);
+        wait_until("pictures are worked on", soon, async || figures.pictures() > 2).await?;
+        hub.remove(&name);
+        // Nobody has looked yet at what was done; the source is gone with its figures but for those held here.
+        wait_until("the source is gone", soon, async || Arc::strong_count(&figures) == 2).await?;
+        let done = figures.pictures();
+        drop(figures);
+        assert_eq!(works.total().pictures, done);
+        assert!(works.0.lock().sources.is_empty());
+        Ok(())
     }
 }
