@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Has a track come from a feed, in a quality; nothing when there is no such track, or not in this codec.
+    /// Has a track come from a feed, in a quality; nothing when it has ended, or there is no such track, or not in this codec.
     pub(crate) fn change(
         &mut self,
         feed: &Arc<Feed>,
@@ -78,6 +78,9 @@ impl Connection {
         keep: Keep,
         now: Instant,
     ) -> Option<(usize, Change)> {
+        if self.is_closed() {
+            return None;
+        }
         let of_kind = |sender: &Sender| sender.feed().kind() == feed.kind();
         let track = self.senders.iter().position(of_kind)?;
         let sender = self.senders.get_mut(track).filter(|sender| sender.feed().codec() == feed.codec())?;

@@ -64,6 +64,12 @@ impl Fanouts {
         }
     }
 
+    /// Takes a peer out of all groups: also out of those of feeds that it waited for, and does not want any more.
+    pub(super) fn leave_all(&self, cell: &Cell) {
+        let feeds = self.groups.lock().keys().copied().collect::<Vec<_>>();
+        self.leave(&feeds, cell);
+    }
+
     /// Takes those out of a group who get another feed now. Whoever has come back to this one meanwhile stays.
     fn dismiss(&self, feed: FeedId, group: &Group) {
         let _groups = self.groups.lock();

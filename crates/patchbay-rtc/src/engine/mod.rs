@@ -323,8 +323,7 @@ impl Inner {
 
     fn remove(&self, cell: &Arc<Cell>, why: Closed) {
         self.table.remove(cell);
-        let feeds = cell.connection.lock().feeds();
-        self.fanouts.leave(&feeds, cell);
+        self.fanouts.leave_all(cell);
         cell.tell(PeerEvent::Closed(why));
     }
 

@@ -33,8 +33,8 @@ pub enum PeerEvent {
 /// Why a peer cannot be sent from another feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// It has no such track, or has it in another codec.
-    #[error("the peer has no track of this codec")]
+    /// It has no such track, or has it in another codec, or has ended.
+    #[error("the peer has no track of this codec, or has ended")]
     Codec,
 }
 
@@ -198,6 +198,11 @@ impl Peer {
         if change == Change::AtKeyFrame {
             self.inner.fanouts.join(&self.inner, feed, &self.cell, track);
             feed.request_key_frame();
+            // Had it ended before it joined, nobody would take it out again before the next unit, and it would keep the feeds that it holds.
+            let is_closed = self.cell.connection.lock().is_closed();
+            if is_closed {
+                self.inner.fanouts.leave_all(&self.cell);
+            }
         }
         Ok(())
     }

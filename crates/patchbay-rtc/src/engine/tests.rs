@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    congestion::Quality,
     connection::{Extensions, Negotiated, Outlet, Sender},
     feed::{Feed, FeedConfig, FeedWriter},
     sdp,
@@ -131,6 +132,28 @@ async fn nothing_of_a_peer_that_has_ended_is_kept() {
     });
     start::begin(&engine.inner, &peer.cell);
     assert_eq!(engine.inner.table.sizes(), [0, 0, 0]);
+    assert_eq!(engine.inner.fanouts.members(), 0);
+    let cell = Arc::downgrade(&peer.cell);
+    drop(peer);
+    until("the end of the peer", || cell.upgrade().is_none()).await;
+}
+
+/// Of feeds from which nothing comes, which would take nobody out at their next unit.
+#[tokio::test]
+async fn who_was_between_two_feeds_is_in_the_groups_of_neither_after_its_end() {
+    let (engine, _) = engine("");
+    let ((full, _first), (low, _second), (late, _third)) = (feed(), feed(), feed());
+    let peer = watch(&engine, &full);
+    engine.inner.fanouts.join(&engine.inner, &full, &peer.cell, 0);
+    peer.cell.connection.lock().senders[0].progress = crate::connection::Progress::WaitingForKey;
+    peer.change(&low, Quality::Low, Arc::new(())).unwrap();
+    // It wants the first one again before the other has begun.
+    peer.change(&full, Quality::Full, Arc::new(())).unwrap();
+    assert_eq!(engine.inner.fanouts.members(), 2);
+    peer.close();
+    assert_eq!(engine.inner.fanouts.members(), 0);
+    // What was on its way when it ended.
+    assert_eq!(peer.change(&late, Quality::Low, Arc::new(())), Err(peer::ChangeError::Codec));
     assert_eq!(engine.inner.fanouts.members(), 0);
     let cell = Arc::downgrade(&peer.cell);
     drop(peer);
