@@ -9,13 +9,13 @@ use crate::testing::{Random, at_ms, size};
 use patchbay_av::{KeyFrame, Picture, PicturePool, Scaler, VideoEncoder, VideoSettings};
 use patchbay_media::TrackId;
 
-/// Whether a place is within a polygon: a ray to the right crosses its sides an odd number of times.
+/// Whether a polygon goes around a place: sides that go down and sides that go up cross a ray to the right in unlike numbers.
 fn within(points: &[Point], x: f32, y: f32) -> bool {
     let sides = points.iter().zip(points.iter().cycle().skip(1));
     let crossed = sides.filter(|(one, other)| {
         (one.y > y) != (other.y > y) && x < (other.x - one.x) * (y - one.y) / (other.y - one.y) + one.x
     });
-    crossed.count() % 2 == 1
+    crossed.map(|(one, other)| if one.y > other.y { 1 } else { -1 }).sum::<i32>() != 0
 }
 
 /// Which pixels of light the polygon touches, by five by five places of each.

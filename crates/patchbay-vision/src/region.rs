@@ -76,10 +76,19 @@ pub(crate) fn draw(points: &[Point], width: i32, height: i32) -> opencv::Result<
     };
     let corner = |point: &Point| core::Point::new(fixed(point.x, width), fixed(point.y, height));
     let corners: Vector<core::Point> = points.iter().map(corner).collect();
-    let polygons: Vector<Vector<core::Point>> = Vector::from_iter([corners]);
+    let polygons: Vector<Vector<core::Point>> = Vector::from_iter([corners.clone()]);
     let origin = core::Point::default();
     // The outline, and what it goes around an odd number of times.
     imgproc::fill_poly(&mut plane, &polygons, Scalar::all(255.0), imgproc::LINE_8, SHIFT, origin)?;
+    if core::count_non_zero(&plane)? == 0 {
+        // Thinner than half a pixel, and beyond the middle of the last one: it is that one.
+        let last = |length: i32| (length - 1) << SHIFT;
+        let corner =
+            |point: core::Point| core::Point::new(point.x.min(last(width)), point.y.min(last(height)));
+        let corners: Vector<core::Point> = corners.iter().map(corner).collect();
+        let polygons: Vector<Vector<core::Point>> = Vector::from_iter([corners]);
+        imgproc::fill_poly(&mut plane, &polygons, Scalar::all(255.0), imgproc::LINE_8, SHIFT, origin)?;
+    }
     for row in 0..height {
         let middle = (f64::from(row) + 0.5) / f64::from(height.max(1));
         let pixels = plane.at_row_mut::<u8>(row)?;

@@ -228,3 +228,28 @@ fn a_day_of_looks_takes_no_more_memory_than_an_hour() {
     assert_eq!(visits, 24);
     assert!(now < first_hour + 80 * 1024, "other tests run in this process as well");
 }
+
+#[test]
+fn a_zone_on_the_very_edge_is_looked_at() {
+    let sliver = |name: &str, from: (f32, f32), to: (f32, f32)| {
+        let points = [(from.0, from.1), (to.0, from.1), (to.0, to.1), (from.0, to.1)];
+        Zone {
+            name: name.to_owned(),
+            points: points.map(|(x, y)| Point::new(x, y)).to_vec(),
+            sensitivity: 50,
+        }
+    };
+    let zones = vec![
+        sliver("right", (0.9999, 0.0), (1.0, 1.0)),
+        sliver("below", (0.0, 0.9999), (1.0, 1.0)),
+        sliver("left", (0.0, 0.0), (0.0001, 1.0)),
+        sliver("above", (0.0, 0.0), (1.0, 0.0001)),
+    ];
+    for (width, height) in [(640, 360), (320, 240), (16, 2048), (4096, 16)] {
+        let settings = MotionSettings { zones: zones.clone(), warm_up: Duration::ZERO, ..settings() };
+        let mut detector = Detector::new(settings).unwrap();
+        let mut room = Room::new(width, height, 7);
+        let seen = look(&mut detector, 0, 20, |_| room.draw(None));
+        assert!(seen.is_empty(), "{seen:?}");
+    }
+}
