@@ -3,6 +3,7 @@
 //! What is native runs on threads of its own (never on an async worker), and every wait has an end. Sources implement
 //! [`patchbay_media::hub::Source`]; the rest is plain code without tasks.
 
+mod changes;
 mod decode;
 mod encode;
 mod error;

@@ -35,7 +35,7 @@ const HLS: [(&str, &str); 7] = [
     ("allowed_extensions", "ALL"),
     ("extension_picky", "0"),
     ("max_reload", "1000"),
-    ("seg_format_options", "max_streams=4"),
+    ("seg_format_options", "max_streams=8"),
 ];
 
 /// An open input and the network behind it.

@@ -6,7 +6,7 @@ use super::{
     queue::{Message, Queue},
     read::read,
 };
-use crate::worker::Stop;
+use crate::{changes::Changes, worker::Stop};
 use patchbay_media::{
     AccessUnit, MediaTime,
     hub::{Publisher, SourceError},
@@ -39,7 +39,13 @@ pub(super) fn play(
             queue.put(Message::End(end));
         };
         reader.spawn_scoped(scope, reading).map_err(|error| InputError::Thread(error.kind()))?;
-        let mut writing = Writing { publisher, queue: &queue, writers: Vec::new(), pacer: Pacer::default() };
+        let mut writing = Writing {
+            publisher,
+            queue: &queue,
+            writers: Vec::new(),
+            pacer: Pacer::default(),
+            changes: Changes::new(Instant::now()),
+        };
         let result = writing.run(stop);
         // The reader ends with its next unit, or with its deadline, which `stop` has brought forward.
         queue.close();
@@ -52,6 +58,7 @@ struct Writing<'a> {
     queue: &'a Queue,
     writers: Vec<(usize, TrackWriter)>,
     pacer: Pacer,
+    changes: Changes,
 }
 
 impl Writing<'_> {
@@ -74,6 +81,7 @@ impl Writing<'_> {
     }
 
     fn publish(&mut self, tracks: Vec<(usize, TrackInfo, KeyFrames)>) -> Result<(), SourceError> {
+        self.changes.add(Instant::now())?;
         let numbers: Vec<usize> = tracks.iter().map(|(number, ..)| *number).collect();
         let infos = tracks.into_iter().map(|(_, info, key_frames)| (info, key_frames)).collect();
         let writers = self.publisher.publish(infos)?;

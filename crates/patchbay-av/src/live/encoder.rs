@@ -79,6 +79,11 @@ impl LiveEncoder {
         self.rate.per_second()
     }
 
+    /// Whether a picture goes on with the track as it is.
+    pub(super) fn fits(&self, picture: &Picture) -> bool {
+        self.encoder.as_ref().is_some_and(|encoder| encoder.settings().size == picture.size())
+    }
+
     /// Encodes a picture; nothing comes of one that is not newer than the one before.
     pub fn encode(&mut self, picture: &Picture, at: MediaTime) -> Result<Option<LiveEncoded>, AvError> {
         if self.newest.is_some_and(|newest| at <= newest) {

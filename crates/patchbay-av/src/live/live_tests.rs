@@ -45,6 +45,32 @@ fn at(ms: i64) -> MediaTime {
     MediaTime::from_nanos(ms * 1_000_000)
 }
 
+/// Viewers would begin anew with each picture.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_change_their_size_all_the_time_are_left_out() {
+    let (source, sender) = Fed::new(LiveSettings::default());
+    let hub = hub();
+    let shot = |number: u64| {
+        let side = if number.is_multiple_of(2) { 64 } else { 96 };
+        let pattern = TestPattern::new(size(side, side), "size").unwrap();
+        Shot::Picture(pattern.draw(1_795_413_053_042, number).unwrap())
+    };
+    assert!(sender.send_at(shot(0), at(0)));
+    let (_subscription, _) = join(&hub, source).await;
+    let started = Instant::now();
+    for number in 1..40 {
+        assert!(sender.send_at(shot(number), at(i64::try_from(number).unwrap() * 40)));
+        eventually("the picture is taken", || {
+            let figures = sender.figures();
+            figures.encoded + figures.late + figures.dropped > number
+        })
+        .await;
+    }
+    let (figures, took) = (sender.figures(), started.elapsed());
+    println!("{figures:?} in {took:?}");
+    assert!(took.as_secs() >= 2 || figures.late >= 10, "{figures:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jpegs_become_a_track_that_can_be_decoded() {
     let (source, sender) = Fed::new(LiveSettings::default());
@@ -145,7 +171,7 @@ async fn damaged_jpegs_are_counted_and_never_harm() {
         }
         let before = sender.figures();
         assert!(sender.send_at(Shot::Jpeg(bytes.into()), at(seed * 10)), "seed {seed} ended the track");
-        let done = |figures: LiveFigures| figures.encoded + figures.undecodable;
+        let done = |figures: LiveFigures| figures.encoded + figures.undecodable + figures.late;
         while done(sender.figures()) == done(before) {
             assert!(started.elapsed() < Duration::from_mins(1), "seed {seed} hangs");
             tokio::task::yield_now().await;

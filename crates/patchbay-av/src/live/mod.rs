@@ -12,6 +12,7 @@ pub use queue::{LiveFigures, PictureSender, Shot};
 
 use crate::{
     AvError, Picture, VideoDecoder,
+    changes::Changes,
     worker::{self, Stop},
 };
 use bytes::Bytes;
@@ -22,7 +23,10 @@ use patchbay_media::{
     track::{KeyFrames, TrackInfo, TrackWriter},
 };
 use queue::{Shared, Waiting};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How often the thread looks whether it shall stop while nothing comes.
@@ -66,8 +70,15 @@ impl LivePictures {
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         worker::run("av-live", stop, move |stop| {
             let encoder = LiveEncoder::new(self.settings);
-            let running =
-                Running { encoder, decoder: None, shared: self.shared, publisher, publish, writer: None };
+            let running = Running {
+                encoder,
+                decoder: None,
+                shared: self.shared,
+                publisher,
+                publish,
+                writer: None,
+                changes: Changes::new(Instant::now()),
+            };
             running.run(stop)
         })
     }
@@ -81,6 +92,7 @@ struct Running<P> {
     publisher: Publisher,
     publish: P,
     writer: Option<TrackWriter>,
+    changes: Changes,
 }
 
 impl<P: FnMut(TrackInfo) -> Result<TrackWriter, SourceError>> Running<P> {
@@ -107,12 +119,19 @@ impl<P: FnMut(TrackInfo) -> Result<TrackWriter, SourceError>> Running<P> {
         if requests.is_some_and(|requests| requests.take()) {
             self.encoder.ask_key_frame();
         }
-        match self.encoder.encode(&picture, at)? {
-            Some(encoded) => self.write(encoded)?,
-            None => self.shared.late(),
+        // Every viewer begins anew with each change.
+        if !self.encoder.fits(&picture) && self.changes.add(Instant::now()).is_err() {
+            self.publisher.health().discard();
+            self.shared.late();
+            return Ok(());
         }
+        let Some(encoded) = self.encoder.encode(&picture, at)? else {
+            self.shared.late();
+            return Ok(());
+        };
+        // Counted first: whoever sees the picture finds it counted.
         self.shared.encoded(self.encoder.rate());
-        Ok(())
+        self.write(encoded)
     }
 
     fn decode(&mut self, coded: Bytes) -> Result<Picture, AvError> {

@@ -31,7 +31,7 @@ pub struct LiveFigures {
     pub encoded: u64,
     /// Dropped because newer ones came before the encoder was ready.
     pub dropped: u64,
-    /// Left out because they were not newer than the one before.
+    /// Left out because they were not newer than the one before, or because their size changes all the time.
     pub late: u64,
     /// JPEGs that could not be decoded.
     pub undecodable: u64,

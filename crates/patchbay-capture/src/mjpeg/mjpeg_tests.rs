@@ -149,6 +149,15 @@ async fn what_is_no_stream_of_pictures_says_so_in_time() {
     assert!(fails("an endless part", &part, Reason::Protocol).await.contains("more than"));
     let drip = endless(MULTIPART, b"a", Duration::from_millis(20)).await;
     fails("a slow drip", &drip, Reason::TimedOut).await;
+    let small = TestPattern::new(PictureSize::new(64, 48).unwrap(), "flood").unwrap();
+    let small = JpegEncoder::new(Quality::new(1).unwrap()).encode(&small.draw(0, 0).unwrap()).unwrap();
+    let flood = [&small[..], b"\r\n--frame\r\n\r\n"].concat().repeat(20).leak();
+    let flood = endless(MULTIPART, flood, Duration::ZERO).await;
+    let camera = camera(source(flood.url("/"), MjpegSettings::default()));
+    let (mut reader, started) = (camera.video().await.reader(Start::NewestKey), Instant::now());
+    let ends = async { while reader.next().await.is_ok() {} };
+    timeout(Duration::from_secs(8), ends).await.expect("a flood of pictures ends");
+    println!("a flood of pictures has ended after {:?}", started.elapsed());
     let ends = Server::always(MULTIPART).await;
     fails("an end", &ends, Reason::Ended).await;
     let gone = Server::always(crate::http::server::status("404 Not Found")).await;

@@ -5,6 +5,7 @@ mod parts;
 use crate::{
     HttpClient, HttpError, HttpTarget,
     http::{Answer, Body},
+    rtsp::Rate,
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -77,11 +78,14 @@ impl MjpegSource {
         sender: &PictureSender,
     ) -> Result<(), SourceError> {
         let mut parts = Parts::new(boundary, self.settings.picture_bytes);
-        let within = self.client.target().limits.stall_timeout;
+        let limits = self.client.target().limits;
+        let within = limits.stall_timeout;
+        let mut rate = Rate::new(limits.units_per_second, std::time::Instant::now());
         loop {
             // A deadline for each picture as a whole: one that comes byte by byte is none either.
             let next = timeout(within, next_part(&mut body, &mut parts)).await;
             match next.map_err(|_| HttpError::Stalled(within.as_secs()))?? {
+                Some(_) if !rate.add(1, std::time::Instant::now()) => return Err(too_many()),
                 Some(picture) => {
                     if !sender.send(Shot::Jpeg(picture)) {
                         return Ok(());
@@ -176,6 +180,11 @@ async fn next_part(body: &mut Body, parts: &mut Parts) -> Result<Option<Bytes>, 
             None => return Ok(None),
         }
     }
+}
+
+fn too_many() -> SourceError {
+    let text = "the camera sends more pictures than any camera does: lower its frame rate";
+    SourceError::temporary(text).because(Reason::Protocol)
 }
 
 fn ended() -> SourceError {

@@ -16,6 +16,8 @@ mod reports;
 mod session;
 pub mod tunnel;
 
+pub(crate) use rate::Rate;
+
 use crate::{CaptureLimits, Credentials, LibavRtspSource, Trust};
 use futures_util::{FutureExt, future::BoxFuture};
 use patchbay_av::LiveSettings;

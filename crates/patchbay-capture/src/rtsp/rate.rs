@@ -7,7 +7,7 @@ const WINDOW: Duration = Duration::from_secs(2);
 
 /// Counts something, and tells when there is too much of it.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     most: u64,
     begun: Instant,
     counted: u64,
@@ -15,12 +15,12 @@ pub(super) struct Rate {
 
 impl Rate {
     /// At most so many a second.
-    pub(super) fn new(per_second: u64, now: Instant) -> Self {
+    pub(crate) fn new(per_second: u64, now: Instant) -> Self {
         Self { most: per_second.saturating_mul(WINDOW.as_secs()), begun: now, counted: 0 }
     }
 
     /// Counts; false when that is too much.
-    pub(super) fn add(&mut self, count: u64, now: Instant) -> bool {
+    pub(crate) fn add(&mut self, count: u64, now: Instant) -> bool {
         if now.saturating_duration_since(self.begun) >= WINDOW {
             (self.begun, self.counted) = (now, 0);
         }
