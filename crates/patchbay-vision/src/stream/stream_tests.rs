@@ -182,7 +182,9 @@ async fn failures_and_health_come_out_as_they_are() {
         };
         assert_eq!(error, told);
         assert_eq!(hub.health(&name()).unwrap().lost, 7);
-        assert_eq!(hub.state(&name()).unwrap().reason, Some(Reason::Unauthorized));
+        // The subscription hears of it a moment before the state does.
+        let reason = || hub.state(&name()).unwrap().reason;
+        eventually("the reason is told", 5, || reason() == Some(Reason::Unauthorized)).await;
     }
 }
 
