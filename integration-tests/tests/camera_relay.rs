@@ -79,7 +79,8 @@ impl Pair {
         let (owner, took) = match waited {
             Ok(waited) => waited,
             Err(error) => {
-                let viewers = teller.client(&self.token)?.list_viewers(pb::ListViewersRequest::default()).await;
+                let viewers =
+                    teller.client(&self.token)?.list_viewers(pb::ListViewersRequest::default()).await;
                 return Err(error.context(format!("{last:?}, {viewers:?}")));
             }
         };
