@@ -52,9 +52,11 @@ impl Logins {
         before: Option<&CameraSpec>,
     ) -> Result<(), Violation> {
         let before = before.map(|before| &before.source);
+        let (field, pin) = (spec.source.login_field(), spec.source.fingerprint().map(str::to_owned));
+        let problem = |words: &str| Violation { field, problem: words.to_owned() };
         let Some((address, Some(login))) = spec.source.remote_mut() else { return Ok(()) };
         if let Some(given) = login.given.take() {
-            login.sealed = Some(self.sealed(name, &given)?);
+            login.sealed = Some(self.sealed(name, &given).map_err(|error| problem(&error))?);
         } else if std::mem::take(&mut login.keep) && login.password_file.is_none() {
             let kept = before.and_then(|before| Some((before.address()?, before.login()?)));
             let Some((place, kept)) = kept.filter(|(_, kept)| kept.has_password()) else {
@@ -62,6 +64,12 @@ impl Logins {
             };
             if !address.is_same_place(place) {
                 return Err(problem("needs the password again, because it shall go to another place"));
+            }
+            let pinned = before.and_then(|before| before.fingerprint());
+            if pinned.is_some() && pinned != pin.as_deref() {
+                return Err(problem(
+                    "needs the password again, because another certificate shall be believed",
+                ));
             }
             // Cameras of the configuration have theirs in a file.
             login.sealed.clone_from(&kept.sealed);
@@ -88,10 +96,9 @@ impl Logins {
         Ok((login.username.clone(), password))
     }
 
-    fn sealed(&self, name: &CameraName, password: &ClearPassword) -> Result<String, Violation> {
+    fn sealed(&self, name: &CameraName, password: &ClearPassword) -> Result<String, String> {
         let sealed = self.key.seal(name.as_str().as_bytes(), password.expose().as_bytes());
-        let sealed = sealed.map_err(|error| problem(format!("could not be encrypted: {error}")))?;
-        Ok(BASE64_STANDARD.encode(sealed))
+        Ok(BASE64_STANDARD.encode(sealed.map_err(|error| format!("could not be encrypted: {error}"))?))
     }
 
     fn opened(&self, name: &CameraName, sealed: &str) -> Result<ClearPassword, SourceError> {
@@ -115,11 +122,6 @@ pub(crate) fn uncover(spec: &mut CameraSpec, before: Option<&CameraSpec>) {
     {
         *address = old.clone();
     }
-}
-
-/// The field is that of RTSP for all: `Violation` has fixed names, and the words tell the rest.
-fn problem(problem: impl Into<String>) -> Violation {
-    Violation { field: "login", problem: problem.into() }
 }
 
 fn read_password(path: &Path) -> Result<ClearPassword, SourceError> {

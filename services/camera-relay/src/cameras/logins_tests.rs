@@ -65,6 +65,25 @@ fn a_kept_password_goes_to_the_place_for_which_it_was_given() {
 }
 
 #[test]
+fn a_kept_password_goes_to_nobody_who_was_not_believed() {
+    let pinned = |login, pin: Option<&str>| {
+        let mut spec = camera("rtsps://10.0.0.7/a", login);
+        if let SourceSpec::Rtsp(rtsp) = &mut spec.source {
+            rtsp.certificate_fingerprint = pin.map(str::to_owned);
+        }
+        spec
+    };
+    let mut before = pinned(given("s3cret"), Some("aa"));
+    logins().seal(&door(), &mut before, None).unwrap();
+    logins().seal(&door(), &mut pinned(kept(), Some("aa")), Some(&before)).unwrap();
+    for other in [Some("bb"), None] {
+        let problem = logins().seal(&door(), &mut pinned(kept(), other), Some(&before)).unwrap_err();
+        assert_eq!(problem.field, "rtsp.login");
+        assert!(problem.problem.contains("another certificate"), "{problem:?}");
+    }
+}
+
+#[test]
 fn an_address_shown_with_its_secrets_hidden_means_the_one_that_is_kept() {
     let login = LoginSpec { username: "x".to_owned(), ..LoginSpec::default() };
     let mut before = camera("rtsp://10.0.0.7/a?user=u&password=p1", login.clone());

@@ -36,6 +36,8 @@ impl Reach {
             connect_timeout: section.capture.connect_timeout.duration(),
             stall_timeout: section.capture.stall_timeout.duration(),
             bytes_per_second: section.capture.max_rate.0,
+            // Before the hub gives up, so that the source says itself what is missing.
+            start_timeout: section.start_timeout.duration() * 9 / 10,
             ..CaptureLimits::default()
         };
         let (guard, key_frame_gap) =
@@ -88,7 +90,8 @@ impl Remote {
         match &self.spec {
             SourceSpec::Rtsp(spec) => {
                 let settings = rtsp(spec, credentials, *limits)?;
-                Ok(Arc::new(RtspSource::new(settings, guard.clone(), Arc::clone(spawn))))
+                let source = RtspSource::new(settings, guard.clone(), Arc::clone(spawn));
+                Ok(Arc::new(source.encoding(self.live())))
             }
             SourceSpec::Url(UrlSpec { url, certificate_fingerprint, .. }) => {
                 let target = self.target(url, credentials, certificate_fingerprint.as_deref())?;

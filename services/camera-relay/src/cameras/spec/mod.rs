@@ -158,6 +158,26 @@ impl SourceSpec {
         }
     }
 
+    /// The certificate that alone is believed, as it was given.
+    pub(super) fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Rtsp(RtspSpec { certificate_fingerprint, .. })
+            | Self::Url(UrlSpec { certificate_fingerprint, .. })
+            | Self::Mjpeg(MjpegSpec { certificate_fingerprint, .. }) => certificate_fingerprint.as_deref(),
+            Self::Test(_) | Self::File(_) | Self::Device(_) | Self::OpenCv(_) => None,
+        }
+    }
+
+    /// Field in which callers give the login.
+    pub(super) const fn login_field(&self) -> &'static str {
+        match self {
+            Self::Rtsp(_) => "rtsp.login",
+            Self::Url(_) => "url.login",
+            Self::Mjpeg(_) => "mjpeg.login",
+            Self::Test(_) | Self::File(_) | Self::Device(_) | Self::OpenCv(_) => "login",
+        }
+    }
+
     /// Its address and its login, to change them.
     pub(super) fn remote_mut(&mut self) -> Option<(&mut Address, &mut Option<LoginSpec>)> {
         match self {

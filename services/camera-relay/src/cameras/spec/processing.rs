@@ -135,6 +135,16 @@ pub(super) fn polygon_problem(points: &[PointSpec]) -> Option<String> {
         return Some(format!("must be {} to {} corners", CORNERS.start(), CORNERS.end()));
     }
     let is_inside = |value: f64| (0.0..=1.0).contains(&value);
-    let all_inside = points.iter().all(|point| is_inside(point.x) && is_inside(point.y));
-    (!all_inside).then(|| "must lie within 0 and 1".to_owned())
+    if !points.iter().all(|point| is_inside(point.x) && is_inside(point.y)) {
+        return Some("must lie within 0 and 1".to_owned());
+    }
+    on_one_line(points).then(|| "must not all lie on one line, which covers nothing".to_owned())
+}
+
+/// Whether no three corners go around anything.
+fn on_one_line(points: &[PointSpec]) -> bool {
+    let Some(first) = points.first() else { return true };
+    let Some(second) = points.iter().find(|point| *point != first) else { return true };
+    let (x, y) = (second.x - first.x, second.y - first.y);
+    points.iter().all(|point| (x * (point.y - first.y) - y * (point.x - first.x)).abs() < 1e-9)
 }

@@ -145,6 +145,9 @@ fn polygons_lie_in_the_picture() {
     assert_eq!(mask(vec![point(0.0, 0.0), point(1.0, 0.0), point(0.5, 1.0)]), 0);
     assert_eq!(mask(vec![point(0.0, 0.0), point(1.0, 0.0)]), 1);
     assert_eq!(mask(vec![point(0.0, 0.0), point(1.1, 0.0), point(0.5, 1.0)]), 1);
+    assert_eq!(mask(vec![point(0.1, 0.1), point(0.5, 0.5), point(0.9, 0.9)]), 1, "a line covers nothing");
+    assert_eq!(mask(vec![point(0.5, 0.5); 3]), 1);
+    assert_eq!(mask(vec![point(0.0, 0.0), point(1.0, 1.0), point(1.0, 0.0), point(0.0, 1.0)]), 0, "a bow");
     assert_eq!(mask(vec![point(0.0, 0.0), point(f64::NAN, 0.0), point(0.5, 1.0)]), 1);
 }
 

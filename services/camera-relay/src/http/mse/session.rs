@@ -11,7 +11,7 @@ use crate::{
     http::{
         Doors,
         visitor::Visitor,
-        websocket::{Came, Socket},
+        websocket::{Came, Close, Socket},
     },
     metrics,
     viewers::{Measured, Newcomer, Registration, SentAway, ViewerKind},
@@ -21,7 +21,7 @@ use hyper::upgrade::Upgraded;
 use patchbay_fmp4::Fragment;
 use patchbay_transcode::Problem;
 use patchbay_websocket::CloseCode;
-use std::{future::pending, io, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// How often a page is asked whether it is there.
@@ -50,27 +50,6 @@ struct Viewer {
     counters: Arc<Counters>,
     /// When it said so first.
     since: Instant,
-}
-
-/// How the WebSocket ends.
-enum Close {
-    /// With a close frame.
-    With(Option<CloseCode>, String),
-    /// It is gone already, or in the middle of a frame.
-    Gone,
-}
-
-impl Close {
-    fn with(code: CloseCode, reason: &str) -> Self {
-        Self::With(Some(code), reason.to_owned())
-    }
-}
-
-impl From<io::Error> for Close {
-    fn from(error: io::Error) -> Self {
-        tracing::debug!(%error, "a WebSocket broke");
-        Self::Gone
-    }
 }
 
 impl Session {

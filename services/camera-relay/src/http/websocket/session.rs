@@ -2,7 +2,7 @@
 
 use super::{
     protocol::{self, Incoming, Outgoing},
-    socket::{Came, Socket},
+    socket::{Came, Close, Socket},
 };
 use crate::{
     cameras::CameraName,
@@ -13,7 +13,7 @@ use crate::{
 use hyper::upgrade::Upgraded;
 use patchbay_rtc::sdp::{Fingerprint, Offer};
 use patchbay_websocket::CloseCode;
-use std::{future::pending, io, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// How often a page is asked whether it is there.
@@ -41,28 +41,6 @@ struct Watching {
     viewing: Viewing,
     /// Of the page's certificate, which tells a further offer of the same connection from that of another.
     fingerprint: Fingerprint,
-}
-
-/// How the WebSocket ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Close {
-    /// With a close frame.
-    With(Option<CloseCode>, String),
-    /// It is gone already.
-    Gone,
-}
-
-impl Close {
-    fn with(code: CloseCode, reason: &str) -> Self {
-        Self::With(Some(code), reason.to_owned())
-    }
-}
-
-impl From<io::Error> for Close {
-    fn from(error: io::Error) -> Self {
-        tracing::debug!(%error, "a WebSocket broke");
-        Self::Gone
-    }
 }
 
 impl Session {

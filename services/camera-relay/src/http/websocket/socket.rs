@@ -195,3 +195,25 @@ impl Socket {
         timeout(WRITE, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
+
+/// How the WebSocket ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Close {
+    /// With a close frame.
+    With(Option<CloseCode>, String),
+    /// It is gone already, or in the middle of a frame.
+    Gone,
+}
+
+impl Close {
+    pub(in crate::http) fn with(code: CloseCode, reason: &str) -> Self {
+        Self::With(Some(code), reason.to_owned())
+    }
+}
+
+impl From<io::Error> for Close {
+    fn from(error: io::Error) -> Self {
+        tracing::debug!(%error, "a WebSocket broke");
+        Self::Gone
+    }
+}
