@@ -40,6 +40,7 @@ struct One {
 
 impl Subjects<'_> {
     pub(crate) async fn round(&self, window: Duration, size: Size, report: &mut Report) -> Result<()> {
+        self.sound(window, report).await.context("sound")?;
         let count = if size == Size::Quick { 3 } else { 20 };
         let many = self.ours(count, window).await?;
         let figure =
@@ -70,6 +71,23 @@ impl Subjects<'_> {
             );
             report.add_peer(&figure, "OpenCV reads it", percentile(&mut read.lags.clone(), part));
         }
+        Ok(())
+    }
+
+    /// What making Opus of AAC costs: a viewer who listens beside one who only looks, at a file with both.
+    async fn sound(&self, window: Duration, report: &mut Report) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        make_film(&folder.path().join("film.mp4"))?;
+        let relay = Relay::start_file(self.relay, folder.path(), "film.mp4")?;
+        let mut cores = [0.0; 2];
+        for (place, start) in [Viewers::start, Viewers::start_listening].into_iter().enumerate() {
+            let load = start(&relay.url(), "film", 1)?;
+            cores[place] = watch(window, || relay.cpu()).await?;
+            let got = load.stop()?;
+            ensure!((got.sounds > 0) == (place == 1), "sound came where none was due, or none: {got:?}");
+        }
+        let figure = Figure::new("CPU of AAC made Opus, and sent", "% of a core").reference("ffmpeg 1");
+        report.add(figure.at_most(1.5), (cores[1] - cores[0]) * 100.0);
         Ok(())
     }
 
@@ -138,6 +156,20 @@ async fn one(url: &str, served: &Served, window: Duration, cpu: impl Fn() -> Res
         }
     }
     Ok(one)
+}
+
+/// Pictures that pass through, and stereo AAC at 48 kHz.
+fn make_film(path: &Path) -> Result<()> {
+    let inputs = "-v error -y -f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine=frequency=440:sample_rate=48000";
+    let output = "-t 10 -c:v libx264 -profile:v baseline -preset ultrafast -g 50 -pix_fmt yuv420p -c:a aac -b:a 128k -ac 2";
+    let made = Command::new("ffmpeg")
+        .args(inputs.split(' '))
+        .args(output.split(' '))
+        .arg(path)
+        .output()
+        .context("cannot start ffmpeg")?;
+    ensure!(made.status.success(), "ffmpeg: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
 }
 
 /// Each viewer got what the cameras send.

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use clap::Args;
 use patchbay_av::{TimeCode, VideoDecoder};
 use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, codec::nal, track::TrackInfo};
-use patchbay_testkit::webrtc::{ForeignPeer, Frame, Happened, Swarm, Wants};
+use patchbay_testkit::webrtc::{ForeignPeer, Frame, Happened, MediaKind, Swarm, Wants};
 use serde::{Deserialize, Serialize};
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -30,6 +31,9 @@ pub(crate) struct Load {
     /// Viewers of each.
     #[arg(long)]
     viewers: usize,
+    /// Viewers listen as well.
+    #[arg(long)]
+    sound: bool,
     /// The first viewer decodes what it gets and measures how far it is behind; the folder says when the film of the first camera began.
     #[arg(long)]
     films: Option<PathBuf>,
@@ -48,6 +52,8 @@ pub(crate) struct Got {
     pub(crate) breaks: u64,
     /// Viewers whose first frame was no key frame.
     pub(crate) without_key: u64,
+    /// Packets of sound of all viewers.
+    pub(crate) sounds: u64,
     /// How far the pictures of the first viewer were behind, in milliseconds, where that was measured.
     pub(crate) lags: Vec<f64>,
 }
@@ -57,15 +63,17 @@ struct Seen {
     frames: u64,
     breaks: u64,
     without_key: bool,
+    sounds: u64,
 }
 
 /// Connects, says `ready`, watches until it is told to stop, and prints what it got as JSON.
 pub(crate) async fn run(load: Load) -> Result<()> {
     let whep = Whep::new(&load.url);
     let (mut swarm, mut sessions) = (Swarm::new()?, Vec::new());
+    let wants = if load.sound { Wants::VideoAndAudio } else { Wants::Video };
     let viewers = load.camera.iter().flat_map(|camera| std::iter::repeat_n(camera, load.viewers));
     for camera in viewers {
-        let (mut peer, offer) = ForeignPeer::offer(IpAddr::V4(Ipv4Addr::LOCALHOST), Wants::Video)?;
+        let (mut peer, offer) = ForeignPeer::offer(IpAddr::V4(Ipv4Addr::LOCALHOST), wants)?;
         let session = whep.offer(camera, offer).await?;
         peer.accept(&session.answer)?;
         swarm.add(peer)?;
@@ -84,6 +92,7 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         least: seen.iter().map(|seen| seen.frames).min().unwrap_or(0),
         breaks: seen.iter().map(|seen| seen.breaks).sum(),
         without_key: seen.iter().map(|seen| u64::from(seen.without_key)).sum(),
+        sounds: seen.iter().map(|seen| seen.sounds).sum(),
         lags,
     };
     println_line(&serde_json::to_string(&got)?)
@@ -101,6 +110,9 @@ fn watch(
     let started = Instant::now();
     swarm.run_until(Duration::from_hours(1), |_, happened| {
         match happened {
+            Some((viewer, Happened::Frame(frame))) if frame.kind == MediaKind::Audio => {
+                seen[viewer].sounds += 1;
+            }
             Some((viewer, Happened::Frame(frame))) => {
                 let seen = &mut seen[viewer];
                 seen.without_key |= seen.frames == 0 && !is_key(&frame.data);
@@ -222,7 +234,12 @@ pub(crate) struct Viewers {
 impl Viewers {
     /// Starts viewers and waits until all have seen something.
     pub(crate) fn start(url: &str, camera: &str, viewers: usize) -> Result<Self> {
-        Self::start_measuring(url, camera, viewers, None)
+        Self::start_with(url, camera, viewers, &[])
+    }
+
+    /// Starts viewers who listen as well.
+    pub(crate) fn start_listening(url: &str, camera: &str, viewers: usize) -> Result<Self> {
+        Self::start_with(url, camera, viewers, &["--sound".as_ref()])
     }
 
     /// Starts viewers of each camera of a list; the first of them measures how far it is behind the films of a folder.
@@ -232,10 +249,16 @@ impl Viewers {
         viewers: usize,
         films: Option<&Path>,
     ) -> Result<Self> {
+        let films: Vec<_> =
+            films.into_iter().flat_map(|folder| ["--films".as_ref(), folder.as_os_str()]).collect();
+        Self::start_with(url, cameras, viewers, &films)
+    }
+
+    fn start_with(url: &str, cameras: &str, viewers: usize, options: &[&OsStr]) -> Result<Self> {
         use std::process::{Command, Stdio};
         let mut child = Command::new(std::env::current_exe()?)
             .args(["load", "--url", url, "--camera", cameras, "--viewers", &viewers.to_string()])
-            .args(films.into_iter().flat_map(|folder| [Path::new("--films"), folder]))
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

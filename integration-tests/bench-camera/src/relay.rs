@@ -57,6 +57,15 @@ impl Relay {
         Self::start_with(binary, folder, &(egress + &cameras))
     }
 
+    /// With a file of a folder, called `film`.
+    pub(crate) fn start_file(binary: &Path, folder: &Path, file: &str) -> Result<Self> {
+        let media = folder.display();
+        let cameras = format!(
+            "[cameras]\nmedia_folder = \"{media}\"\nlinger = \"500ms\"\n[[cameras.configured]]\nname = \"film\"\nalways_on = true\nfile = {{ path = \"{file}\" }}\n"
+        );
+        Self::start_with(binary, folder, &cameras)
+    }
+
     fn start_with(binary: &Path, folder: &Path, cameras: &str) -> Result<Self> {
         let signer = Signer::generate(KeyOwner::Issuer)?;
         signer.jwks().write(&folder.join("jwks.json"))?;
