@@ -105,6 +105,8 @@ impl AudioEncoder {
         if settings.codec == Codec::Opus {
             options.set("frame_duration", "20");
             options.set("application", "audio");
+            // Half of what the encoder would try by itself (its complexity, 0 to 10): sound of cameras is encoded all day for as many as there are.
+            options.set("compression_level", "5");
         }
         let encoder = audio.open_as_with(codec, options).map_err(failed("opening an encoder"))?;
         let block = usize::try_from(encoder.frame_size()).unwrap_or(960).max(1);

@@ -296,11 +296,15 @@ impl Steps {
 
     fn is_too_much(&self, signals: &Signals) -> bool {
         let bounds = if self.trial_until.is_some() { &TRIAL } else { &STEADY };
-        if self.quality == Quality::Full || self.trial_until.is_some() {
+        if self.trial_until.is_some() {
             return bounds.are_broken(signals);
         }
+        if self.quality == Quality::Full {
+            // Where nothing gets through less helps nobody, and for one who went without a word a smaller picture would be made for nobody.
+            return bounds.are_broken(&Signals { silence: Duration::ZERO, ..*signals });
+        }
         let few = signals.loss.filter(|loss| *loss > MUCH_LOSS);
-        bounds.are_broken(&Signals { loss: few, ..*signals })
+        bounds.are_broken(&Signals { loss: few, silence: Duration::ZERO, ..*signals })
     }
 
     /// The queue from before the last step gets shorter, and nothing else is wrong.

@@ -190,10 +190,13 @@ fn a_smaller_picture_that_was_missing_is_asked_for_again_later() {
 }
 
 #[test]
-fn silence_is_a_way_that_carries_nothing() {
+fn for_one_who_is_silent_nothing_smaller_is_made() {
     let now = Instant::now();
     let mut steps = Steps::new(Probes::Possible, now);
     let signals = Signals { silence: Duration::from_secs(3), ..Signals::default() };
     let order = steps.decide(&signals, Some(FULL), now + Duration::from_secs(5));
+    assert_eq!(order, None);
+    let queue = Duration::from_secs(3);
+    let order = steps.decide(&Signals { queue, ..signals }, Some(FULL), now + Duration::from_secs(6));
     assert_eq!(order, Some(Order::Step(Quality::Low)));
 }

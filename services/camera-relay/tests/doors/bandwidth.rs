@@ -136,7 +136,7 @@ async fn a_narrow_way_gets_smaller_pictures_then_key_frames_and_all_again() -> R
         viewer.until("going over", 4 * SECOND, None)?;
         let full = viewer.until("everything", 4 * SECOND, None)?;
         assert!(full.pictures >= 110 && full.bytes > 1_000_000, "{full:?}");
-        // Once nobody moves the viewer on any more it is silent, and silence is a narrow way.
+        // So that it is there, and says so, until then.
         viewer.until("until the smaller pictures have stopped", 10 * SECOND, None)?;
         Ok(viewer)
     })
