@@ -204,7 +204,7 @@ async fn a_real_camera_is_described_with_and_without_its_login() -> Result<()> {
     let elsewhere = pb::RtspSource { url: at(free_address()), ..source };
     let elsewhere = pb::Camera { source: Some(Source::Rtsp(elsewhere)), ..rtsp("") };
     let request = with(&setting.token, asked(elsewhere, 5));
-    assert_eq!(fields(setting.world.one.client.probe_source(request).await), ["camera.login"]);
+    assert_eq!(fields(setting.world.one.client.probe_source(request).await), ["camera.rtsp.login"]);
     setting.world.stop().await
 }
 
