@@ -8,7 +8,6 @@
 )]
 
 mod av1;
-mod cost;
 mod faults;
 mod ffmpeg;
 mod film;
