@@ -5,7 +5,7 @@ import { advise } from '../src/cameras/edge'
 import { kindsOf } from '../src/cameras/feed'
 import { Mse, type MseSocket, type Sink, type SocketEvents } from '../src/cameras/mse'
 import { PATIENCE_MS, Ways, type WayName } from '../src/cameras/ways'
-import type { WhepState } from '../src/cameras/whep'
+import type { AttemptState } from '../src/cameras/attempts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -21,7 +21,7 @@ describe('the way', () => {
     hurried = 0
     constructor(
       readonly name: WayName,
-      readonly told: (state: WhepState) => void,
+      readonly told: (state: AttemptState) => void,
     ) {
       Fake.made.push(this)
     }
@@ -37,15 +37,15 @@ describe('the way', () => {
     }
   }
 
-  let states: WhepState[], ways: Ways
+  let states: AttemptState[], ways: Ways
   const current = () => Fake.made.at(-1)!
   const last = () => states.at(-1)!
-  const waiting = (told?: Trouble): WhepState => ({ name: 'waiting', untilMs: 0, trouble: told })
+  const waiting = (told?: Trouble): AttemptState => ({ name: 'waiting', untilMs: 0, trouble: told })
 
   function begin(hasMse = true): void {
     Fake.made = []
     states = []
-    const mse = hasMse ? (told: (state: WhepState) => void) => new Fake('mse', told) : undefined
+    const mse = hasMse ? (told: (state: AttemptState) => void) => new Fake('mse', told) : undefined
     ways = new Ways(
       { webrtc: (told) => new Fake('webrtc', told), mse },
       { state: (state) => states.push(state), way: () => {} },
@@ -154,7 +154,7 @@ describe('the way', () => {
 describe('MSE over WebSocket', () => {
   let sockets: { events: SocketEvents; sent: string[]; isClosed: boolean }[]
   let sinks: { begun: string[]; bytes: number; isStopped: boolean; failed: (why: string) => void }[]
-  let states: WhepState[], mse: Mse
+  let states: AttemptState[], mse: Mse
 
   beforeEach(async () => {
     sockets = []

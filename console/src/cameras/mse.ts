@@ -4,10 +4,8 @@
  * little later.
  */
 
-import type { Trouble } from '../calls/trouble'
-import { Pauses } from './pauses'
+import { Attempts, until, type AttemptState, type Surroundings } from './attempts'
 import type { Way } from './ways'
-import type { WhepState } from './whep'
 
 /** What takes the fragments; `feed.ts` has the real one. */
 export interface Sink {
@@ -29,12 +27,10 @@ export interface SocketEvents {
 }
 
 /** What the browser is for; tests bring their own. */
-export interface MseSurroundings {
+export interface MseSurroundings extends Surroundings {
   open: (events: SocketEvents) => Promise<MseSocket>
   sink: (failed: (why: string) => void) => Sink
   codecs: string[]
-  now: () => number
-  random: () => number
 }
 
 /** Time for the relay to answer; a camera that starts is waited for. */
@@ -49,137 +45,74 @@ const AWAY_MS = 300_000
 /** Close code after which coming back would bring the same (RFC 6455, section 7.4.1). */
 const POLICY_VIOLATION = 1008
 
-export class Mse implements Way {
-  beganAtMs: number | undefined
-  connectedAtMs: number | undefined
+export class Mse extends Attempts implements Way {
   bytes = 0
   fragments = 0
   sink: Sink | undefined
 
   #socket: MseSocket | undefined
-  #trouble: Trouble | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
-  readonly #pauses: Pauses
-  /** Counts attempts, so that what an old one brings is dropped. */
-  #turn = 0
 
   constructor(
-    private readonly told: { state: (state: WhepState) => void; begun: () => void },
+    private readonly told: { state: (state: AttemptState) => void; begun: () => void },
     private readonly around: MseSurroundings,
   ) {
-    this.#pauses = new Pauses(around.random)
+    super(told.state, around)
   }
 
-  start(): void {
-    this.#pauses.reset()
-    void this.#attempt()
+  protected override async connect(over: AbortSignal): Promise<void> {
+    this.failAfter(ANSWER_MS)
+    const socket = await this.around.open({
+      opened: until(over, () => this.#socket?.send(JSON.stringify({ type: 'mse', codecs: this.around.codecs }))),
+      text: until(over, (text) => this.#told(text)),
+      bytes: until(over, (bytes) => this.#took(bytes)),
+      closed: until(over, (code) => this.#closed(code)),
+    })
+    if (over.aborted) socket.close()
+    else this.#socket = socket
   }
 
-  hurry(state: WhepState): void {
-    if (state.name === 'waiting') void this.#attempt()
-  }
-
-  stop(): void {
-    this.#leave()
-    this.told.state({ name: 'idle' })
-  }
-
-  async #attempt(): Promise<void> {
-    this.#leave()
-    const turn = this.#turn
-    const mine = <A extends unknown[]>(work: (...args: A) => void) => {
-      return (...args: A) => {
-        if (turn === this.#turn) work(...args)
-      }
-    }
-    this.beganAtMs = this.around.now()
-    this.connectedAtMs = undefined
-    this.#trouble = undefined
-    this.told.state({ name: 'connecting' })
-    this.#failLater(ANSWER_MS)
-    try {
-      const socket = await this.around.open({
-        opened: mine(() => this.#socket?.send(JSON.stringify({ type: 'mse', codecs: this.around.codecs }))),
-        text: mine((text) => this.#told(text)),
-        bytes: mine((bytes) => this.#took(bytes)),
-        closed: mine((code) => this.#closed(code)),
-      })
-      if (turn === this.#turn) this.#socket = socket
-      else socket.close()
-    } catch {
-      mine(() => this.#failed())()
-    }
+  protected override release(): void {
+    this.#socket?.close()
+    this.#socket = undefined
+    this.sink?.stop()
+    this.sink = undefined
   }
 
   #told(text: string): void {
     const { type, mime, code, message } = parsed(text)
     if (type === 'mse' && typeof mime === 'string') this.#begin(mime)
     else if (type === 'waiting') this.#isAway()
-    else if (type === 'error') this.#trouble = { reason: String(code ?? 'OTHER'), message: String(message ?? '') }
+    else if (type === 'error') this.trouble = { reason: String(code ?? 'OTHER'), message: String(message ?? '') }
   }
 
   #closed(code: number): void {
-    if (code === POLICY_VIOLATION && this.#trouble) this.#refused(this.#trouble)
-    else this.#failed()
+    if (code === POLICY_VIOLATION && this.trouble) this.refused(this.trouble)
+    else this.failed()
   }
 
   /** The camera is; the relay is there, and goes on when it is back. */
   #isAway(): void {
-    this.#failLater(AWAY_MS)
-    this.#connected()
+    this.failAfter(AWAY_MS)
+    this.connected()
   }
 
   #begin(mime: string): void {
-    this.#failLater(SILENCE_MS)
+    this.failAfter(SILENCE_MS)
     try {
-      this.sink ??= this.around.sink(() => this.#failed())
+      this.sink ??= this.around.sink(() => this.failed())
       this.sink.begin(mime)
     } catch (error) {
-      return this.#refused({ reason: 'NO_COMMON_CODEC', message: String(error) })
+      return this.refused({ reason: 'NO_COMMON_CODEC', message: String(error) })
     }
     this.told.begun()
-    this.#connected()
-  }
-
-  #connected(): void {
-    if (this.connectedAtMs !== undefined) return
-    this.connectedAtMs = this.around.now()
-    this.told.state({ name: 'connected' })
+    this.connected()
   }
 
   #took(bytes: ArrayBuffer): void {
-    this.#failLater(SILENCE_MS)
+    this.failAfter(SILENCE_MS)
     this.bytes += bytes.byteLength
     this.fragments += 1
     this.sink?.push(bytes)
-  }
-
-  #refused(trouble: Trouble): void {
-    this.#leave()
-    this.told.state({ name: 'refused', trouble })
-  }
-
-  #failLater(afterMs: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#failed(), afterMs)
-  }
-
-  #failed(): void {
-    const trouble = this.#trouble
-    const livedMs = this.connectedAtMs === undefined ? 0 : this.around.now() - this.connectedAtMs
-    this.#leave()
-    const wait = this.#pauses.next(livedMs)
-    this.#timer = setTimeout(() => void this.#attempt(), wait)
-    this.told.state({ name: 'waiting', untilMs: this.around.now() + wait, trouble })
-  }
-
-  #leave(): void {
-    this.#turn += 1
-    clearTimeout(this.#timer)
-    this.#socket?.close()
-    this.#socket = undefined
-    this.sink?.stop()
-    this.sink = undefined
   }
 }
 

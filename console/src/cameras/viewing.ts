@@ -2,6 +2,7 @@
 
 import { onScopeDispose, reactive, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue'
 import { freshToken } from '../account/keeping'
+import type { AttemptState } from './attempts'
 import { relayAheadMs } from './clock'
 import { Feed, playable } from './feed'
 import { countersOf, countersOfPlayer, delaySince, figuresOf, KEPT, type Counters, type Figures } from './measure'
@@ -10,9 +11,12 @@ import { refusalOf, RELAY, tokenHeader } from './snapshot'
 import { Steady } from './steady'
 import { TimeCodeReader } from './timecode'
 import { Ways, type WayName } from './ways'
-import { Whep, type WhepState } from './whep'
+import { Whep } from './whep'
 
 const MEASURE_MS = 1_000
+
+/** The page's own clock and chance. */
+const AROUND = { now: () => performance.now(), random: Math.random }
 
 /** Reading pixels costs more than showing them. */
 const READ_CODE_MS = 100
@@ -42,7 +46,7 @@ const NOTHING: Measured = {
 }
 
 export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLVideoElement | null>>) {
-  const state = shallowRef<WhepState>({ name: 'idle' })
+  const state = shallowRef<AttemptState>({ name: 'idle' })
   const measured = reactive<Measured>({ ...NOTHING })
   /** Whether pictures are worth showing: they are live, or as live as they get. */
   const isSteady = ref(false)
@@ -62,37 +66,34 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
     const codecs = playable()
     const makers = {
       webrtc: makeWhep,
-      mse: codecs.length > 0 ? (told: (state: WhepState) => void) => makeMse(told, codecs) : undefined,
+      mse: codecs.length > 0 ? (told: (state: AttemptState) => void) => makeMse(told, codecs) : undefined,
     }
-    const around = { now: () => performance.now(), random: Math.random }
-    ways = new Ways(makers, { state: stateChanged, way: (name) => (measured.way = name) }, around)
+    ways = new Ways(makers, { state: stateChanged, way: (name) => (measured.way = name) }, AROUND)
     timer = setInterval(() => void measure(), MEASURE_MS)
     ways.start()
   }
 
-  function makeWhep(told: (state: WhepState) => void): Whep {
+  function makeWhep(told: (state: AttemptState) => void): Whep {
     const around = {
+      ...AROUND,
       peer: () => new RTCPeerConnection({ bundlePolicy: 'max-bundle' }),
       fetch: (address: string, request: RequestInit) => fetch(address, request),
       headers: tokenHeader,
       refusalOf,
-      now: () => performance.now(),
-      random: Math.random,
     }
     return new Whep(`${RELAY}/whep/${encodeURIComponent(camera.value)}`, { state: told, track: add }, around)
   }
 
-  function makeMse(told: (state: WhepState) => void, codecs: string[]): Mse {
+  function makeMse(told: (state: AttemptState) => void, codecs: string[]): Mse {
     const address = `${RELAY}/ws/mse/${encodeURIComponent(camera.value)}`
     const around = {
+      ...AROUND,
       open: (events: Parameters<typeof openMse>[2]) => openMse(address, freshToken, events),
       sink: (failed: (why: string) => void) => {
         if (!video.value) throw new TypeError('there is no player')
         return new Feed(video.value, failed)
       },
       codecs,
-      now: () => performance.now(),
-      random: Math.random,
     }
     return new Mse({ state: told, begun: fed }, around)
   }
@@ -108,7 +109,7 @@ export function useViewing(camera: Ref<string>, video: Readonly<ShallowRef<HTMLV
     detach()
   }
 
-  function stateChanged(told: WhepState): void {
+  function stateChanged(told: AttemptState): void {
     state.value = told
     if (told.name === 'connecting') begin()
     const way = ways?.way

@@ -4,8 +4,8 @@
  */
 
 import type { Trouble } from '../calls/trouble'
+import type { AttemptState, Surroundings } from './attempts'
 import { Pauses } from './pauses'
-import type { WhepState } from './whep'
 
 export type WayName = 'webrtc' | 'mse'
 
@@ -15,10 +15,10 @@ export interface Way {
   readonly connectedAtMs: number | undefined
   start(): void
   stop(): void
-  hurry(state: WhepState): void
+  hurry(state: AttemptState): void
 }
 
-type Told = (state: WhepState) => void
+type Told = (state: AttemptState) => void
 
 export interface Makers {
   webrtc: (told: Told) => Way
@@ -27,7 +27,7 @@ export interface Makers {
 }
 
 export interface WaysTold {
-  state: (state: WhepState) => void
+  state: (state: AttemptState) => void
   way: (name: WayName) => void
 }
 
@@ -52,7 +52,7 @@ export class Ways {
   constructor(
     private readonly makers: Makers,
     private readonly told: WaysTold,
-    private readonly around: { now: () => number; random: () => number },
+    private readonly around: Surroundings,
   ) {
     this.#pauses = new Pauses(around.random)
   }
@@ -76,7 +76,7 @@ export class Ways {
   }
 
   /** Does not wait any longer for the next attempt. */
-  hurry(state: WhepState): void {
+  hurry(state: AttemptState): void {
     if (this.#way) this.#way.hurry(state)
     else if (state.name === 'waiting') this.#take('webrtc')
   }
@@ -101,7 +101,7 @@ export class Ways {
     this.#way = undefined
   }
 
-  #changed(state: WhepState): void {
+  #changed(state: AttemptState): void {
     clearTimeout(this.#timer)
     if (state.name === 'connected') {
       this.#wasConnected = true
@@ -117,7 +117,7 @@ export class Ways {
     this.told.state(state)
   }
 
-  #isEndOfWebrtc(state: WhepState): boolean {
+  #isEndOfWebrtc(state: AttemptState): boolean {
     if (!this.makers.mse) return false
     if (state.name === 'connecting') {
       this.#timer = setTimeout(() => this.#take('mse'), PATIENCE_MS)
