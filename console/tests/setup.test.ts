@@ -133,9 +133,9 @@ describe('settings', () => {
     ]
     expect(problemsByField(told)).toEqual({ 'test.width': 'must be even', 'processing.height': 'must be even too' })
     expect(problemsByField(undefined)).toEqual({})
-    expect(['rtsp.url', 'test.width', 'name', 'processing.overlay.title', 'motion.zones'].map(stepOf)).toEqual([
-      ...['where', 'where', 'rest', 'rest', 'rest'],
-    ])
+    expect(
+      ['camera.rtsp.url', 'test.width', 'camera.name', 'processing.overlay.title', 'motion.zones'].map(stepOf),
+    ).toEqual([...['where', 'where', 'rest', 'rest', 'rest']])
   })
 
   test('a probe belongs to its source, whatever the camera is called', () => {

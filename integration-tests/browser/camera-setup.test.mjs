@@ -240,7 +240,7 @@ test('cameras near the service are looked for', async (t) => {
 })
 
 describe('masks and zones', () => {
-  const masks = (page) => page.locator('[data-test=mask]')
+  const masks = (page) => page.getByRole('region', { name: 'Picture', exact: true }).locator('[data-test=shape]')
   /** Whether every point of the picture has a colour. */
   const isDrawn = (page) =>
     page.locator('[data-test=polygon-editor] canvas').first().evaluate((canvas) => {

@@ -1,5 +1,10 @@
 /** Pictures on canvases. */
 
+/** Bytes of an answer as a picture. */
+export function jpegOf(bytes: Uint8Array): Blob {
+  return new Blob([bytes as BlobPart], { type: 'image/jpeg' })
+}
+
 /** Draws a picture at its own size; the page scales it. */
 export async function drawOn(canvas: HTMLCanvasElement, jpeg: Blob): Promise<void> {
   const picture = await createImageBitmap(jpeg)

@@ -49,8 +49,12 @@ export function isCameraName(name: string): boolean {
 export type Problems = Record<string, string>
 
 export function problemsByField(violations: Violation[] | undefined): Problems {
-  const path = (field: string) => field.replace(/^camera\./, '')
-  return Object.fromEntries((violations ?? []).map(({ field, message }) => [path(field), message]))
+  return Object.fromEntries((violations ?? []).map(({ field, message }) => [pathOf(field), message]))
+}
+
+/** A camera's field, as the interface names it in calls. */
+function pathOf(field: string): string {
+  return field.replace(/^camera\./, '')
 }
 
 /** What a form asks for in turn. */
@@ -60,5 +64,5 @@ export type Step = (typeof STEPS)[number]
 
 /** The step in which a field is that something is wrong with. */
 export function stepOf(field: string): Step {
-  return /^(name|title|always_on|processing|motion)\b/.test(field) ? 'rest' : 'where'
+  return /^(name|title|always_on|processing|motion)\b/.test(pathOf(field)) ? 'rest' : 'where'
 }

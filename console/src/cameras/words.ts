@@ -14,15 +14,17 @@ import { formatNumber, t, tn, type Key } from '../i18n'
 export interface StateFacts {
   words: Key
   badge: string
+  /** The same as a sentence about the source. */
+  health: Key
 }
 
 const STATES: Record<CameraState, StateFacts> = {
-  [CameraState.UNSPECIFIED]: { words: 'cameras.state.unknown', badge: 'badge-ghost' },
-  [CameraState.IDLE]: { words: 'cameras.state.idle', badge: 'badge-ghost' },
-  [CameraState.STARTING]: { words: 'cameras.state.starting', badge: 'badge-info' },
-  [CameraState.LIVE]: { words: 'cameras.state.live', badge: 'badge-success' },
-  [CameraState.STALLED]: { words: 'cameras.state.stalled', badge: 'badge-warning' },
-  [CameraState.FAILED]: { words: 'cameras.state.failed', badge: 'badge-error' },
+  [CameraState.UNSPECIFIED]: { words: 'cameras.state.unknown', badge: 'badge-ghost', health: 'health.unknown' },
+  [CameraState.IDLE]: { words: 'cameras.state.idle', badge: 'badge-ghost', health: 'health.idle' },
+  [CameraState.STARTING]: { words: 'cameras.state.starting', badge: 'badge-info', health: 'health.starting' },
+  [CameraState.LIVE]: { words: 'cameras.state.live', badge: 'badge-success', health: 'health.live' },
+  [CameraState.STALLED]: { words: 'cameras.state.stalled', badge: 'badge-warning', health: 'health.stalled' },
+  [CameraState.FAILED]: { words: 'cameras.state.failed', badge: 'badge-error', health: 'health.failed' },
 }
 
 const KINDS: Record<ViewerKind, Key> = {
@@ -116,6 +118,10 @@ export function bytesWords(bytes: number): string {
   if (bytes >= 1e9) return t('cameras.gigabytes', { n: formatNumber(bytes / 1e9, 'tenths') })
   if (bytes >= 1e6) return t('cameras.megabytes', { n: formatNumber(bytes / 1e6, 'tenths') })
   return t('cameras.kilobytes', { n: formatNumber(bytes / 1e3) })
+}
+
+export function countWords(count: bigint): string {
+  return formatNumber(Number(count))
 }
 
 export function millisWords(ms: number): string {

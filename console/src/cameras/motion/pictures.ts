@@ -1,6 +1,7 @@
 /** Pictures of motions, which never change: the last ones that were shown are kept. */
 
 import { cameras } from '../../calls/clients'
+import { jpegOf } from '../picture'
 
 const MOST_KEPT = 60
 
@@ -21,5 +22,5 @@ export function motionPicture(camera: string, id: string): Promise<Blob> {
 
 async function read(name: string, id: string): Promise<Blob> {
   const { jpeg } = await cameras.getMotionPicture({ name, id })
-  return new Blob([jpeg as BlobPart], { type: 'image/jpeg' })
+  return jpegOf(jpeg)
 }
