@@ -7,14 +7,14 @@ use super::{
 };
 use crate::tls;
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1,
     header::{
         ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-        HeaderValue, LOCATION, RANGE, USER_AGENT,
+        HeaderValue, LOCATION, RANGE, USER_AGENT, WWW_AUTHENTICATE,
     },
 };
 use hyper_util::rt::TokioIo;
@@ -51,6 +51,39 @@ pub struct Answer {
     pub body: Body,
 }
 
+/// An answer with whatever status: only of redirects and of logins that were asked for was made something.
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// What comes.
+    pub body: Body,
+}
+
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Question<'a> {
+    /// What is there, from a byte on where that is not 0.
+    Get { from: u64 },
+    /// What is answered to this.
+    Post { content_type: &'a str, content: &'a Bytes },
+}
+
+impl Question<'_> {
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Get { .. } => Method::GET,
+            Self::Post { .. } => Method::POST,
+        }
+    }
+
+    pub(super) fn content(&self) -> Bytes {
+        match self {
+            Self::Get { .. } => Bytes::new(),
+            Self::Post { content, .. } => Bytes::clone(content),
+        }
+    }
+}
+
 impl HttpClient {
     /// Checks the address; nothing is connected to yet.
     pub fn new(target: HttpTarget) -> Result<Self, HttpError> {
@@ -72,7 +105,7 @@ impl HttpClient {
         let mut url = url.clone();
         for _ in 0..=REDIRECTS {
             check(&url)?;
-            let (response, wire) = self.ask(&url, from).await?;
+            let (response, wire) = self.ask(&url, Question::Get { from }).await?;
             if is_redirect(response.status()) {
                 url = location(&url, response.headers())?;
                 continue;
@@ -82,14 +115,31 @@ impl HttpClient {
         Err(HttpError::TooManyRedirects)
     }
 
+    /// Sends something to the address of the target. Redirects are not followed: what was meant for one host is not said to another. A login without
+    /// encryption is done by Digest alone, and a host that refuses without asking for one is left to the caller.
+    pub async fn post(&self, content_type: &str, content: Bytes) -> Result<Reply, HttpError> {
+        let url = &self.target.url;
+        let question = Question::Post { content_type, content: &content };
+        let (response, wire) = self.ask(url, question).await?;
+        let (head, incoming) = response.into_parts();
+        if is_redirect(head.status) {
+            let host = host(url)?.to_string();
+            return Err(HttpError::Status { host, status: head.status.as_u16() });
+        }
+        Ok(Reply { status: head.status, body: Body::new(incoming, wire, self.target.limits) })
+    }
+
     /// One address, with a login where its host asks for one.
-    async fn ask(&self, url: &Url, from: u64) -> Result<(Response<Incoming>, Wire), HttpError> {
+    async fn ask(&self, url: &Url, question: Question<'_>) -> Result<(Response<Incoming>, Wire), HttpError> {
         let is_own = url.origin() == self.target.url.origin();
         let credentials = self.target.credentials.as_ref().filter(|_| is_own);
         let path = path(url);
-        let authorization = || credentials.and_then(|login| self.login.authorization(login, &path));
-        let (response, wire) = self.send(url, from, authorization()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let authorization =
+            || credentials.and_then(|login| self.login.authorization(login, &path, &question));
+        let is_post = matches!(question, Question::Post { .. });
+        let (response, wire) = self.send(url, question, authorization()).await?;
+        let asks_nothing = is_post && !response.headers().contains_key(WWW_AUTHENTICATE);
+        if response.status() != StatusCode::UNAUTHORIZED || asks_nothing {
             return Ok((response, wire));
         }
         let host = host(url)?.to_string();
@@ -101,8 +151,12 @@ impl HttpClient {
         }
         let learnt = self.login.learn(response.headers());
         learnt.map_err(|reason| HttpError::LoginUnknown { host: host.clone(), reason })?;
+        if is_post && url.scheme() == "http" && self.login.is_readable() {
+            self.login.forget();
+            return Err(HttpError::LoginInClear(host));
+        }
         drop((response, wire));
-        let (response, wire) = self.send(url, from, authorization()).await?;
+        let (response, wire) = self.send(url, question, authorization()).await?;
         match response.status() {
             StatusCode::UNAUTHORIZED => Err(HttpError::LoginRefused(host)),
             _ => Ok((response, wire)),
@@ -113,7 +167,7 @@ impl HttpClient {
     async fn send(
         &self,
         url: &Url,
-        from: u64,
+        question: Question<'_>,
         authorization: Option<String>,
     ) -> Result<(Response<Incoming>, Wire), HttpError> {
         let host = host(url)?;
@@ -130,11 +184,11 @@ impl HttpClient {
             .ignore_invalid_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .handshake::<_, Empty<Bytes>>(TokioIo::new(transport));
+            .handshake::<_, Full<Bytes>>(TokioIo::new(transport));
         let (mut sender, connection) = handshake.await.map_err(malformed)?;
         // What goes wrong with the connection is told by the answer or its body as well.
         let mut wire = Wire::new(async move { drop(connection.await) });
-        let request = request(url, from, authorization)?;
+        let request = request(url, question, authorization)?;
         let answered = timeout(within, wire.drive(sender.send_request(request))).await;
         let response = answered
             .map_err(|_| HttpError::NoAnswer { host: host.to_string(), seconds: within.as_secs() })?
@@ -200,21 +254,29 @@ fn path(url: &Url) -> String {
     }
 }
 
-fn request(url: &Url, from: u64, authorization: Option<String>) -> Result<Request<Empty<Bytes>>, HttpError> {
+fn request(
+    url: &Url,
+    question: Question<'_>,
+    authorization: Option<String>,
+) -> Result<Request<Full<Bytes>>, HttpError> {
     let host = url.host_str().ok_or(HttpError::NoHost)?;
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let mut builder = Request::get(path(url))
+    let mut builder = Request::builder()
+        .method(question.method())
+        .uri(path(url))
         .header(HOST, &host)
         .header(USER_AGENT, "patchbay")
         .header(ACCEPT, "*/*")
         .header(CONNECTION, "close");
-    if from > 0 {
-        builder = builder.header(RANGE, format!("bytes={from}-"));
-    }
+    builder = match question {
+        Question::Get { from: 0 } => builder,
+        Question::Get { from } => builder.header(RANGE, format!("bytes={from}-")),
+        Question::Post { content_type, .. } => builder.header(CONTENT_TYPE, content_type),
+    };
     if let Some(authorization) = authorization {
         builder = builder.header(AUTHORIZATION, authorization);
     }
-    let built = builder.body(Empty::new());
+    let built = builder.body(Full::new(question.content()));
     built.map_err(|error| HttpError::Malformed { host, reason: error.to_string() })
 }
 

@@ -61,6 +61,11 @@ pub enum HttpError {
         /// What it asked for.
         reason: String,
     },
+    /// It wants a login that could be read on the way.
+    #[error(
+        "{0} asks for a login that could be read on the way (Basic, without encryption): set it to Digest, or use its https:// address"
+    )]
+    LoginInClear(String),
     /// Another host, which was not in the address, wants one.
     #[error(
         "the address leads to {0}, which asks for a login; logins are sent to the host of the address only: use that address itself"
@@ -112,6 +117,7 @@ impl HttpError {
             Self::LoginNeeded(_)
             | Self::LoginRefused(_)
             | Self::LoginUnknown { .. }
+            | Self::LoginInClear(_)
             | Self::LoginElsewhere(_)
             | Self::NotAllowed(_) => Reason::Unauthorized,
             Self::NotFound { .. } => Reason::NotFound,
@@ -130,6 +136,7 @@ impl HttpError {
                 | Self::LoginNeeded(_)
                 | Self::LoginRefused(_)
                 | Self::LoginUnknown { .. }
+                | Self::LoginInClear(_)
         )
     }
 }

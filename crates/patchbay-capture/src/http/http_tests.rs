@@ -259,3 +259,39 @@ async fn a_flood_is_held_back() {
     println!("{bytes} bytes in {:?}, with 1 MiB/s allowed", started.elapsed());
     assert!(bytes < (4 << 20), "{bytes}");
 }
+
+#[tokio::test]
+async fn what_is_posted_arrives_whole_and_with_a_login_that_nobody_reads() {
+    let posted = |server: &Server, credentials| {
+        let target = HttpTarget { credentials, ..target(server.url("/service")) };
+        async move {
+            let client = HttpClient::new(target).unwrap();
+            let reply = client.post("application/soap+xml", "<question/>".into()).await?;
+            Ok::<_, HttpError>((reply.status.as_u16(), reply.body.whole(100).await?))
+        }
+    };
+    let challenge = "WWW-Authenticate: Digest realm=\"cam\", nonce=\"abc\", qop=\"auth\"\r\n";
+    let digest = asking(challenge, |given| given.starts_with("Digest")).await;
+    let (accepted, body) = posted(&digest, Some(login())).await.unwrap();
+    assert_eq!((accepted, body.as_deref()), (200, Some(&b"in"[..])));
+    for asked in digest.asked() {
+        assert!(asked.head.starts_with("POST /service ") && asked.header("content-length") == Some("11"));
+        assert_eq!(asked.header("content-type"), Some("application/soap+xml"));
+    }
+    let basic = asking("WWW-Authenticate: Basic realm=\"cam\"\r\n", |_| true).await;
+    let target = HttpTarget { credentials: Some(login()), ..target(basic.url("/")) };
+    let client = HttpClient::new(target).unwrap();
+    for _ in 0..2 {
+        let refused = client.post("application/soap+xml", "<question/>".into()).await;
+        assert!(matches!(refused, Err(HttpError::LoginInClear(_))));
+    }
+    assert!(basic.asked().iter().all(|asked| asked.header("authorization").is_none()));
+    assert!(matches!(posted(&basic, None).await, Err(HttpError::LoginNeeded(_))));
+    // What is wrong stands in the body, and the caller reads that.
+    for line in ["401 Unauthorized", "400 Bad Request", "500 Oh"] {
+        let (told, _) = posted(&Server::always(status(line)).await, Some(login())).await.unwrap();
+        assert!(line.starts_with(&told.to_string()), "{told}");
+    }
+    let elsewhere = Server::always("HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:1/\r\n\r\n").await;
+    assert!(matches!(posted(&elsewhere, None).await, Err(HttpError::Status { status: 307, .. })));
+}

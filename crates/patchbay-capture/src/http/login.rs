@@ -1,5 +1,6 @@
 //! Logins: Basic and Digest (RFC 7616, RFC 7617), as the host asks for them.
 
+use super::client::Question;
 use crate::Credentials;
 use http_auth::{PasswordClient, PasswordParams};
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
@@ -13,17 +14,33 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// The `Authorization` of a GET of this path, if the host has asked for one before.
-    pub(super) fn authorization(&self, credentials: &Credentials, path: &str) -> Option<String> {
+    /// The `Authorization` of a request to this path, if the host has asked for one before.
+    pub(super) fn authorization(
+        &self,
+        credentials: &Credentials,
+        path: &str,
+        question: &Question<'_>,
+    ) -> Option<String> {
+        let (method, content) = (question.method(), question.content());
         let mut challenge = self.challenge.lock();
         let params = PasswordParams {
             username: &credentials.username,
             password: credentials.password.expose_secret(),
             uri: path,
-            method: "GET",
-            body: Some(&[]),
+            method: method.as_str(),
+            body: Some(&content),
         };
         challenge.as_mut()?.respond(&params).ok()
+    }
+
+    /// Whether whoever is on the way can read the login that the host asks for: Basic is not encrypted.
+    pub(super) fn is_readable(&self) -> bool {
+        matches!(*self.challenge.lock(), Some(PasswordClient::Basic(_)))
+    }
+
+    /// Answers nothing any more, until a challenge comes.
+    pub(super) fn forget(&self) {
+        *self.challenge.lock() = None;
     }
 
     /// Keeps what a host asked for; in words what is wrong with that otherwise.

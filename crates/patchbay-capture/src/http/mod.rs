@@ -1,4 +1,4 @@
-//! GET over connections that the guard of `patchbay-egress` has made: the way to cameras that speak HTTP, and the only one that libav has to a network.
+//! GET and POST over connections that the guard of `patchbay-egress` has made: the way to cameras that speak HTTP, and the only one that libav has to a network.
 //!
 //! Every connection is checked anew, that of a redirect too. Logins go to the host of the address alone. A connection serves one request.
 
@@ -11,7 +11,7 @@ pub(crate) mod server;
 mod wire;
 
 pub use body::Body;
-pub use client::{Answer, HttpClient};
+pub use client::{Answer, HttpClient, Reply};
 pub use error::HttpError;
 
 use crate::{CaptureLimits, Credentials, Trust};
