@@ -1,7 +1,7 @@
 /** Which way the pictures take, the one over WebSocket, and staying near the newest picture. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Trouble } from '../src/calls/trouble'
-import { advise } from '../src/cameras/edge'
+import { advise, type Range } from '../src/cameras/edge'
 import { kindsOf } from '../src/cameras/feed'
 import { Mse, type MseSocket, type Sink, type SocketEvents } from '../src/cameras/mse'
 import { PATIENCE_MS, Ways, type WayName } from '../src/cameras/ways'
@@ -285,6 +285,17 @@ describe('the live edge', () => {
         1,
       ).seek,
     ).toBe(4.5)
+  })
+
+  test('a jump is waited for as long as it can end', () => {
+    const jumping = (at: number, ranges: Range[]) => advise({ at, ranges, isSeeking: true }, 1).seek
+    expect(jumping(1, [[1, 1.1]])).toBeUndefined()
+    expect(jumping(1, [[1, 9]])).toBeUndefined()
+    const gap: Range[] = [
+      [1, 1.1],
+      [1.2, 3],
+    ]
+    expect(jumping(1, gap)).toBeCloseTo(2.8)
   })
 
   test('a little behind, it hurries until it is near', () => {

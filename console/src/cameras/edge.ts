@@ -8,6 +8,8 @@ export interface Moment {
   at: number
   /** What it has, in order. */
   ranges: Range[]
+  /** It has jumped, and shows nothing yet. */
+  isSeeking?: boolean
 }
 
 export interface Advice {
@@ -34,13 +36,14 @@ const FASTER = 1.08
 const KEPT = 5
 const GATHERED = 10
 
-export function advise({ at, ranges }: Moment, rate: number): Advice {
+export function advise({ at, ranges, isSeeking = false }: Moment, rate: number): Advice {
   const [first, newest] = [ranges[0], ranges.at(-1)]
   if (!first || !newest) return { rate: 1 }
   const [from, until] = newest
   const isOutside = at < from || at > until
   const advice: Advice = { rate: 1 }
-  if (isOutside || until - at > FAR) {
+  // A jump ends once there is enough to show. Before a gap that never comes, and elsewhere another jump would only begin the wait anew.
+  if (isOutside || (!isSeeking && until - at > FAR)) {
     advice.seek = Math.max(from, until - CUSHION)
   } else {
     const behind = until - at

@@ -100,8 +100,9 @@ export class Feed {
   /** Heeds the live edge; to be called now and then too, for a player that stands. */
   keepUp(): void {
     const { video } = this
-    if (this.#isOver || !this.#buffer || this.#source.readyState !== 'open' || video.seeking) return
-    const advice = advise({ at: video.currentTime, ranges: rangesOf(this.#buffer.buffered) }, video.playbackRate)
+    if (this.#isOver || !this.#buffer || this.#source.readyState !== 'open') return
+    const moment = { at: video.currentTime, ranges: rangesOf(this.#buffer.buffered), isSeeking: video.seeking }
+    const advice = advise(moment, video.playbackRate)
     if (advice.seek !== undefined) video.currentTime = advice.seek
     if (video.playbackRate !== advice.rate) video.playbackRate = advice.rate
     if (advice.forget !== undefined && !this.#buffer.updating) this.#buffer.remove(0, advice.forget)
@@ -162,11 +163,10 @@ export class Feed {
     }
     this.#waiting.shift()
     this.#made = mime
-    if (this.#buffer) {
-      if (before !== mime) this.#buffer.changeType(mime)
-    } else {
-      this.#buffer = this.#newBuffer(mime)
-    }
+    if (!this.#buffer) this.#buffer = this.#newBuffer(mime)
+    else if (before !== mime) this.#buffer.changeType(mime)
+    // What follows stands on its own. Else a gap in the sound would cost the pictures up to the next key frame (Media Source Extensions, section 3.5.8).
+    else this.#buffer.abort()
     this.#work()
   }
 

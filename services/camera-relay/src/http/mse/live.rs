@@ -102,6 +102,8 @@ impl Live {
             counters.skipped();
             self.held.clear();
             self.lead.begin_anew();
+            // The page is told, or it would take the gap in the sound for one in the pictures too, and wait for another key frame.
+            self.muxer = None;
         }
         if is_first || is_broken {
             self.beside = self.sound.as_ref().map(|sound| Lane::beside(sound, unit.pts));

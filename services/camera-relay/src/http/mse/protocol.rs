@@ -34,7 +34,8 @@ pub(super) enum MessageError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Outgoing<'a> {
-    /// An init segment of that kind comes next, as a binary message, and then fragments that belong to it.
+    /// An init segment of that kind comes next, as a binary message, and then fragments that belong to it. What follows stands on its own: a `SourceBuffer` that has
+    /// something already is to be told by `abort()` or `changeType()`.
     Mse {
         /// `video/mp4; codecs="avc1.64001f,mp4a.40.2"`.
         mime: &'a str,

@@ -164,6 +164,8 @@ export class MsePlayer {
       this.buffer.onerror = () => this.again();
       this.source.duration = Infinity;
     } else if (this.mime !== mime) this.buffer.changeType(mime);
+    // What follows stands on its own: else a gap in the sound would cost the pictures up to the next key frame.
+    else this.buffer.abort();
     this.mime = mime;
   }
 
@@ -193,12 +195,13 @@ export class MsePlayer {
   keepUp() {
     if (this.isStuck()) return this.again();
     const end = this.end();
-    if (end === null || this.video.seeking) return;
+    if (end === null) return;
     const { buffered } = this.buffer;
     const last = buffered.start(buffered.length - 1);
     const at = this.video.currentTime;
     const away = at < last || at > end + 0.5;
-    if (away || end - at > LATE) {
+    // A jump ends once there is enough to show, which before a gap never comes.
+    if (away || (!this.video.seeking && end - at > LATE)) {
       this.jumps += 1;
       this.video.currentTime = Math.max(last, end - MARGIN);
     }
