@@ -1,7 +1,8 @@
 //! Domain events: `CloudEvents` 1.0 (JSON), appended to one stream of the backplane.
 //!
-//! [`Events`] writes them, on behalf of one replica of a service; [`Reader`] reads them, whoever wrote them. What happened to events afterwards
-//! (webhooks, bridges) is not here: this crate knows the stream and the words, and nothing of those who act on them.
+//! [`Events`] writes them, on behalf of one replica of a service; [`Outbox`] makes them part of the commit of what they tell of; [`Reader`] reads
+//! them, whoever wrote them. What happened to events afterwards (webhooks, bridges) is not here: this crate knows the stream and the words, and
+//! nothing of those who act on them.
 //!
 //! An event is appended at least once as long as its writer repeats an `emit` that failed, and at most once for each id: the stream
 //! remembers ids as long as it keeps events. A writer that must not tell twice derives the id from what it tells of.
@@ -9,11 +10,13 @@
 mod error;
 mod event;
 mod kind;
+mod outbox;
 mod read;
 
 pub use error::EventError;
 pub use event::{CloudEvent, Event};
 pub use kind::EventType;
+pub use outbox::{Outbox, Told, Untold};
 pub use read::{EventPage, Followed, Follower, Placed, Reader};
 
 use patchbay_backplane::{Append, Appended, Name, Retention, SharedBackplane};

@@ -189,7 +189,7 @@ impl Keyring {
                 row.value.latest.checked_add(1).ok_or_else(|| Error::bad("name", "has no versions left"))?;
             let (now, wrapped_at) = (self.0.clock.now_millis(), self.0.root.revision());
             let header = Header { latest, hmac_size, rotated_at: now, ..row.value.clone() };
-            let told = outbox::key_rotated(name.as_str(), &header.id, latest, now)?;
+            let told = outbox::key_rotated(name.as_str(), &header.id, latest, now);
             let changes = vec![header.put(name, row.unchanged())?, self.version(name, &header, &made)?, told];
             let entry = entry.clone().detail(format!("version {latest}"));
             match self.0.store.commit(changes, entry).await {
