@@ -19,6 +19,9 @@ pub struct HubConfig {
     /// Time after each failure in a row until the source is tried again; the last one is for all that follow. At least the first lies between any two
     /// attempts.
     pub retry: Vec<Duration>,
+    /// While a stream has consumers, no such time is longer than this, so that who waits soon sees a source that is back; a source that has refused a
+    /// login is not asked more often for it. Not below the first time of `retry`.
+    pub retry_watched: Duration,
     /// Part of the retry time, in percent, by which it is lengthened or shortened at random, so that many sources do not come back at once.
     pub jitter: u8,
     /// Most streams, transcoders apart.
@@ -38,6 +41,7 @@ impl Default for HubConfig {
             stall_after: Duration::from_secs(3),
             caps: Caps::default(),
             retry: [1, 2, 5, 10, 30].map(Duration::from_secs).to_vec(),
+            retry_watched: Duration::from_secs(2),
             jitter: 20,
             max_streams: 1000,
             max_transcoders: 64,

@@ -2,7 +2,8 @@
 
 use super::{
     HubConfig, Inner, Publisher, Source, SourceError, State,
-    source::{Again, Reason},
+    retry::{Counts, Failed, Failure},
+    source::Reason,
     stream::{Control, Flow, Generation, Origin, Stream},
 };
 use futures_util::FutureExt;
@@ -36,18 +37,6 @@ pub(super) struct Driver {
     hub: Weak<Inner>,
     failed: Option<Failed>,
     randomness: RandomState,
-}
-
-/// The last attempt was a failure.
-struct Failed {
-    at: Instant,
-    /// None: not before somebody asks for it.
-    delay: Option<Duration>,
-    in_a_row: usize,
-    /// Consumers that had ever come by then.
-    joins: u64,
-    /// The source that failed.
-    revision: u64,
 }
 
 /// How a run came to its end.
@@ -105,6 +94,7 @@ impl Driver {
             if ended || self.is_superfluous() {
                 return false;
             }
+            self.show_due(due);
             match due {
                 Some(due) if due <= Instant::now() => return true,
                 Some(due) => tokio::select! {
@@ -121,16 +111,10 @@ impl Driver {
         if !control.is_wanted() {
             return None;
         }
-        let Some(failed) = self.failed.as_ref().filter(|failed| failed.revision == control.revision) else {
-            return Some(Instant::now());
-        };
-        let due = failed.delay.map(|delay| failed.at + delay);
-        if control.joins == failed.joins {
-            return due;
+        match self.failed.as_ref().filter(|failed| failed.is_of(control.revision)) {
+            Some(failed) => failed.due(control),
+            None => Some(Instant::now()),
         }
-        // Somebody new has come, and shall not wait for the whole time.
-        let soon = failed.at + self.shortest();
-        Some(due.map_or(soon, |due| due.min(soon)))
     }
 
     /// A transcoder that nobody wants is not kept.
@@ -171,7 +155,7 @@ impl Driver {
         drop(guard);
         if self.control.borrow().revision != revision {
             // However long it takes to stop: what it still brings is of settings that count no more, and may lack the masks of now.
-            self.stream.finish(None);
+            self.stream.finish();
         }
         if !matches!(ending, Ending::Finished(_)) && timeout(self.config.stop_timeout, run).await.is_err() {
             tracing::warn!(stream = %self.stream.name, "a source did not stop in time and was dropped");
@@ -199,8 +183,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 result = &mut run => {
-                    let ended = || SourceError::temporary("the source has ended").because(Reason::Ended);
-                    return Ending::Finished(result.err().unwrap_or_else(ended));
+                    return Ending::Finished(result.err().unwrap_or_else(SourceError::ended));
                 }
                 _ = self.control.changed() => {}
                 _ = self.flow.changed() => {}
@@ -240,14 +223,14 @@ impl Driver {
     /// The run is over.
     fn conclude(&mut self, ending: Ending, watched: &Watched) {
         // Read before consumers hear of the failure: who joins after that is new.
-        let joins = self.control.borrow().joins;
+        let counts = Counts::of(&self.control.borrow()).with_revision(watched.revision);
         let error = match ending {
             Ending::Finished(_) if self.stream.origin.is_gone() => {
-                self.stream.finish(None);
+                self.stream.finish();
                 return;
             }
             Ending::Unwanted => {
-                self.stream.finish(None);
+                self.stream.finish();
                 self.failed = None;
                 self.show(State::Idle, String::new());
                 return;
@@ -260,38 +243,28 @@ impl Driver {
             Ending::Finished(error) => error,
         };
         tracing::info!(stream = %self.stream.name, %error, "a source failed");
-        self.stream.finish(Some(error.clone()));
+        let failed = self.failed(&error, counts, watched);
+        self.stream.fail(error.clone(), failed.stands_until());
         self.show_problem(State::Failed, error.to_string(), Some(error.reason()));
-        self.note(&error, joins, watched);
+        self.failed = Some(failed);
     }
 
-    /// Remembers a failure, and when to try again.
-    fn note(&mut self, error: &SourceError, joins: u64, watched: &Watched) {
+    /// When to try again after a failure.
+    fn failed(&self, error: &SourceError, counts: Counts, watched: &Watched) -> Failed {
         let now = Instant::now();
         let has_recovered = watched.live_since.is_some_and(|at| now.duration_since(at) >= RECOVERED_AFTER);
-        let before =
-            self.failed.as_ref().filter(|failed| !has_recovered && failed.revision == watched.revision);
-        let in_a_row = before.map_or(0, |failed| failed.in_a_row) + 1;
-        let delay = (error.again() == Again::Yes).then(|| self.delay(in_a_row));
-        // Known a moment after the failure itself, which must be seen even where nothing follows.
-        self.stream.state.send_modify(|state| state.again_at = delay.map(|delay| now + delay));
-        self.failed = Some(Failed { at: now, delay, in_a_row, joins, revision: watched.revision });
+        let before = self.failed.as_ref().filter(|failed| !has_recovered && failed.is_of(watched.revision));
+        let in_a_row = before.map_or(0, Failed::in_a_row) + 1;
+        let percent = self.jittered(in_a_row);
+        Failed::new(now, &Failure { error, counts, in_a_row, percent }, &self.config)
     }
 
-    /// Time to wait after so many failures in a row.
-    fn delay(&self, in_a_row: usize) -> Duration {
-        let step = self.config.retry.get(in_a_row - 1).or(self.config.retry.last());
-        let step = step.copied().unwrap_or(Duration::from_secs(1));
+    /// Between 100 - jitter and 100 + jitter percent.
+    fn jittered(&self, in_a_row: usize) -> u32 {
         let jitter = u32::from(self.config.jitter.min(100));
-        // Between 100 - jitter and 100 + jitter percent.
         let part =
             self.randomness.hash_one((self.stream.name.as_str(), in_a_row)) % u64::from(2 * jitter + 1);
-        let percent = 100 - jitter + u32::try_from(part).unwrap_or(jitter);
-        step * percent / 100
-    }
-
-    fn shortest(&self) -> Duration {
-        self.config.retry.first().copied().unwrap_or(Duration::from_secs(1))
+        100 - jitter + u32::try_from(part).unwrap_or(jitter)
     }
 
     fn show_running(&self, watched: &Watched) {
@@ -326,6 +299,17 @@ impl Driver {
             state.again_at = None;
             state.since = Instant::now();
             true
+        });
+    }
+
+    /// Known a moment after the failure itself, which must be seen even where nothing follows, and anew whenever somebody comes or goes.
+    fn show_due(&self, due: Option<Instant>) {
+        self.stream.state.send_if_modified(|state| {
+            let is_news = state.state == State::Failed && state.again_at != due;
+            if is_news {
+                state.again_at = due;
+            }
+            is_news
         });
     }
 

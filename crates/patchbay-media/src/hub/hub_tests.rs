@@ -75,21 +75,6 @@ async fn the_source_lingers_after_the_last_consumer_and_is_stopped_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_is_tried_again_ever_more_rarely_and_its_consumers_stay() {
-    let act = |run| if run < 8 { Act::Fail(SourceError::temporary("no route")) } else { Act::Play(h264()) };
-    let (hub, source) = (hub(), Script::new(act));
-    let name = camera(&hub, &source);
-    let mut subscription = hub.subscribe(&name, browser()).unwrap();
-    let selected = subscription.tracks().await.unwrap();
-    assert!(selected.video.is_some());
-    let starts = source.starts.lock().clone();
-    let gaps: Vec<_> = starts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64().round()).collect();
-    assert_eq!(gaps, [1.0, 2.0, 5.0, 10.0, 30.0, 30.0, 30.0]);
-    let seen = hub.state(&name).unwrap();
-    assert_eq!((seen.starts, seen.retries, seen.detail.as_str()), (8, 7, ""));
-}
-
-#[tokio::test(start_paused = true)]
 async fn consumers_get_the_tracks_of_a_source_that_comes_back() {
     let act = |run| if run == 1 { Act::PlayFor(15 * SECOND, h264()) } else { Act::Play(h264()) };
     let (hub, source) = (hub(), Script::new(act));
@@ -145,40 +130,6 @@ async fn a_source_that_does_not_stop_is_dropped() {
     let begun = Instant::now();
     until("it is dropped", || source.running() == 0).await;
     assert!((1.9..2.6).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_consumer_does_not_wait_for_the_whole_retry_time() {
-    let act = |run| if run < 6 { Act::Fail(SourceError::temporary("no route")) } else { Act::Play(h264()) };
-    let (hub, source) = (hub(), Script::new(act));
-    let name = camera(&hub, &source);
-    let _patient = hub.subscribe(&name, browser()).unwrap();
-    until("five failures", || source.runs() == 5).await;
-    sleep(2 * SECOND).await;
-    let begun = Instant::now();
-    let mut newcomer = hub.subscribe(&name, browser()).unwrap();
-    newcomer.tracks_or_failure().await.unwrap();
-    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_makes_no_sense_to_try_again_waits_for_somebody_new() {
-    let (hub, source) = (hub(), Script::new(|_| Act::Fail(SourceError::permanent("there is no file a.mp4"))));
-    let name = camera(&hub, &source);
-    let mut first = hub.subscribe(&name, browser()).unwrap();
-    assert_eq!(first.tracks_or_failure().await.unwrap_err().to_string(), "there is no file a.mp4");
-    assert!(timeout(600 * SECOND, first.tracks_or_failure()).await.is_err());
-    assert_eq!(source.runs(), 1);
-    let mut second = hub.subscribe(&name, browser()).unwrap();
-    second.tracks_or_failure().await.unwrap_err();
-    first.tracks_or_failure().await.unwrap_err();
-    assert_eq!(source.runs(), 2);
-    // At once again: it is not opened more often than each second.
-    let begun = Instant::now();
-    for _ in 0..5 {
-        hub.subscribe(&name, browser()).unwrap().tracks_or_failure().await.unwrap_err();
-    }
-    assert!(begun.elapsed() >= 4 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,6 +362,9 @@ fn sources_that_fail_together_do_not_come_back_together() {
 fn paused() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
+
+#[path = "hub_retry_tests.rs"]
+mod retries;
 
 #[path = "hub_chance_tests.rs"]
 mod chance;

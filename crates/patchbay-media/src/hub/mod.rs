@@ -9,6 +9,7 @@ mod driver;
 mod meter;
 mod name;
 mod observe;
+mod retry;
 mod source;
 mod state;
 mod stream;
@@ -149,6 +150,15 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells that the source of a stream would succeed now, as is known from elsewhere. Where it has failed and is wanted it is tried again soon, whatever
+    /// the failure was, though not sooner than the shortest retry time after it.
+    pub fn hasten(&self, name: &StreamName) {
+        let Some(stream) = self.inner.find(name) else { return };
+        if stream.state.borrow().state == State::Failed {
+            stream.control.send_modify(|control| control.hints += 1);
+        }
+    }
+
     /// Removes a stream, which ends its subscriptions. True when there was one.
     pub fn remove(&self, name: &StreamName) -> bool {
         let removed = self.inner.streams.lock().added.remove(name);
@@ -166,9 +176,8 @@ impl Hub {
     /// Wants a stream, for as long as the subscription is kept.
     pub fn subscribe(&self, name: &StreamName, wanted: Wanted) -> Result<Subscription, SubscribeError> {
         let stream = self.inner.find_open(name)?;
-        let failures = stream.flow.borrow().failures;
         let consumer = Consumer::join(&stream, self.inner.config.max_consumers)?;
-        Ok(Subscription::new(self.clone(), consumer, failures, wanted))
+        Ok(Subscription::new(self.clone(), consumer, wanted))
     }
 
     /// Wants all tracks of a stream as they are, for as long as what it gives is kept.

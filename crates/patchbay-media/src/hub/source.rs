@@ -35,7 +35,8 @@ pub trait Source: Send + Sync + 'static {
 pub enum Again {
     /// It may be better soon: a camera that is away.
     Yes,
-    /// Not before somebody changes something: a file that is not there. Tried again when a new consumer comes, or the source is replaced.
+    /// Not before somebody changes something: a file that is not there. Tried again when the source is replaced, or for a new consumer who comes later than the
+    /// longest retry time, or ten minutes where a login was refused; before that, new consumers are told of the failure.
     No,
 }
 
@@ -57,6 +58,11 @@ impl SourceError {
     /// Something that somebody must change.
     pub fn permanent(text: impl Into<String>) -> Self {
         Self { text: text.into(), again: Again::No, reason: Reason::Other }
+    }
+
+    /// A source that has ended without being told to, and may be opened again.
+    pub fn ended() -> Self {
+        Self::temporary("the source has ended").because(Reason::Ended)
     }
 
     /// The same with a reason for programs.

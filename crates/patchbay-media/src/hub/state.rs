@@ -55,7 +55,7 @@ pub struct StreamState {
     pub detail: String,
     /// The same for programs; none when nothing is wrong.
     pub reason: Option<Reason>,
-    /// When a source that has failed is tried again, if it is.
+    /// When a source that has failed is tried again, if it is; sooner once somebody watches.
     pub again_at: Option<Instant>,
     /// When it came into this state.
     pub since: Instant,

@@ -29,8 +29,10 @@ pub(super) struct Control {
     pub(super) revision: u64,
     pub(super) mode: Mode,
     pub(super) consumers: usize,
-    /// Consumers that have ever come.
+    /// Consumers that have ever come, without those who were told at once why the source has failed.
     pub(super) joins: u64,
+    /// Times that it was known from elsewhere that a source that had failed would succeed.
+    pub(super) hints: u64,
     pub(super) ended: Option<Ended>,
 }
 
@@ -67,6 +69,14 @@ pub(super) struct Generation {
 pub(super) struct Failure {
     pub(super) number: u64,
     pub(super) error: SourceError,
+    /// Who comes before this is told of it, for the source is not tried for him.
+    pub(super) stands_until: Option<Instant>,
+}
+
+impl Failure {
+    fn stands(&self, now: Instant) -> bool {
+        self.stands_until.is_some_and(|until| now < until)
+    }
 }
 
 /// Where a stream comes from.
@@ -146,6 +156,7 @@ impl Stream {
             mode: parts.mode,
             consumers: 0,
             joins: 0,
+            hints: 0,
             ended: None,
         };
         Arc::new(Self {
@@ -194,18 +205,31 @@ impl Stream {
         self.flow.send_modify(|flow| {
             flow.run = run;
             flow.generation = None;
+            // Who comes from now on waits for what this run brings.
+            if let Some(failure) = &mut flow.failure {
+                failure.stands_until = None;
+            }
         });
         run
     }
 
     /// The run is over: nothing can be published by it any more, and its tracks are no longer offered.
-    pub(super) fn finish(&self, failure: Option<SourceError>) {
+    pub(super) fn finish(&self) {
         self.flow.send_modify(|flow| {
             flow.run = 0;
             flow.generation = None;
-            flow.failures += u64::from(failure.is_some());
-            let number = flow.failures;
-            flow.failure = failure.map(|error| Failure { number, error });
+            flow.failure = None;
+        });
+        self.meters.lock().clear();
+    }
+
+    /// The run is over because of a failure; who comes before that moment is told of it too.
+    pub(super) fn fail(&self, error: SourceError, stands_until: Option<Instant>) {
+        self.flow.send_modify(|flow| {
+            flow.run = 0;
+            flow.generation = None;
+            flow.failures += 1;
+            flow.failure = Some(Failure { number: flow.failures, error, stands_until });
         });
         self.meters.lock().clear();
     }
@@ -254,11 +278,17 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Consumer {
     stream: Arc<Stream>,
+    /// Failures up to this number are not told to it.
+    failures_before: u64,
 }
 
 impl Consumer {
     /// One more, if the stream is still there and has room.
     pub(super) fn join(stream: &Arc<Stream>, most: usize) -> Result<Self, SubscribeError> {
+        let (failures, is_told) = {
+            let flow = stream.flow.borrow();
+            (flow.failures, flow.failure.as_ref().is_some_and(|failure| failure.stands(Instant::now())))
+        };
         let mut answer = Ok(());
         stream.control.send_if_modified(|control| {
             answer = match control.ended {
@@ -268,13 +298,17 @@ impl Consumer {
             };
             if answer.is_ok() {
                 control.consumers += 1;
-                control.joins += 1;
+                control.joins += u64::from(!is_told);
             }
             answer.is_ok()
         });
         answer?;
         stream.state.send_modify(|state| state.consumers += 1);
-        Ok(Self { stream: Arc::clone(stream) })
+        Ok(Self { stream: Arc::clone(stream), failures_before: failures - u64::from(is_told) })
+    }
+
+    pub(super) const fn failures_before(&self) -> u64 {
+        self.failures_before
     }
 
     pub(super) fn stream(&self) -> &Arc<Stream> {

@@ -68,7 +68,7 @@ pub struct Subscription {
     consumer: Consumer,
     flow: watch::Receiver<Flow>,
     wanted: Wanted,
-    /// Failures before this number were before this consumer, or were told to it.
+    /// Failures up to this number were before this consumer, or were told to it.
     failures: u64,
     plan: Option<Plan>,
     given: Option<[Option<(u64, TrackId)>; 2]>,
@@ -110,9 +110,8 @@ enum Progress {
 }
 
 impl Subscription {
-    /// `failures` is the number of failures before the consumer joined: later ones are its own.
-    pub(super) fn new(hub: Hub, consumer: Consumer, failures: u64, wanted: Wanted) -> Self {
-        let flow = consumer.stream().flow.subscribe();
+    pub(super) fn new(hub: Hub, consumer: Consumer, wanted: Wanted) -> Self {
+        let (flow, failures) = (consumer.stream().flow.subscribe(), consumer.failures_before());
         Self { hub, consumer, flow, wanted, failures, plan: None, given: None }
     }
 
@@ -133,7 +132,7 @@ impl Subscription {
     }
 
     /// As [`tracks`](Self::tracks), but tells when an attempt to start the source has failed, which takes at most the hub's `start_timeout`
-    /// and the shortest of its retry times. Each failure is told once. Cancel safe.
+    /// and the shortest of its retry times. Each failure is told once; one that stands, because only a change can mend it, is told at once. Cancel safe.
     pub async fn tracks_or_failure(&mut self) -> Result<Selected, NotStarted> {
         loop {
             if let Some(selected) = self.update()? {
