@@ -146,6 +146,7 @@ fn hub_config(config: &RelayConfig) -> HubConfig {
         linger: cameras.linger.duration(),
         start_timeout: cameras.start_timeout.duration(),
         retry: cameras.retry.iter().map(|span| span.duration()).collect(),
+        retry_watched: cameras.retry_watched.duration(),
         caps,
         // The list has the bound. Where replicas add at the same time, it may be passed by one, and no camera of the list may be without its stream.
         max_streams: usize::MAX,

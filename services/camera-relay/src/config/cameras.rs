@@ -30,6 +30,8 @@ pub struct Cameras {
     pub key_frame_gap: Span,
     /// Times after each failure in a row until a source is tried again; the last one is for all that follow.
     pub retry: Vec<Span>,
+    /// Longest of these times while somebody watches the camera, so that its pictures are there soon after it is back. A camera that has refused its login is not asked more often for it: some lock out.
+    pub retry_watched: Span,
     /// How long a viewer waits for a camera that is slow to start; then it is shown black until the camera does. One that cannot be reached is shown so at once.
     pub slate_after: Span,
     /// Which addresses cameras may have. Private networks are refused until they are named here, as `allow = ["192.168.1.0/24"]`.
@@ -57,6 +59,7 @@ impl Default for Cameras {
             start_timeout: Span::seconds(10),
             key_frame_gap: Span::millis(200),
             retry: [1, 2, 5, 10, 30].map(Span::seconds).to_vec(),
+            retry_watched: Span::seconds(2),
             slate_after: Span::seconds(5),
             egress: EgressConfig::default(),
             capture: Capturing::default(),

@@ -156,6 +156,7 @@ fn some_time(config: &RelayConfig, problems: &mut Problems) {
         ("media.idle_timeout", config.media.idle_timeout),
         ("cameras.start_timeout", config.cameras.start_timeout),
         ("cameras.cache.time", config.cameras.cache.time),
+        ("cameras.retry_watched", config.cameras.retry_watched),
         ("cameras.slate_after", config.cameras.slate_after),
         ("cameras.capture.connect_timeout", config.cameras.capture.connect_timeout),
         ("cameras.capture.stall_timeout", config.cameras.capture.stall_timeout),

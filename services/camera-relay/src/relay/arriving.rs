@@ -7,10 +7,14 @@ use super::{
     record::Owner,
     wire,
 };
-use patchbay_media::{Codec, hub::StreamName, relay::Incoming};
+use patchbay_media::{
+    Codec,
+    hub::{SourceError, StreamName},
+    relay::Incoming,
+};
 use patchbay_proto::media::v1::{
-    Open, SubscribeRequest, SubscribeResponse, relay_client::RelayClient, subscribe_request::Request,
-    subscribe_response::Step,
+    Open, SubscribeRequest, SubscribeResponse, Tracks, Unit, relay_client::RelayClient,
+    subscribe_request::Request, subscribe_response::Step,
 };
 use tokio::{
     sync::mpsc,
@@ -30,8 +34,8 @@ const SOUND: [Codec; 3] = [Codec::Opus, Codec::Pcmu, Codec::Pcma];
 /// Why a stream has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The camera cannot be captured, in words for viewers.
-    Failed(String),
+    /// The camera cannot be captured.
+    Failed(SourceError),
     /// The owner is gone, is none, or does not answer; whether there were tracks before.
     Broken {
         /// For the log.
@@ -108,47 +112,57 @@ impl Arriving<'_> {
             };
             let taken = match message {
                 Ok(Ok(Some(message))) => self.take(message),
-                Ok(Ok(None)) => Err("it has ended the stream".to_owned()),
-                Ok(Err(status)) => return refused(&status, self.has_begun),
-                Err(_) => Err(format!("it has not said anything for {} s", SILENCE.as_secs())),
+                Ok(Ok(None)) => Err(self.broken("it has ended the stream")),
+                Ok(Err(status)) => Err(refused(&status, self.has_begun)),
+                Err(_) => Err(self.broken(format!("it has not said anything for {} s", SILENCE.as_secs()))),
             };
-            if let Err(why) = taken {
-                return End::Broken { why, has_begun: self.has_begun };
+            if let Err(end) = taken {
+                return end;
             }
             deadline = Instant::now() + SILENCE;
         }
     }
 
-    fn take(&mut self, message: SubscribeResponse) -> Result<(), String> {
+    fn take(&mut self, message: SubscribeResponse) -> Result<(), End> {
         match message.step {
             None => Ok(()),
-            // An owner that has lost its lease and not seen it yet, and whose successor is known.
-            Some(Step::Tracks(tracks)) if tracks.epoch < self.epoch && tracks.epoch > 0 => {
-                Err("it has become the owner of an older epoch".to_owned())
-            }
-            Some(Step::Tracks(tracks)) => {
-                let tracks = wire::tracks(tracks.tracks).map_err(|error| error.to_string())?;
-                self.incoming.tracks(tracks).map_err(|error| error.to_string())?;
-                self.has_begun = true;
-                Ok(())
-            }
-            Some(Step::Unit(unit)) => {
-                self.figures.bytes_received.inc_by(unit.data.len() as u64);
-                let unit = wire::unit(unit).ok_or("a unit has no track")?;
-                self.incoming.unit(unit).map_err(|error| error.to_string())
-            }
+            Some(Step::Failure(failure)) => Err(End::Failed(wire::failed(failure))),
+            Some(Step::Tracks(tracks)) => self.begin(tracks).map_err(|why| self.broken(why)),
+            Some(Step::Unit(unit)) => self.publish(unit).map_err(|why| self.broken(why)),
         }
+    }
+
+    fn begin(&mut self, tracks: Tracks) -> Result<(), String> {
+        // An owner that has lost its lease and not seen it yet, and whose successor is known.
+        if tracks.epoch < self.epoch && tracks.epoch > 0 {
+            return Err("it has become the owner of an older epoch".to_owned());
+        }
+        let tracks = wire::tracks(tracks.tracks).map_err(|error| error.to_string())?;
+        self.incoming.tracks(tracks).map_err(|error| error.to_string())?;
+        self.has_begun = true;
+        Ok(())
+    }
+
+    fn publish(&mut self, unit: Unit) -> Result<(), String> {
+        self.figures.bytes_received.inc_by(unit.data.len() as u64);
+        let unit = wire::unit(unit).ok_or("a unit has no track")?;
+        self.incoming.unit(unit).map_err(|error| error.to_string())
+    }
+
+    fn broken(&self, why: impl Into<String>) -> End {
+        End::Broken { why: why.into(), has_begun: self.has_begun }
     }
 }
 
-/// Only a relay itself says that a camera has failed; a connection that breaks carries no reason.
+/// Only a relay itself says that a camera has failed, one of an older version in this way; a connection that breaks carries no reason.
 fn refused(status: &Status, has_begun: bool) -> End {
     let reason = status.get_error_details().error_info().map(|info| info.reason.clone());
     match (status.code(), reason.as_deref()) {
-        (Code::Unavailable, Some("UNAVAILABLE")) => End::Failed(status.message().to_owned()),
+        (Code::Unavailable, Some("UNAVAILABLE")) => End::Failed(SourceError::temporary(status.message())),
         (Code::PermissionDenied | Code::Unauthenticated, _) => {
             tracing::warn!(%status, "the replica that captures a camera refuses its stream");
-            End::Failed("the replica that captures the camera refuses to give its stream".to_owned())
+            let text = "the replica that captures the camera refuses to give its stream";
+            End::Failed(SourceError::temporary(text))
         }
         _ => End::Broken { why: status.to_string(), has_begun },
     }

@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use patchbay_auth::Requirement;
 use patchbay_media::{
     Codec, Kind, TrackId,
-    hub::{Ended, Reordering, StreamName, SubscribeError, Wanted},
+    hub::{Ended, Reason, Reordering, SourceError, StreamName, SubscribeError, Wanted},
     relay::{Outgoing, Step},
 };
 use patchbay_proto::media::v1::{
@@ -62,6 +62,7 @@ impl relay_server::Relay for Relays {
             outgoing,
             requests: Some(requests),
             over: held.over(),
+            last: None,
             _subscriber: Subscriber::new(Arc::clone(&held)),
             _counted: Counted::one(&figures.given),
             held,
@@ -150,6 +151,8 @@ struct Giving {
     /// None once the subscriber has nothing more to ask.
     requests: Option<Streaming<SubscribeRequest>>,
     over: watch::Receiver<Option<Over>>,
+    /// What the call ends with, once the subscriber has been told why.
+    last: Option<Error>,
     held: Arc<Held>,
     figures: RelayFigures,
     _subscriber: Subscriber,
@@ -158,11 +161,14 @@ struct Giving {
 
 impl Giving {
     async fn next(&mut self) -> Result<SubscribeResponse, Error> {
+        if let Some(error) = self.last.take() {
+            return Err(error);
+        }
         loop {
             // Cancel-safe: what loses has taken nothing.
             let step = tokio::select! {
                 biased;
-                over = over(&mut self.over) => return Err(self.ended(over)),
+                over = over(&mut self.over) => return self.ended(&over),
                 asked = asked(&mut self.requests) => {
                     if let Some(track) = asked {
                         self.outgoing.request_key_frame(track);
@@ -173,31 +179,36 @@ impl Giving {
             };
             return match step {
                 Err(_) => Ok(wire::sign_of_life()),
-                Ok(Ok(step)) => self.message(step),
+                Ok(Ok(step)) => Ok(self.message(step)),
                 Ok(Err(Ended::Removed)) => Err(Error::NoStream(self.name.clone())),
                 Ok(Err(Ended::Closed)) => Err(Error::NotOwner(self.name.clone())),
             };
         }
     }
 
-    fn message(&self, step: Step) -> Result<SubscribeResponse, Error> {
+    fn message(&mut self, step: Step) -> SubscribeResponse {
         match &step {
             Step::Tracks(tracks) if tracks.is_empty() => {
-                return Err(Error::SourceFailed(
-                    "it has no track in the codings that were asked for".to_owned(),
-                ));
+                let text = "it has no track in the codings that were asked for";
+                return self.failed(&SourceError::temporary(text).because(Reason::Codec));
             }
             Step::Tracks(_) => {}
             Step::Unit { unit, .. } => drop(self.figures.bytes_given.inc_by(unit.data.len() as u64)),
         }
-        Ok(wire::step(step, self.held.epoch()))
+        wire::step(step, self.held.epoch())
     }
 
-    fn ended(&self, over: Over) -> Error {
+    fn ended(&mut self, over: &Over) -> Result<SubscribeResponse, Error> {
         match over {
-            Over::GivenUp => Error::NotOwner(self.name.clone()),
-            Over::Failed(words) => Error::SourceFailed(words),
+            Over::GivenUp => Err(Error::NotOwner(self.name.clone())),
+            Over::Failed(error) => Ok(self.failed(error)),
         }
+    }
+
+    /// The call ends after this, in words that a subscriber of an older version understands.
+    fn failed(&mut self, error: &SourceError) -> SubscribeResponse {
+        self.last = Some(Error::SourceFailed(error.to_string()));
+        wire::failure(error)
     }
 }
 

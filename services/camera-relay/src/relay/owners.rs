@@ -8,6 +8,7 @@ use crate::cameras::CameraName;
 use parking_lot::Mutex;
 use patchbay_backplane::{Event, FencingToken, Health, Version};
 use patchbay_chassis::Context;
+use patchbay_media::hub::SourceError;
 use std::{
     collections::HashMap,
     sync::{
@@ -69,8 +70,8 @@ pub(super) struct Held {
 pub(super) enum Over {
     /// Another replica has it, nobody needs it here, or the replica stops.
     GivenUp,
-    /// The source has failed, in words for viewers.
-    Failed(String),
+    /// The source has failed.
+    Failed(SourceError),
 }
 
 impl Owners {

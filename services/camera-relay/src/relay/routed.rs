@@ -98,7 +98,7 @@ impl Routed {
         patience: &mut Patience,
     ) -> Result<(), SourceError> {
         match arriving::follow(&self.owners, stream_of(&self.camera), owner, incoming).await {
-            End::Failed(words) => Err(SourceError::temporary(words)),
+            End::Failed(error) => Err(error),
             End::Broken { why, has_begun } => {
                 self.owners.disbelieve(&self.camera, owner);
                 if has_begun {
@@ -129,8 +129,8 @@ impl Routed {
             () = holding.keep() => Captured::Lost,
         };
         holding.end(match &captured {
-            Captured::Finished(Err(error)) => Over::Failed(error.to_string()),
-            Captured::Finished(Ok(())) => Over::Failed("the source has ended".to_owned()),
+            Captured::Finished(Err(error)) => Over::Failed(error.clone()),
+            Captured::Finished(Ok(())) => Over::Failed(SourceError::ended()),
             Captured::Stopped | Captured::Lost => Over::GivenUp,
         });
         drop(guard);

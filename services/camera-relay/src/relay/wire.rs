@@ -2,6 +2,7 @@
 
 use patchbay_media::{
     AccessUnit, Codec, MediaTime, TrackId,
+    hub::{Again, Reason, SourceError},
     relay::Step,
     track::{KeyFrames, Track, TrackInfo},
 };
@@ -31,6 +32,23 @@ pub(super) fn step(step: Step, epoch: u64) -> pb::SubscribeResponse {
         }),
     };
     pb::SubscribeResponse { step: Some(sent) }
+}
+
+/// Says why there is no stream.
+pub(super) fn failure(error: &SourceError) -> pb::SubscribeResponse {
+    let failure = pb::Failure {
+        reason: error.reason().word().to_owned(),
+        permanent: error.again() == Again::No,
+        words: error.to_string(),
+    };
+    pb::SubscribeResponse { step: Some(Sent::Failure(failure)) }
+}
+
+/// Why an owner has no stream. A reason that only a newer version knows is none here, and its words tell.
+pub(super) fn failed(failure: pb::Failure) -> SourceError {
+    let pb::Failure { reason, permanent, words } = failure;
+    let error = if permanent { SourceError::permanent(words) } else { SourceError::temporary(words) };
+    error.because(Reason::parse(&reason).unwrap_or_default())
 }
 
 /// Says only that the owner lives.
@@ -136,6 +154,19 @@ mod tests {
             assert!(tracks(vec![good.clone(), bad.clone()]).is_err(), "{bad:?}");
         }
         assert_eq!(unit(pb::Unit { track: 256, ..pb::Unit::default() }), None);
+    }
+
+    #[test]
+    fn failures_come_back_with_reason_and_permanence() {
+        for reason in Reason::ALL {
+            for error in [SourceError::temporary("away"), SourceError::permanent("wrong")] {
+                let error = error.because(reason);
+                let Some(Sent::Failure(sent)) = failure(&error).step else { panic!("a failure") };
+                assert_eq!(failed(sent), error);
+            }
+        }
+        let newer = pb::Failure { reason: "ON_FIRE".into(), permanent: true, words: "smoke".into() };
+        assert_eq!(failed(newer), SourceError::permanent("smoke"));
     }
 
     proptest! {

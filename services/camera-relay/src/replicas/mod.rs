@@ -11,7 +11,10 @@ mod report;
 pub use ask::{Question, SessionAct, SessionAnswer, SessionKeeper, SessionRequest};
 pub use report::{CameraReport, Condition, TrackReport, merged};
 
-use crate::{cameras::CameraName, core::Core};
+use crate::{
+    cameras::{CameraName, stream_of},
+    core::Core,
+};
 use ask::{Answer, Asked};
 use parking_lot::Mutex;
 use patchbay_backplane::{Event, Message, Name, SharedBackplane, Subscriber};
@@ -123,9 +126,6 @@ impl Replicas {
     }
 
     fn hear(&self, report: Report) {
-        if *report.node == *self.shared.node {
-            return;
-        }
         let mut others = self.shared.others.lock();
         let is_news = if report.farewell {
             others.remove(&report.node).is_some()
@@ -237,9 +237,21 @@ impl Core {
         }
     }
 
+    /// Another replica tells. What it captures can be had from there, whatever was wrong here before.
+    fn hear_report(&self, report: Report) {
+        if *report.node == *self.context.node.0 {
+            return;
+        }
+        let is_captured = |report: &CameraReport| report.captures > 0 && report.condition == Condition::Live;
+        for (camera, _) in report.cameras.iter().filter(|(_, report)| is_captured(report)) {
+            self.hub.hasten(&stream_of(camera));
+        }
+        self.replicas.hear(report);
+    }
+
     async fn heard(self: &Arc<Self>, message: &Message) {
         let understood = match message.channel.kind() {
-            "reports" => serde_json::from_slice(&message.payload).map(|report| self.replicas.hear(report)),
+            "reports" => serde_json::from_slice(&message.payload).map(|report| self.hear_report(report)),
             "answers" => {
                 serde_json::from_slice(&message.payload).map(|answer| self.replicas.answered(answer))
             }

@@ -72,6 +72,12 @@ pub struct CameraReport {
 }
 
 impl CameraReport {
+    /// Whose word counts, so that every replica comes to the same: whoever has the picture says how the camera is, first of all who captures it, and else
+    /// the last one that has seen it change.
+    fn standing(&self) -> (Condition, u32, u64) {
+        (self.condition, self.captures, self.since)
+    }
+
     /// Whether another one says more than counts and rates.
     pub(super) fn differs(&self, other: &Self) -> bool {
         let shape = |report: &Self| {
@@ -181,8 +187,7 @@ impl Core {
 /// One camera on several replicas.
 pub fn merged(reports: impl Iterator<Item = CameraReport>) -> CameraReport {
     reports.fold(CameraReport::default(), |all, one| {
-        // Whoever has the picture says how the camera is.
-        let (better, other) = if one.condition > all.condition { (one, all) } else { (all, one) };
+        let (better, other) = if one.standing() > all.standing() { (one, all) } else { (all, one) };
         CameraReport {
             captures: better.captures + other.captures,
             encoders: better.encoders + other.encoders,
@@ -198,9 +203,19 @@ pub fn merged(reports: impl Iterator<Item = CameraReport>) -> CameraReport {
             discarded: better.discarded + other.discarded,
             clock_jumps: better.clock_jumps + other.clock_jumps,
             since: if better.since == 0 { other.since } else { better.since },
+            next_try: next_try(&better, &other),
             ..better
         }
     })
+}
+
+/// The first of both, where it has failed on both: whoever tries, the other gets what comes of it.
+fn next_try(better: &CameraReport, other: &CameraReport) -> Option<u64> {
+    let has_failed = |report: &&CameraReport| report.condition == Condition::Failed;
+    if !has_failed(&better) {
+        return better.next_try;
+    }
+    [better, other].into_iter().filter(has_failed).filter_map(|report| report.next_try).min()
 }
 
 fn condition(state: State) -> Condition {
@@ -233,3 +248,7 @@ fn track(track: TrackFigures) -> TrackReport {
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
