@@ -90,13 +90,16 @@ fn probed(findings: Findings) -> pb::ProbeSourceResponse {
         Some(problem) => (problem.reason.word().to_owned(), problem.detail),
         None => Default::default(),
     };
+    let (advice_codes, advice) =
+        findings.advice.into_iter().map(|one| (one.topic.word().to_owned(), one.words)).unzip();
     pb::ProbeSourceResponse {
         ok: reason.is_empty(),
         reason,
         detail,
         steps: findings.steps.into_iter().map(step).collect(),
         tracks: findings.tracks.into_iter().map(track).collect(),
-        advice: findings.advice,
+        advice,
+        advice_codes,
         picture: findings.picture,
     }
 }

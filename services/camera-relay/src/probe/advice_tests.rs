@@ -23,7 +23,7 @@ fn found(codec: Codec) -> Found {
     Found { delivery: super::super::delivery::of(&info), profile: String::new(), info, figures }
 }
 
-fn advised(change: impl Fn(&mut Found)) -> Vec<String> {
+fn advised(change: impl Fn(&mut Found)) -> Vec<Advice> {
     let mut video = found(Codec::H264);
     change(&mut video);
     on(&[video, found(Codec::Opus)], HealthFigures::default())
@@ -31,23 +31,30 @@ fn advised(change: impl Fn(&mut Found)) -> Vec<String> {
 
 #[test]
 fn a_good_camera_is_left_alone() {
-    assert_eq!(advised(|_| {}), Vec::<String>::new());
+    assert_eq!(advised(|_| {}), []);
 }
 
 #[test]
 fn each_thing_that_could_be_better_is_said_once() {
     type Change = fn(&mut Found);
-    let cases: [(&str, Change); 6] = [
-        ("4.5 s apart", |found| found.figures.key_frame_interval = Some(Duration::from_millis(4500))),
-        ("no second key frame", |found| found.figures.key_frame_interval = None),
-        ("H265", |found| found.info.codec = Codec::H265),
-        ("B-frames", |found| found.info.reordered = true),
-        ("3840x2160", |found| (found.info.width, found.info.height) = (3840, 2160)),
-        ("12 Mbit", |found| found.figures.bitrate = 12_000_000),
+    let cases: [(Topic, &str, Change); 6] = [
+        (Topic::RareKeyFrames, "4.5 s apart", |found| {
+            found.figures.key_frame_interval = Some(Duration::from_millis(4500));
+        }),
+        (Topic::LoneKeyFrame, "no second key frame", |found| found.figures.key_frame_interval = None),
+        (Topic::H265, "H265", |found| found.info.codec = Codec::H265),
+        (Topic::Reordered, "B-frames", |found| found.info.reordered = true),
+        (Topic::LargePicture, "3840x2160", |found| {
+            (found.info.width, found.info.height) = (3840, 2160);
+        }),
+        (Topic::HighBitRate, "12 Mbit", |found| found.figures.bitrate = 12_000_000),
     ];
-    for (word, change) in cases {
+    for (topic, words, change) in cases {
         let advice = advised(change);
-        assert!(advice.len() == 1 && advice[0].contains(word), "{word}: {advice:?}");
+        assert!(
+            advice.len() == 1 && advice[0].topic == topic && advice[0].words.contains(words),
+            "{words}: {advice:?}"
+        );
     }
     // 1080p, also upright, is not too much.
     assert!(advised(|found| (found.info.width, found.info.height) = (1080, 1920)).is_empty());
@@ -57,8 +64,17 @@ fn each_thing_that_could_be_better_is_said_once() {
 fn silence_and_a_bad_way_are_told() {
     let health = HealthFigures { lost: 7, discarded: 2, jumps: 1 };
     let advice = on(&[found(Codec::H264)], health);
-    for word in ["no sound", "7 packets", "2 pictures", "jumped 1"] {
-        assert!(advice.iter().any(|text| text.contains(word)), "{word}: {advice:?}");
+    let expected = [
+        (Topic::NoSound, "no sound"),
+        (Topic::Loss, "7 packets"),
+        (Topic::Damage, "2 pictures"),
+        (Topic::ClockJumps, "jumped 1"),
+    ];
+    for (topic, words) in expected {
+        assert!(
+            advice.iter().any(|one| one.topic == topic && one.words.contains(words)),
+            "{words}: {advice:?}"
+        );
     }
 }
 
@@ -72,7 +88,7 @@ fn a_login_over_a_plain_connection_is_told_and_not_shown() {
         let given = Some(ClearPassword::new("s3cret".to_owned()));
         Some(LoginSpec { username: "admin".to_owned(), given, ..LoginSpec::default() })
     };
-    let advice = login(&spec("rtsp", with())).unwrap();
+    let Advice { words: advice, .. } = login(&spec("rtsp", with())).unwrap();
     assert!(
         advice.contains("rtsps://") && !advice.contains("s3cret") && !advice.contains("admin"),
         "{advice}"
@@ -86,7 +102,7 @@ fn after_a_wrong_path_those_of_makers_are_named() {
     let problem =
         |reason| Problem { step: super::super::findings::StepName::Open, reason, detail: String::new() };
     let advice = after(&problem(Reason::NotFound), "rtsp");
-    assert!(advice[0].contains("Hikvision /Streaming/Channels/101"), "{advice:?}");
+    assert!(advice[0].words.contains("Hikvision /Streaming/Channels/101"), "{advice:?}");
     assert!(after(&problem(Reason::Refused), "rtsp").is_empty());
     assert!(after(&problem(Reason::NotFound), "mjpeg").is_empty());
 }

@@ -1,5 +1,6 @@
 //! What a probe has found.
 
+use super::advice::Advice;
 use bytes::Bytes;
 use patchbay_media::{
     hub::{Figures, Reason, SourceError},
@@ -17,8 +18,8 @@ pub(crate) struct Findings {
     pub(crate) problem: Option<Problem>,
     /// What it carries.
     pub(crate) tracks: Vec<Found>,
-    /// What works and could be better, or what to try, in words.
-    pub(crate) advice: Vec<String>,
+    /// What works and could be better, or what to try.
+    pub(crate) advice: Vec<Advice>,
     /// A first picture as JPEG; empty where none could be made.
     pub(crate) picture: Bytes,
 }

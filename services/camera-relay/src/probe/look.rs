@@ -1,7 +1,9 @@
 //! Runs the source in a hub of its own and watches what comes.
 
 use super::{
-    Findings, Found, Place, Placed, Problem, advice, delivery,
+    Findings, Found, Place, Placed, Problem,
+    advice::{self, Topic},
+    delivery,
     findings::{StepName, Steps},
     picture, profile,
 };
@@ -92,7 +94,7 @@ impl<'a> Look<'a> {
         steps.pass(StepName::Pictures, rates(findings));
         match pictured {
             Ok(jpeg) => findings.picture = jpeg,
-            Err(problem) => findings.advice.push(problem),
+            Err(words) => findings.advice.push(Topic::NotDecoded.advice(words)),
         }
         Ok(())
     }
@@ -178,8 +180,9 @@ impl<'a> Look<'a> {
         let is_stalled = self.hub.state(stream).is_some_and(|state| state.state == State::Stalled);
         if is_stalled {
             findings.advice.push(
-                "no picture has come for some seconds: the source pauses, or sends pictures rarely"
-                    .to_owned(),
+                Topic::Pauses.advice(
+                    "no picture has come for some seconds: the source pauses, or sends pictures rarely",
+                ),
             );
         }
     }

@@ -121,6 +121,7 @@ async fn a_source_that_works_is_described() -> Result<()> {
     assert!(is_jpeg(&found.picture));
     // It is silent, and says so.
     assert!(found.advice.len() == 1 && found.advice[0].contains("no sound"), "{:?}", found.advice);
+    assert_eq!(found.advice_codes, ["NO_SOUND"]);
     // Nothing of it is a camera, and nothing of it runs on.
     assert!(setting.world.one.core.cameras.get(&"new".parse()?).is_err());
     setting.world.stop().await
