@@ -3,6 +3,7 @@
 import { computed, ref, watchEffect } from 'vue'
 import { en } from './en'
 import { zh } from './zh'
+import { service as zhService } from './zh/service'
 
 export type Key = keyof typeof en
 export type Locale = 'en' | 'zh'
@@ -17,6 +18,10 @@ export const LOCALES: { locale: Locale; name: string }[] = [
 ]
 
 const WORDS: Record<Locale, Record<Key, string>> = { en, zh }
+
+/** What services say in English, by its code, for pages in another language. */
+const OF_SERVICES: Partial<Record<Locale, Record<string, string>>> = { zh: zhService }
+
 const TAGS: Record<Locale, string> = { en: 'en-GB', zh: 'zh-CN' }
 const STORED_AS = 'patchbay.locale'
 
@@ -36,7 +41,7 @@ export function chooseLocale(chosen: Locale): void {
 
 /** Words for a key, with `{name}` replaced by parameters. */
 export function t(key: Key, params: Params = {}): string {
-  return WORDS[locale.value][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole))
+  return filled(WORDS[locale.value][key], params)
 }
 
 /** Words for a number of things; `{n}` is the number. */
@@ -48,6 +53,19 @@ export function tn(key: CountedKey, n: number, params: Params = {}): string {
 /** Words for a key made at run time, such as an error's; the fallback where there are none. */
 export function tOr(key: string, fallback: string): string {
   return key in en ? t(key as Key) : fallback
+}
+
+/**
+ * Words for what a service says under a code; none where its own words are to be shown alone: on pages in its language, and for
+ * codes that are newer than the page.
+ */
+export function serviceWords(code: string, params: Params = {}): string | undefined {
+  const words = OF_SERVICES[locale.value]?.[code]
+  return words === undefined ? undefined : filled(words, params)
+}
+
+function filled(words: string, params: Params): string {
+  return words.replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole))
 }
 
 /** Making a format costs far more than using it, and a log of messages uses them a thousand times. */
