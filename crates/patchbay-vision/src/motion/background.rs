@@ -98,18 +98,19 @@ impl Background {
         imgproc::dilate_def(&mean, &mut most, &neighbours)?;
         let lights = around.data_typed::<f32>()?.iter().zip(usual.data_typed::<f32>()?);
         let ranges = least.data_typed::<f32>()?.iter().zip(most.data_typed::<f32>()?);
-        out.deviations.clear();
-        out.unlike.clear();
-        for (((light, mean), (around, usual)), (least, most)) in
-            light.iter().zip(&self.mean).zip(lights).zip(ranges)
-        {
+        let pixels = light.iter().zip(&self.mean).zip(lights).zip(ranges);
+        // Written in place, as compilers make vectors of that.
+        out.deviations.resize(light.len(), 0.0);
+        out.unlike.resize(light.len(), 0.0);
+        let written = out.deviations.iter_mut().zip(&mut out.unlike);
+        for ((deviation, unlike), (((light, mean), (around, usual)), (least, most))) in written.zip(pixels) {
             let ratio = ((around + DARK) / (usual + DARK)).clamp(1.0 / MOST_LIGHT, MOST_LIGHT);
             let lit = |mean: f32| ((mean + DARK) * ratio - DARK).min(WHITE);
             let (as_it_is, in_this_light) =
                 (beyond(*light, *least, *most), beyond(*light, lit(*least), lit(*most)));
             // What is lit more than usual also sways and glitters more.
-            out.deviations.push(smaller(as_it_is, in_this_light) / ratio.max(1.0));
-            out.unlike.push(light - lit(*mean));
+            *deviation = smaller(as_it_is, in_this_light) / ratio.max(1.0);
+            *unlike = light - lit(*mean);
         }
         Ok(())
     }
@@ -175,19 +176,10 @@ impl Rates {
 
 /// How far a value is beyond a range: below it negative.
 fn beyond(value: f32, least: f32, most: f32) -> f32 {
-    if value > most {
-        value - most
-    } else if value < least {
-        value - least
-    } else {
-        0.0
-    }
+    (value - most).max(0.0) + (value - least).min(0.0)
 }
 
 /// The one nearer to zero; zero where they do not agree in their direction.
 fn smaller(one: f32, other: f32) -> f32 {
-    if one * other <= 0.0 {
-        return 0.0;
-    }
-    if one.abs() < other.abs() { one } else { other }
+    one.min(other).max(0.0) + one.max(other).min(0.0)
 }

@@ -131,9 +131,9 @@ impl Place {
         for ((from, to), within) in
             rows.zip(self.within.chunks(usize::try_from(self.frame.width).unwrap_or(1)))
         {
-            let pixels = spans.now.get(from..to).into_iter().flatten();
-            let levels = spans.level.get(from..to).into_iter().flatten();
-            out.extend(pixels.zip(levels).zip(within).map(|((deviation, level), within)| {
+            let pixels = spans.now.get(from..to).unwrap_or_default().iter();
+            let pixels = pixels.zip(spans.level.get(from..to).unwrap_or_default());
+            out.extend(pixels.zip(within).map(|((deviation, level), within)| {
                 if deviation.abs() > self.threshold.at(*level) { *within } else { 0 }
             }));
         }

@@ -23,16 +23,16 @@ use patchbay_av::{
     KeyFrame, Picture, PictureSize, Plane, TimeCode, VideoDecoder, VideoEncoder, VideoSettings,
 };
 use patchbay_media::{
-    AccessUnit, TrackId,
+    AccessUnit, MediaTime, TrackId,
     hub::{NotStarted, Selected, Source, State, Subscription},
     ring::{Read, Reader, Start},
-    track::{KeyFrames, TrackInfo},
+    track::{KeyFrames, Track, TrackInfo},
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -88,13 +88,56 @@ pub(super) fn overlay() -> Overlay {
     Overlay { corner: Corner::BottomRight, scale: 2.0, zone: "UTC".to_owned(), title: None }
 }
 
+/// A time that a test sets, and the clock that tells it.
+fn settable(unix_ms: u64) -> (Arc<AtomicU64>, WallClock) {
+    let now = Arc::new(AtomicU64::new(unix_ms));
+    let told = Arc::clone(&now);
+    (now, Arc::new(move || told.load(Ordering::Relaxed)))
+}
+
+/// Milliseconds from the beginning of a stream to a unit.
+fn ms_of(unit: &AccessUnit) -> u64 {
+    u64::try_from(unit.pts.nanos() / 1_000_000).unwrap()
+}
+
+/// Publishes pictures and sound, and writes each when it is due: 25 a second.
+async fn feed(acts: &mpsc::Sender<Act>, units: Vec<AccessUnit>) {
+    acts.send(Act::Publish(vec![info(640, 360), sound()])).await.unwrap();
+    let begun = Instant::now();
+    for (number, unit) in (0_u64..).zip(units) {
+        tokio::time::sleep_until((begun + Duration::from_millis(number * 40)).into()).await;
+        acts.send(Act::Write(unit)).await.unwrap();
+        acts.send(Act::Write(opus(number * 40))).await.unwrap();
+    }
+}
+
+/// Looks at 60 pictures, and asks for a key frame on the way; in how many of them the clock is right.
+async fn right_clocks(video: &Track) -> u32 {
+    let mut pictures = video.reader(Start::NewestKey);
+    let mut decoder = VideoDecoder::open(video.info()).unwrap();
+    let mut right = 0;
+    for number in 0..60 {
+        let unit = next(&mut pictures).await.entry.item.clone();
+        assert_eq!(unit.pts.nanos() % 40_000_000, 0, "the times stay");
+        assert_eq!(unit.key, number == 0 || unit.key && number > 20, "only when it was asked for");
+        let picture = decoder.decode(&unit).unwrap().pop().unwrap().picture;
+        assert!(TimeCode::read(&picture).is_none(), "the time code is masked");
+        let upper = &light(&picture)[..480 * 76];
+        assert!(upper.iter().all(|light| *light <= 20), "nothing of the upper part can be seen");
+        right += u32::from(shows(&picture, &overlay(), NOON + ms_of(&unit)));
+        if number == 20 {
+            video.request_key_frame();
+        }
+    }
+    right
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_get_what_was_worked_on_and_the_sound_as_it_is() {
     let (inner, acts) = fed();
-    let target = size(480, 270);
     let settings = ProcessingSettings {
         overlay: Some(overlay()),
-        size: Some(target),
+        size: Some(size(480, 270)),
         masks: vec![mask()],
         ..ProcessingSettings::default()
     };
@@ -103,52 +146,24 @@ async fn viewers_get_what_was_worked_on_and_the_sound_as_it_is() {
     let hub = hub();
     add(&hub, processed);
     let mut subscription = hub.subscribe(&name(), browser()).unwrap();
-    let feeder = async {
-        acts.send(Act::Publish(vec![info(640, 360), sound()])).await.unwrap();
-        let begun = Instant::now();
-        for (number, unit) in (0_u64..).zip(units) {
-            tokio::time::sleep_until((begun + Duration::from_millis(number * 40)).into()).await;
-            acts.send(Act::Write(unit)).await.unwrap();
-            acts.send(Act::Write(opus(number * 40))).await.unwrap();
-        }
-    };
     let viewer = async {
         let selected = tracks(&mut subscription).await;
         let (video, audio) = (selected.video.unwrap(), selected.audio.unwrap());
         assert_eq!((video.info().width, video.info().height), (480, 270));
         assert!(!video.info().configuration.is_empty() && video.key_frames() == KeyFrames::OnRequest);
-        let (mut pictures, mut packets) = (video.reader(Start::NewestKey), audio.reader(Start::NewestKey));
-        let mut decoder = VideoDecoder::open(video.info()).unwrap();
-        let mut faces = 0;
-        for number in 0..60 {
-            let unit = next(&mut pictures).await.entry.item.clone();
-            assert_eq!(unit.pts.nanos() % 40_000_000, 0, "the times stay");
-            let picture = decoder.decode(&unit).unwrap().pop().unwrap().picture;
-            assert!(TimeCode::read(&picture).is_none(), "the time code is masked");
-            let masked = light(&picture);
-            assert!(
-                masked[..480 * 76].iter().all(|light| *light <= 20),
-                "nothing of the upper part can be seen"
-            );
-            faces += u32::from(shows(
-                &picture,
-                &overlay(),
-                NOON + u64::try_from(unit.pts.nanos() / 1_000_000).unwrap(),
-            ));
-            if number == 20 {
-                video.request_key_frame();
-            }
-            assert_eq!(unit.key, number == 0 || unit.key && number > 20, "only when it was asked for");
-            if number < 50 {
+        let listener = async {
+            let mut packets = audio.reader(Start::NewestKey);
+            for _ in 0..50 {
                 let packet = next(&mut packets).await.entry.item.clone();
-                assert_eq!(packet, opus(u64::try_from(packet.pts.nanos() / 1_000_000).unwrap()));
+                assert_eq!(packet, opus(ms_of(&packet)));
             }
-        }
-        println!("the clock is right in {faces} of 60 pictures");
-        assert!(faces >= 56, "it may lag behind by a few pictures at the turn of a second");
+        };
+        let (right, ()) = tokio::join!(right_clocks(&video), listener);
+        println!("the clock is right in {right} of 60 pictures");
+        assert!(right >= 56, "it may lag behind by a few pictures at the turn of a second");
         assert!(video.ring().newest_key().unwrap() > 0, "a key frame came when it was asked for");
     };
-    tokio::join!(feeder, viewer);
+    tokio::join!(feed(&acts, units), viewer);
     drop(subscription);
     eventually("the source is stopped", 5, || hub.state(&name()).unwrap().state == State::Idle).await;
 }
@@ -188,6 +203,42 @@ async fn failures_and_health_come_out_as_they_are() {
     }
 }
 
+/// Waits until so many pictures were decoded to be looked at: as fast as that goes, not as fast as time does.
+async fn decoded(figures: &VisionFigures, pictures: u64) {
+    let begun = Instant::now();
+    while figures.pictures() < pictures {
+        assert!(begun.elapsed() < PATIENCE, "it does not look any more");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Each motion that was told is one of the scene, ends, and has a picture.
+fn check_motions(seen: &[MotionSeen], scene: &Scene) {
+    assert!(seen.len() >= 4 && seen.len().is_multiple_of(2), "each beginning has its end");
+    let truth: Vec<_> = scene.movers.iter().flat_map(Mover::moves).collect();
+    for pair in seen.chunks(2) {
+        let [MotionSeen::Began { at, zones, picture, width, height, .. }, MotionSeen::Ended { at: end, .. }] =
+            pair
+        else {
+            panic!("{pair:?}")
+        };
+        let (from, to) = ((at - NOON) as f32 / 1e3, (end - NOON) as f32 / 1e3);
+        assert!(truth.iter().any(|truth| from < truth.1 && to > truth.0), "{from} to {to}: {truth:?}");
+        assert!(zones.is_empty());
+        let still = VideoDecoder::jpeg().unwrap().decode_still(picture).unwrap();
+        assert_eq!(still.size(), PictureSize::new((*width).into(), (*height).into()).unwrap());
+    }
+}
+
+fn in_words(seen: &MotionSeen) -> String {
+    match seen {
+        MotionSeen::Began { at, score, boxes, picture, .. } => {
+            format!("began {at}, score {score:.2}, {} boxes, {} bytes", boxes.len(), picture.len())
+        }
+        MotionSeen::Ended { at, lasted } => format!("ended {at} after {lasted:?}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_watched_is_not_touched_and_motion_is_told() {
     let scene = Scene::new(5, DAY, 2, 0.0);
@@ -199,11 +250,7 @@ async fn what_is_watched_is_not_touched_and_motion_is_told() {
         hold: Duration::from_secs(2),
         ..MotionSettings::default()
     };
-    let now = Arc::new(AtomicU64::new(NOON));
-    let clock: WallClock = Arc::new({
-        let now = Arc::clone(&now);
-        move || now.load(Ordering::Relaxed)
-    });
+    let (now, clock) = settable(NOON);
     let watching = Watching::new(inner, motion, Arc::clone(&sink) as Arc<dyn MotionSink>, clock).unwrap();
     let figures = watching.figures();
     let hub = hub();
@@ -213,45 +260,18 @@ async fn what_is_watched_is_not_touched_and_motion_is_told() {
     let tracks = whole.tracks().await.unwrap();
     let mut reader = tracks[0].reader(Start::NextKey);
     for unit in &units {
-        now.store(NOON + u64::try_from(unit.pts.nanos() / 1_000_000).unwrap(), Ordering::Relaxed);
+        now.store(NOON + ms_of(unit), Ordering::Relaxed);
         acts.send(Act::Write(unit.clone())).await.unwrap();
         let read = next(&mut reader).await;
         assert_eq!(read.entry.item.data.as_ptr(), unit.data.as_ptr(), "the very same bytes");
-        // As fast as it looks, not as fast as time goes.
-        let written = tracks[0].ring().written();
-        let begun = Instant::now();
-        while figures.pictures() < written {
-            assert!(begun.elapsed() < Duration::from_secs(5), "it does not look any more");
-            tokio::task::yield_now().await;
-        }
+        decoded(&figures, tracks[0].ring().written()).await;
     }
     drop(whole);
     eventually("the source is stopped", 5, || hub.state(&name()).unwrap().state == State::Idle).await;
     let seen = sink.motion.lock().clone();
-    let told: Vec<String> = seen
-        .iter()
-        .map(|seen| match seen {
-            MotionSeen::Began { at, score, boxes, picture, .. } => {
-                format!("began {at}, score {score:.2}, {} boxes, {} bytes", boxes.len(), picture.len())
-            }
-            MotionSeen::Ended { at, lasted } => format!("ended {at} after {lasted:?}"),
-        })
-        .collect();
+    let told: Vec<String> = seen.iter().map(in_words).collect();
     println!("{told:?}; {} looks at {} pictures", figures.looks(), figures.pictures());
-    assert!(seen.len() >= 4 && seen.len().is_multiple_of(2), "each beginning has its end");
-    for pair in seen.chunks(2) {
-        let [MotionSeen::Began { at, zones, picture, width, height, .. }, MotionSeen::Ended { at: end, .. }] =
-            pair
-        else {
-            panic!("{pair:?}")
-        };
-        let (from, to) = ((at - NOON) as f32 / 1e3, (end - NOON) as f32 / 1e3);
-        let truth: Vec<_> = scene.movers.iter().flat_map(Mover::moves).collect();
-        assert!(truth.iter().any(|truth| from < truth.1 && to > truth.0), "{from} to {to}: {truth:?}");
-        assert!(zones.is_empty());
-        let still = VideoDecoder::jpeg().unwrap().decode_still(picture).unwrap();
-        assert_eq!(still.size(), PictureSize::new((*width).into(), (*height).into()).unwrap());
-    }
+    check_motions(&seen, &scene);
     assert!(sink.blind.lock().is_empty() && figures.looks() > units.len() as u64 / 4);
 }
 
@@ -285,11 +305,7 @@ async fn motion_ends_when_nothing_can_be_decoded_any_more() {
             }
             last = unit.pts;
             acts.send(Act::Write(unit.clone())).await.unwrap();
-            let begun = Instant::now();
-            while figures.pictures() < number {
-                assert!(begun.elapsed() < PATIENCE, "it does not look any more");
-                tokio::task::yield_now().await;
-            }
+            decoded(&figures, number).await;
         }
         assert_eq!(sink.motion.lock().len(), 1, "something moves");
         // A camera that sends on what nobody can decode.

@@ -27,8 +27,11 @@ pub(crate) fn at_ms(ms: u64) -> MediaTime {
 
 /// The light of a picture, row after row, without what lies between rows.
 pub(crate) fn light(picture: &Picture) -> Vec<u8> {
-    let rows = picture.plane(Plane::Y).chunks(picture.stride(Plane::Y)).take(picture.size().height().into());
-    rows.flat_map(|row| &row[..picture.size().width().into()]).copied().collect()
+    let (width, height) = (usize::from(picture.size().width()), usize::from(picture.size().height()));
+    let rows = picture.plane(Plane::Y).chunks(picture.stride(Plane::Y)).take(height);
+    let mut light = Vec::with_capacity(width * height);
+    rows.for_each(|row| light.extend_from_slice(&row[..width]));
+    light
 }
 
 /// How much the light of a picture differs from what a clock draws over it for a time.

@@ -16,14 +16,14 @@ pub(crate) struct Seeing {
     pub(crate) light: f32,
     /// Deviation of the sensor's noise, in steps of light.
     pub(crate) noise: f32,
-    /// Bits a second of the camera's encoder.
+    /// Bits a second of the camera's encoder, for five pictures.
     pub(crate) bitrate: u32,
     /// Trees are in the wind, and clouds, lamps and rain come.
     pub(crate) weather: bool,
 }
 
-pub(crate) const DAY: Seeing = Seeing { light: 1.0, noise: 3.0, bitrate: 700_000, weather: true };
-pub(crate) const NIGHT: Seeing = Seeing { light: 0.45, noise: 7.0, bitrate: 500_000, weather: true };
+pub(crate) const DAY: Seeing = Seeing { light: 1.0, noise: 3.0, bitrate: 350_000, weather: true };
+pub(crate) const NIGHT: Seeing = Seeing { light: 0.45, noise: 7.0, bitrate: 250_000, weather: true };
 
 /// Something that goes through the picture.
 #[derive(Clone, Debug)]
