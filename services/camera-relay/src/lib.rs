@@ -17,6 +17,7 @@ mod grpc;
 mod http;
 pub mod metrics;
 pub mod motion;
+mod onvif;
 mod probe;
 pub mod relay;
 pub mod replicas;
@@ -25,6 +26,7 @@ pub mod snapshot;
 mod told;
 pub mod viewers;
 mod viewing;
+mod xml;
 
 use config::RelayConfig;
 use core::Core;

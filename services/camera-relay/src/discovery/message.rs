@@ -1,6 +1,6 @@
 //! The messages of WS-Discovery (OASIS, April 2005 draft, as ONVIF Core, section 7.3, uses it): bytes in, bytes out.
 
-use super::xml::{self, Visitor, XmlError};
+use crate::xml::{self, Attributes, Visitor, XmlError};
 use percent_encoding::percent_decode_str;
 
 /// Characters of a name or hardware that are kept.
@@ -11,6 +11,9 @@ const ADDRESSES: usize = 8;
 
 /// Devices of one answer that are looked at; cameras answer for themselves alone.
 const MATCHES: usize = 8;
+
+/// Elements of an answer at most.
+const ELEMENTS: usize = 4096;
 
 /// What is asked for: cameras by either of the two types under which they answer.
 pub(super) const TYPES: [(&str, &str); 2] = [
@@ -74,7 +77,7 @@ pub(super) struct Answer {
 /// Reads an answer. One without devices is none.
 pub(super) fn answer(datagram: &[u8]) -> Result<Answer, XmlError> {
     let mut reading = Reading::default();
-    xml::read(&String::from_utf8_lossy(datagram), &mut reading)?;
+    xml::read(&String::from_utf8_lossy(datagram), ELEMENTS, &mut reading)?;
     Ok(reading.answer)
 }
 
@@ -87,7 +90,7 @@ struct Reading {
 }
 
 impl Visitor for Reading {
-    fn begin(&mut self, name: &str) {
+    fn begin(&mut self, name: &str, _: &Attributes<'_>) {
         match name {
             "ProbeMatch" => self.device = Some(Device::default()),
             "EndpointReference" => self.in_endpoint = true,
@@ -127,13 +130,7 @@ fn scopes(device: &mut Device, text: &str) {
 
 /// What a stranger calls himself, without what would steer a terminal.
 fn words(text: &str) -> String {
-    let text = percent_decode_str(text).decode_utf8_lossy();
-    text.chars().filter(|letter| !steers(*letter)).take(NAME).collect()
-}
-
-fn steers(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    xml::harmless(&percent_decode_str(text).decode_utf8_lossy(), NAME)
 }
 
 #[cfg(test)]
@@ -152,7 +149,7 @@ mod tests {
 
     struct Texts(Vec<String>);
     impl Visitor for Texts {
-        fn begin(&mut self, _: &str) {}
+        fn begin(&mut self, _: &str, _: &Attributes<'_>) {}
         fn end(&mut self, name: &str, text: &str) {
             self.0.push(format!("{name}={text}"));
         }
@@ -162,7 +159,7 @@ mod tests {
     fn a_question_is_read_by_the_same_reader() {
         let question = probe("42", TYPES[0]);
         let mut texts = Texts(Vec::new());
-        xml::read(&question, &mut texts).unwrap();
+        xml::read(&question, ELEMENTS, &mut texts).unwrap();
         for expected in ["MessageID=urn:uuid:42", "Types=t:NetworkVideoTransmitter"] {
             assert!(texts.0.iter().any(|text| text == expected), "{expected}: {:?}", texts.0);
         }

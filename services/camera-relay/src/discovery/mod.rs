@@ -6,7 +6,6 @@ mod devices;
 pub(crate) mod makers;
 mod message;
 mod search;
-mod xml;
 
 use crate::{core::Core, error::Error, probe::EGRESS};
 use message::Device;

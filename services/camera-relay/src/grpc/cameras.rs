@@ -1,6 +1,6 @@
 //! `patchbay.camera.v1.Cameras`: who may do what. What is done stands in `cameras`, `viewers`, `replicas` and `snapshot`.
 
-use super::{convert, motion, page, probe, viewers, watch};
+use super::{convert, describe, motion, page, probe, viewers, watch};
 use crate::{
     caller::{Action, Caller},
     cameras::CameraName,
@@ -182,6 +182,13 @@ impl cameras_server::Cameras for Calls {
         request: Request<pb::DiscoverSourcesRequest>,
     ) -> Result<Response<pb::DiscoverSourcesResponse>, Status> {
         probe::discover(&self.core, request).await
+    }
+
+    async fn describe_device(
+        &self,
+        request: Request<pb::DescribeDeviceRequest>,
+    ) -> Result<Response<pb::DescribeDeviceResponse>, Status> {
+        describe::describe(&self.core, request).await
     }
 
     async fn list_motion(

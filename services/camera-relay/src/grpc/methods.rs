@@ -61,6 +61,7 @@ pub const METHODS: &[Method] = &[
     method("/patchbay.camera.v1.Cameras/WatchCameras", "read", Welcome, None),
     method("/patchbay.camera.v1.Cameras/ProbeSource", "write", Refused, Some(("POST", "/v1/sources/probe"))),
     method("/patchbay.camera.v1.Cameras/DiscoverSources", "write", Refused, Some(("POST", "/v1/sources/discover"))),
+    method("/patchbay.camera.v1.Cameras/DescribeDevice", "write", Refused, Some(("POST", "/v1/sources/describe"))),
     method("/patchbay.camera.v1.Cameras/ListMotion", "read", Welcome, Some(("GET", "/v1/cameras/{name}/motion"))),
     method("/patchbay.camera.v1.Cameras/GetMotionPicture", "view", Welcome, Some(("GET", "/v1/cameras/{name}/motion/{id}/picture"))),
     method("/patchbay.camera.v1.Cameras/ListViewers", "read", Refused, Some(("GET", "/v1/viewers"))),

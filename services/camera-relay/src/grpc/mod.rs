@@ -2,6 +2,7 @@
 
 mod cameras;
 mod convert;
+mod describe;
 mod methods;
 mod motion;
 mod page;

@@ -61,18 +61,18 @@ pub(super) async fn discover(
 }
 
 /// Requires `media:write:*`: who finds cameras may add any.
-fn require_all(caller: &Caller) -> Result<(), Error> {
+pub(super) fn require_all(caller: &Caller) -> Result<(), Error> {
     let may = caller.identity().allows("media", Action::Write.word(), "*");
     if may { Ok(()) } else { Err(Error::Denied("media:write:*".to_owned())) }
 }
 
 /// How long may be looked so that there is time for the answer.
-fn left(metadata: &MetadataMap) -> Duration {
+pub(super) fn left(metadata: &MetadataMap) -> Duration {
     let asked = patchbay_chassis::grpc_timeout(metadata.as_ref());
     asked.map_or(CALL, |asked| asked.min(CALL)).saturating_sub(ANSWER)
 }
 
-fn time(
+pub(super) fn time(
     given: Option<prost_types::Duration>,
     bounds: &RangeInclusive<Duration>,
     usual: Duration,

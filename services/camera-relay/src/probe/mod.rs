@@ -43,14 +43,15 @@ impl Probes {
         Self { places: Arc::new(Semaphore::new(most)), most }
     }
 
-    fn place(&self) -> Result<Place, Error> {
+    /// A place for what connects to where a caller says.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
         let free = Arc::clone(&self.places).try_acquire_owned();
         free.map(Arc::new).map_err(|_| Error::TooManyProbes(self.most))
     }
 }
 
 /// A place, kept until the source has stopped, whether or not somebody still waits.
-type Place = Arc<OwnedSemaphorePermit>;
+pub(crate) type Place = Arc<OwnedSemaphorePermit>;
 
 /// Looks at a source. Every failure of the source is an answer; an error is for what cannot be tried at all. Whoever may is asked before.
 pub(crate) async fn probe(

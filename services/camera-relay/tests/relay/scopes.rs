@@ -57,6 +57,11 @@ async fn call(world: &mut World, method: &str, token: Option<&str>) -> Result<St
             let request = pb::DiscoverSourcesRequest { timeout: Some(seconds(1)) };
             client.discover_sources(of(token, request)).await.map(drop)
         }
+        "DescribeDevice" => {
+            // A refusal of the address is an answer too.
+            let request = pb::DescribeDeviceRequest { address: "127.0.0.1".into(), ..Default::default() };
+            client.describe_device(of(token, request)).await.map(drop)
+        }
         "KickViewer" => client.kick_viewer(of(token, pb::KickViewerRequest { id: nobody })).await.map(drop),
         other => panic!("{other} is not tried here"),
     };
@@ -88,7 +93,8 @@ async fn each_method_asks_its_scope() -> Result<()> {
     let mut cells = 0;
     for (method, action, _) in methods() {
         // What is discovered has no name yet.
-        let what = if method == "DiscoverSources" { "*" } else { "yard" };
+        let is_nameless = ["DiscoverSources", "DescribeDevice"].contains(&method);
+        let what = if is_nameless { "*" } else { "yard" };
         let enough = world.token(&[&format!("media:{action}:{what}")])?;
         let elsewhere = world.token(&[&format!("media:{action}:door")])?;
         let others: BTreeSet<_> =

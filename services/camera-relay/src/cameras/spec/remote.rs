@@ -106,6 +106,25 @@ impl LoginSpec {
     pub fn has_password(&self) -> bool {
         self.password_file.is_some() || self.sealed.is_some() || self.given.is_some()
     }
+
+    /// What is wrong with it, after its name.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let password = self.given.as_ref().map_or("", ClearPassword::expose);
+        if self.username.len() > MAX_USERNAME || password.len() > MAX_PASSWORD {
+            return Some(format!(
+                "must have {MAX_USERNAME} bytes of name and {MAX_PASSWORD} of password at most"
+            ));
+        }
+        if self.username.chars().chain(password.chars()).any(char::is_control) {
+            return Some("must not have control characters".to_owned());
+        }
+        let forms = [self.password_file.is_some(), self.sealed.is_some(), self.given.is_some()];
+        if forms.into_iter().filter(|is_set| *is_set).count() > 1 {
+            return Some("must have one password".to_owned());
+        }
+        let is_empty = self.username.is_empty() && !self.has_password();
+        is_empty.then(|| "must have a name; leave it out where none is needed".to_owned())
+    }
 }
 
 /// A password in the clear, wiped when it is dropped.
@@ -190,30 +209,12 @@ struct Fields<'a> {
 fn remote(found: &mut Vec<Violation>, fields: &Fields<'_>, schemes: &[&str]) {
     let [url, login, fingerprint] = fields.names;
     found.extend(fields.url.problem(schemes).map(|problem| Violation::new(url, problem)));
-    if let Some(problem) = fields.login.and_then(login_problem) {
+    if let Some(problem) = fields.login.and_then(LoginSpec::problem) {
         found.push(Violation::new(login, problem));
     }
     if fields.fingerprint.is_some_and(|text| fingerprint_bytes(text).is_none()) {
         found.push(Violation::new(fingerprint, "must be the 64 hexadecimal digits of a SHA-256"));
     }
-}
-
-fn login_problem(login: &LoginSpec) -> Option<String> {
-    let password = login.given.as_ref().map_or("", ClearPassword::expose);
-    if login.username.len() > MAX_USERNAME || password.len() > MAX_PASSWORD {
-        return Some(format!(
-            "must have {MAX_USERNAME} bytes of name and {MAX_PASSWORD} of password at most"
-        ));
-    }
-    if login.username.chars().chain(password.chars()).any(char::is_control) {
-        return Some("must not have control characters".to_owned());
-    }
-    let forms = [login.password_file.is_some(), login.sealed.is_some(), login.given.is_some()];
-    if forms.into_iter().filter(|is_set| *is_set).count() > 1 {
-        return Some("must have one password".to_owned());
-    }
-    let is_empty = login.username.is_empty() && !login.has_password();
-    is_empty.then(|| "must have a name; leave it out where none is needed".to_owned())
 }
 
 /// The bytes of a fingerprint, with or without colons.

@@ -1,24 +1,21 @@
-//! Reads the XML of strangers: names without prefixes and their texts, within bounds. There are no document types, no entities but the five of XML itself and
+//! Reads the XML of strangers: names without prefixes, their attributes and texts, within bounds. There are no document types, no entities but the five of XML itself and
 //! characters by number, and nothing is fetched.
 
 use quick_xml::{
-    Reader,
+    Reader, XmlVersion,
     errors::Error,
-    events::{BytesRef, Event},
+    events::{BytesRef, BytesStart, Event},
 };
 
 /// Elements within each other at most; SOAP has some ten.
 const DEPTH: usize = 32;
 
-/// Elements of a document at most.
-const ELEMENTS: usize = 4096;
-
-/// Bytes of a text that are kept; what follows is left out.
+/// Bytes of a text or an attribute that are kept; what follows is left out.
 const TEXT: usize = 4096;
 
 /// Why a document was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum XmlError {
+pub(crate) enum XmlError {
     #[error("it is not well formed")]
     Malformed(#[source] Error),
     #[error("it ends too early, or closes what it has not opened")]
@@ -30,15 +27,37 @@ pub(super) enum XmlError {
 }
 
 /// Told of the parts of a document.
-pub(super) trait Visitor {
+pub(crate) trait Visitor {
     /// An element begins.
-    fn begin(&mut self, name: &str);
+    fn begin(&mut self, name: &str, attributes: &Attributes<'_>);
     /// An element ends. `text` is what stood directly in it, without spaces at both ends.
     fn end(&mut self, name: &str, text: &str);
 }
 
-/// Reads a document.
-pub(super) fn read(document: &str, visitor: &mut impl Visitor) -> Result<(), XmlError> {
+/// The attributes of an element.
+pub(crate) struct Attributes<'a>(&'a BytesStart<'a>);
+
+impl Attributes<'_> {
+    /// An attribute by its whole name; none where it is not there or cannot be read.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let attribute = self.0.try_get_attribute(name).ok()??;
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+        (value.len() <= TEXT).then(|| value.into_owned())
+    }
+}
+
+/// Words of a stranger, without what would steer a terminal, and no more characters than that.
+pub(crate) fn harmless(text: &str, most: usize) -> String {
+    text.chars().filter(|letter| !steers(*letter)).take(most).collect()
+}
+
+fn steers(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Reads a document of so many elements at most.
+pub(crate) fn read(document: &str, most: usize, visitor: &mut impl Visitor) -> Result<(), XmlError> {
     let mut reader = Reader::from_str(document);
     reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<(String, String)> = Vec::new();
@@ -47,11 +66,11 @@ pub(super) fn read(document: &str, visitor: &mut impl Visitor) -> Result<(), Xml
         match reader.read_event().map_err(XmlError::Malformed)? {
             Event::Start(start) => {
                 elements += 1;
-                if open.len() >= DEPTH || elements > ELEMENTS {
+                if open.len() >= DEPTH || elements > most {
                     return Err(XmlError::TooLarge);
                 }
                 let name = start.local_name().as_ref().to_owned();
-                visitor.begin(&name);
+                visitor.begin(&name, &Attributes(&start));
                 open.push((name, String::new()));
             }
             Event::End(_) => {
@@ -98,11 +117,15 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
+    const MOST: usize = 1000;
+
     #[derive(Default)]
     struct Seen(Vec<(String, String)>);
 
     impl Visitor for Seen {
-        fn begin(&mut self, _: &str) {}
+        fn begin(&mut self, _: &str, attributes: &Attributes<'_>) {
+            self.0.extend(attributes.get("token").map(|token| ("token".to_owned(), token)));
+        }
 
         fn end(&mut self, name: &str, text: &str) {
             self.0.push((name.to_owned(), text.to_owned()));
@@ -111,7 +134,7 @@ mod tests {
 
     fn seen(document: &str) -> Result<Vec<(String, String)>, XmlError> {
         let mut seen = Seen::default();
-        read(document, &mut seen).map(|()| seen.0)
+        read(document, MOST, &mut seen).map(|()| seen.0)
     }
 
     #[test]
@@ -119,6 +142,16 @@ mod tests {
         let document = "<?xml version=\"1.0\"?><s:a xmlns:s='urn:x'><b> 1 &lt; 2 &#x26; &amp;<c/><![CDATA[ <3]]> </b></s:a>";
         let expected = [("c", ""), ("b", "1 < 2 & & <3"), ("a", "")];
         assert_eq!(seen(document).unwrap(), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn attributes_are_read_where_they_are_well_formed() {
+        let expected = [("token", "a&b"), ("p", "")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(seen("<p fixed='1' token='a&amp;b'/>").unwrap(), expected);
+        let long = format!("<p token='{}'/>", "x".repeat(TEXT + 1));
+        for odd in ["<p/>", "<p tok='1'/>", "<p token='&unknown;'/>", "<p token=1/>", "<p token/>", &long] {
+            assert!(seen(odd).is_ok_and(|seen| seen.len() == 1), "{odd}");
+        }
     }
 
     #[test]
