@@ -89,8 +89,9 @@ export function qualityWords({ quality, availableBitrate, qualityChanges }: View
   ]
 }
 
-export function trackWords(track: CameraTrack): string {
-  const parts = [track.codec]
+/** A track with what was measured of it; `name` is its codec, or more of it where more is known. */
+export function trackWords(track: CameraTrack, name = track.codec): string {
+  const parts = [name]
   if (track.width > 0) parts.push(t('cameras.size', { width: track.width, height: track.height }))
   if (track.channels > 0) parts.push(tn('cameras.channels', track.channels))
   if (track.width > 0 && track.rate > 0) parts.push(t('cameras.fps', { n: formatNumber(track.rate, 'tenths') }))

@@ -32,6 +32,7 @@ export const cameras = {
   'cameras.viewers.other': '{n} viewers',
   'cameras.load': '{captures}, {viewers}',
   'cameras.noPicture': 'No picture yet',
+  'cameras.noPictureNow': 'No picture now',
   'cameras.thumbnail': 'Newest picture of {name}',
 
   'cameras.name': 'Name',

@@ -33,6 +33,7 @@ export const cameras: Record<keyof typeof en, string> = {
   'cameras.viewers.other': '{n} 位观看者',
   'cameras.load': '{captures}，{viewers}',
   'cameras.noPicture': '还没有画面',
+  'cameras.noPictureNow': '现在没有画面',
   'cameras.thumbnail': '{name} 的最新画面',
 
   'cameras.name': '名称',
