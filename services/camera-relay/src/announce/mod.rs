@@ -14,7 +14,6 @@ use crate::{
     motion::{Mark, MotionId},
     replicas::{CameraReport, Condition},
 };
-use outbox::{Outbox, Untold};
 use patchbay_backplane::{Change, Committed, Expect, Name, Record, SharedBackplane};
 use patchbay_events::EventType;
 use patchbay_media::hub::State;
@@ -33,25 +32,15 @@ const READ_EVERY: Duration = Duration::from_secs(10);
 /// Says that something moves; part of the commit that keeps the motion.
 pub(crate) fn motion(camera: &CameraName, id: &MotionId, mark: &Mark) -> Change {
     let picture = mark.picture.then(|| format!("/v1/cameras/{camera}/motion/{id}/picture"));
-    let untold = Untold {
-        id: format!("camera.motion-{camera}-{id}"),
-        kind: EventType::CameraMotion.word().to_owned(),
-        subject: camera.to_string(),
-        millis: mark.began,
-        data: json!({ "id": id, "zones": mark.zones, "score": mark.score, "picture": picture }),
-    };
-    untold.change()
+    let data = json!({ "id": id, "zones": mark.zones, "score": mark.score, "picture": picture });
+    outbox::event(EventType::CameraMotion, camera, id.as_str(), mark.began, data)
 }
 
 /// Spawns what watches and tells.
 pub(crate) fn spawn(core: &Arc<Core>) {
-    let tasks = &core.context.tasks;
-    let (stop, outbox) = (core.context.shutdown.hard(), Outbox::new(&core.context));
-    tasks.spawn_critical("outbox", async move {
-        stop.run_until_cancelled(outbox.run()).await;
-    });
+    outbox::spawn(&core.context);
     let (stop, announcer) = (core.context.shutdown.hard(), Announcer::new(core));
-    tasks.spawn_critical("announce", async move {
+    core.context.tasks.spawn_critical("announce", async move {
         stop.run_until_cancelled(announcer.run()).await;
     });
 }
@@ -206,7 +195,7 @@ impl Tables {
             value: Some(row.into()),
         }];
         if told.is_some() || !online {
-            changes.push(news.untold(told).change());
+            changes.push(news.event(told));
         }
         if let Committed::Done { .. } = self.0.commit(changes).await? {
             let camera = &news.camera;
@@ -217,7 +206,7 @@ impl Tables {
 }
 
 impl News {
-    fn untold(&self, before: Option<Told>) -> Untold {
+    fn event(&self, before: Option<Told>) -> Change {
         let (kind, data) = match self.since.presence {
             Presence::Offline => {
                 (EventType::CameraOffline, json!({ "reason": self.reason, "words": self.words }))
@@ -227,13 +216,8 @@ impl News {
                 (EventType::CameraOnline, json!({ "away_seconds": away }))
             }
         };
-        Untold {
-            id: format!("{kind}-{}-{}", self.camera, self.since.millis),
-            kind: kind.word().to_owned(),
-            subject: self.camera.to_string(),
-            millis: self.since.millis,
-            data,
-        }
+        let millis = self.since.millis;
+        outbox::event(kind, &self.camera, &millis.to_string(), millis, data)
     }
 }
 
