@@ -3,10 +3,10 @@
 
 mod follow;
 mod local;
-mod logins;
 mod name;
 mod path;
 mod remote;
+mod secrets;
 mod sources;
 mod spec;
 mod store;
@@ -21,10 +21,10 @@ pub use spec::{
 pub(crate) use spec::{fingerprint_bytes, is_device};
 
 use crate::{config, error::Error, motion::Motions, relay::Owners, viewers::ViewerTable};
-use logins::Logins;
 use parking_lot::RwLock;
 use patchbay_chassis::{Component, Context, StartError};
 use patchbay_media::hub::{Hub, Source, StreamName};
+use secrets::Secrets;
 use sources::Sources;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{Kept, Store};
@@ -76,7 +76,7 @@ struct Shared {
     store: Store,
     hub: Hub,
     sources: Sources,
-    logins: Logins,
+    secrets: Secrets,
     section: config::Cameras,
     viewers: ViewerTable,
     configured: BTreeMap<CameraName, CameraSpec>,
@@ -99,16 +99,17 @@ impl Cameras {
         owners: &Owners,
         motions: &Motions,
     ) -> Result<Self, StartError> {
-        let logins = Logins::open(section, context)?;
+        let secrets = Secrets::open(section, context)?;
+        let configured = configured(section, &secrets)?;
         let shared = Shared {
-            store: Store::new(context.backplane.clone()),
+            store: Store::new(context.backplane.clone(), secrets.clone()),
             hub: hub.clone(),
-            sources: Sources::open(section, context, owners.clone(), logins.clone(), motions.clone())
+            sources: Sources::open(section, context, owners.clone(), secrets.clone(), motions.clone())
                 .map_err(|error| StartError::failed("use cameras.media_folder", error))?,
-            logins,
+            secrets,
             section: section.clone(),
             viewers: viewers.clone(),
-            configured: section.parsed().collect(),
+            configured,
             list: RwLock::default(),
             shown: tokio::sync::Mutex::new(None),
             changed: watch::Sender::new(0),
@@ -193,10 +194,11 @@ impl Cameras {
     fn prepared(&self, name: &CameraName, mut spec: CameraSpec) -> Result<CameraSpec, Error> {
         let before = self.shared.list.read().get(name).cloned();
         let before = before.as_ref().map(|camera| &camera.spec);
-        logins::uncover(&mut spec, before);
+        secrets::uncover(&mut spec, before);
         self.check(&spec)?;
-        let sealed = self.shared.logins.seal(name, &mut spec, before);
+        let sealed = self.shared.secrets.seal_login(name, &mut spec, before);
         sealed.map_err(|violation| Error::camera(vec![violation]))?;
+        self.shared.secrets.seal_address(name, &mut spec.source).map_err(Error::internal)?;
         Ok(spec)
     }
 
@@ -250,4 +252,17 @@ impl Cameras {
         self.apply(&before, &wanted);
         self.shared.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
+}
+
+/// The cameras of the configuration in the form in which others are kept.
+fn configured(
+    section: &config::Cameras,
+    secrets: &Secrets,
+) -> Result<BTreeMap<CameraName, CameraSpec>, StartError> {
+    let sealed = section.parsed().map(|(name, mut spec)| {
+        secrets.seal_address(&name, &mut spec.source)?;
+        Ok((name, spec))
+    });
+    let sealed: Result<_, patchbay_crypto::Error> = sealed.collect();
+    sealed.map_err(|error| StartError::failed("seal the addresses of cameras.configured", error))
 }

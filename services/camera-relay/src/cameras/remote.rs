@@ -2,7 +2,7 @@
 
 use super::{
     Address, CameraName, ClearPassword, LoginSpec, MjpegSpec, RtspSpec, RtspTransportSpec, SourceSpec,
-    UrlSpec, fingerprint_bytes, logins::Logins,
+    UrlSpec, fingerprint_bytes, secrets::Secrets,
 };
 use crate::config;
 use futures_util::future::{BoxFuture, FutureExt};
@@ -15,7 +15,7 @@ use patchbay_capture::{
 use patchbay_egress::Guard;
 use patchbay_media::{
     Spawn,
-    hub::{Publisher, Reason, Source, SourceError},
+    hub::{Publisher, Source, SourceError},
 };
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -25,13 +25,13 @@ use url::Url;
 pub(super) struct Reach {
     guard: Guard,
     limits: CaptureLimits,
-    logins: Logins,
+    secrets: Secrets,
     spawn: Arc<dyn Spawn>,
     key_frame_gap: Duration,
 }
 
 impl Reach {
-    pub(super) fn new(section: &config::Cameras, logins: Logins, spawn: Arc<dyn Spawn>) -> Self {
+    pub(super) fn new(section: &config::Cameras, secrets: Secrets, spawn: Arc<dyn Spawn>) -> Self {
         let limits = CaptureLimits {
             connect_timeout: section.capture.connect_timeout.duration(),
             stall_timeout: section.capture.stall_timeout.duration(),
@@ -42,7 +42,7 @@ impl Reach {
         };
         let (guard, key_frame_gap) =
             (Guard::new(&section.egress, "cameras.egress"), section.key_frame_gap.duration());
-        Self { guard, limits, logins, spawn, key_frame_gap }
+        Self { guard, limits, secrets, spawn, key_frame_gap }
     }
 }
 
@@ -70,7 +70,7 @@ impl Remote {
 
     /// The source with the login as it is now. Reads files: blocks.
     fn source(&self) -> Result<Arc<dyn Source>, SourceError> {
-        let opened = |login: &LoginSpec| self.reach.logins.clear(&self.camera, login);
+        let opened = |login: &LoginSpec| self.reach.secrets.login(&self.camera, login);
         let login = self.spec.login().map(opened).transpose()?;
         let mut made = self.made.lock();
         if let Some(made) = made.as_ref().filter(|made| made.login == login) {
@@ -89,7 +89,7 @@ impl Remote {
         let Reach { guard, limits, spawn, .. } = &*self.reach;
         match &self.spec {
             SourceSpec::Rtsp(spec) => {
-                let settings = rtsp(spec, credentials, *limits)?;
+                let settings = rtsp(spec, self.address(&spec.url)?, credentials, *limits);
                 let source = RtspSource::new(settings, guard.clone(), Arc::clone(spawn));
                 Ok(Arc::new(source.encoding(self.live())))
             }
@@ -116,12 +116,16 @@ impl Remote {
         fingerprint: Option<&str>,
     ) -> Result<HttpTarget, SourceError> {
         Ok(HttpTarget {
-            url: address(url.url())?,
+            url: self.address(url)?,
             credentials,
             trust: trust(fingerprint),
             limits: self.reach.limits,
             guard: self.reach.guard.clone(),
         })
+    }
+
+    fn address(&self, address: &Address) -> Result<Url, SourceError> {
+        self.reach.secrets.address(&self.camera, address)
     }
 
     fn live(&self) -> LiveSettings {
@@ -144,23 +148,14 @@ impl Source for Remote {
     }
 }
 
-fn rtsp(
-    spec: &RtspSpec,
-    credentials: Option<Credentials>,
-    limits: CaptureLimits,
-) -> Result<RtspSettings, SourceError> {
+fn rtsp(spec: &RtspSpec, url: Url, credentials: Option<Credentials>, limits: CaptureLimits) -> RtspSettings {
     let transport = match spec.transport {
         RtspTransportSpec::Auto => RtspTransport::Auto,
         RtspTransportSpec::Tcp => RtspTransport::Tcp,
         RtspTransportSpec::Udp => RtspTransport::Udp,
     };
     let trust = trust(spec.certificate_fingerprint.as_deref());
-    Ok(RtspSettings { url: address(spec.url.url())?, credentials, transport, trust, limits })
-}
-
-/// Checked when the camera was added, but rows of other versions may be read.
-fn address(url: Option<Url>) -> Result<Url, SourceError> {
-    url.ok_or_else(|| SourceError::permanent("the address of the camera is none").because(Reason::Other))
+    RtspSettings { url, credentials, transport, trust, limits }
 }
 
 fn trust(fingerprint: Option<&str>) -> Trust {

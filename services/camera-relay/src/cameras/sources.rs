@@ -3,8 +3,8 @@
 use super::{
     Camera, CameraName, FileSpec, PathError, SourceSpec, TestSpec, confined,
     local::Local,
-    logins::Logins,
     remote::{Reach, Remote},
+    secrets::Secrets,
 };
 use crate::{config, motion::Motions, relay, relay::Owners};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -39,12 +39,12 @@ impl Sources {
         section: &config::Cameras,
         context: &Context,
         owners: Owners,
-        logins: Logins,
+        secrets: Secrets,
         motions: Motions,
     ) -> io::Result<Self> {
         let folder = section.media_folder.as_deref().map(real_folder).transpose()?.map(Arc::new);
         let (key_frame_gap, clock) = (section.key_frame_gap, context.clock.clone());
-        let reach = Arc::new(Reach::new(section, logins, crate::core::spawner(context)));
+        let reach = Arc::new(Reach::new(section, secrets, crate::core::spawner(context)));
         let local = Local {
             stall_timeout: section.capture.stall_timeout.duration(),
             key_frame_gap: key_frame_gap.duration(),

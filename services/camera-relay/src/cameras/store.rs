@@ -1,6 +1,6 @@
 //! Cameras that were added by calls: rows on the backplane, which all replicas share.
 
-use super::{CameraName, CameraSpec};
+use super::{CameraName, CameraSpec, secrets::Secrets};
 use crate::error::Error;
 use patchbay_backplane::{Change, Committed, Expect, Name, Order, Record, Scan, SharedBackplane, Subscriber};
 use std::collections::BTreeMap;
@@ -20,15 +20,25 @@ pub(super) struct Kept {
     pub(super) revision: u64,
 }
 
+/// Why a row is left out.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("{0}")]
+    Form(#[from] serde_json::Error),
+    #[error("its address could not be sealed: {0}")]
+    Seal(#[from] patchbay_crypto::Error),
+}
+
 /// The rows.
 pub(super) struct Store {
     backplane: SharedBackplane,
     table: Name,
+    secrets: Secrets,
 }
 
 impl Store {
-    pub(super) fn new(backplane: SharedBackplane) -> Self {
-        Self { backplane, table: Name::new("camera", "cameras", "store") }
+    pub(super) fn new(backplane: SharedBackplane, secrets: Secrets) -> Self {
+        Self { backplane, table: Name::new("camera", "cameras", "store"), secrets }
     }
 
     /// A subscriber to changes; `capacity` is how many may wait before they become one gap.
@@ -49,7 +59,7 @@ impl Store {
             let scan = Scan { prefix: String::new(), after, order: Order::Ascending, limit: PAGE };
             let page = self.backplane.scan(&self.table, scan).await?;
             after = page.records.last().map(|record| record.key.clone());
-            all.extend(page.records.iter().filter_map(parse));
+            all.extend(page.records.iter().filter_map(|record| self.parse(record)));
             if !page.more {
                 return Ok(all);
             }
@@ -99,7 +109,7 @@ impl Store {
     }
 
     async fn get(&self, name: &CameraName) -> Result<Option<Kept>, Error> {
-        Ok(self.read(name).await?.as_ref().and_then(parse).map(|(_, kept)| kept))
+        Ok(self.read(name).await?.as_ref().and_then(|record| self.parse(record)).map(|(_, kept)| kept))
     }
 
     async fn read(&self, name: &CameraName) -> Result<Option<Record>, Error> {
@@ -119,15 +129,22 @@ impl Store {
         let change = Change { table: self.table.clone(), key, expect, value: value.map(Into::into) };
         Ok(matches!(self.backplane.commit(vec![change]).await?, Committed::Done { .. }))
     }
-}
 
-fn parse(record: &Record) -> Option<(CameraName, Kept)> {
-    let name = record.key.parse::<CameraName>().ok()?;
-    match serde_json::from_slice(&record.value) {
-        Ok(spec) => Some((name, Kept { spec, revision: record.revision })),
-        Err(error) => {
-            tracing::warn!(camera = %name, %error, "a camera was kept in a form that this version cannot read");
-            None
+    fn parse(&self, record: &Record) -> Option<(CameraName, Kept)> {
+        let name = record.key.parse::<CameraName>().ok()?;
+        match self.spec(&name, &record.value) {
+            Ok(spec) => Some((name, Kept { spec, revision: record.revision })),
+            Err(error) => {
+                tracing::warn!(camera = %name, %error, "a camera that is kept cannot be read; it is left out");
+                None
+            }
         }
+    }
+
+    /// Older versions kept addresses with their secrets; those are sealed in the store when the camera is next written.
+    fn spec(&self, name: &CameraName, row: &[u8]) -> Result<CameraSpec, Unreadable> {
+        let mut spec: CameraSpec = serde_json::from_slice(row)?;
+        self.secrets.seal_address(name, &mut spec.source)?;
+        Ok(spec)
     }
 }

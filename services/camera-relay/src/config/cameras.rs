@@ -42,7 +42,7 @@ pub struct Cameras {
     pub devices: Vec<String>,
     /// Whether cameras may be opened by `OpenCV`, which looks names up and follows redirects by itself: `egress` is only asked about the address that was given. Needs a build with the feature `videocapture`.
     pub opencv: bool,
-    /// File with the 32 bytes under which the passwords of cameras are kept, as 64 hexadecimal digits; made where it is not there. Where none is named they are kept under a key made of the service's own, and must be
+    /// File with the 32 bytes under which the passwords of cameras and the secrets in their addresses are kept, as 64 hexadecimal digits; made where it is not there. Where none is named they are kept under a key made of the service's own, and must be
     /// given again when that changes.
     pub login_key_file: Option<PathBuf>,
     /// What is kept of each picture and sound for viewers that come.

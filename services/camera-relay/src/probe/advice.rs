@@ -86,7 +86,7 @@ pub(super) fn of_source(source: &SourceSpec) -> Vec<Advice> {
 
 /// A login that everybody on the way can read.
 fn login(source: &SourceSpec) -> Option<Advice> {
-    let url = source.address()?.url()?;
+    let url = source.address()?.shown_url()?;
     let secure = match url.scheme() {
         "rtsp" => "rtsps",
         "http" => "https",

@@ -28,7 +28,7 @@ pub(super) struct Target {
 impl Target {
     /// Where a source is, where it has an address that names a host.
     pub(super) fn of(source: &SourceSpec) -> Option<Self> {
-        let url = source.address()?.url()?;
+        let url = source.address()?.shown_url()?;
         let scheme = url.scheme();
         let port = url.port_or_known_default().or(match scheme {
             "rtsp" => Some(554),

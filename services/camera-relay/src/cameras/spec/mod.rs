@@ -16,6 +16,7 @@ pub use motion::{MotionSpec, ZoneSpec};
 pub use processing::{CornerSpec, MaskSpec, MaskStyleSpec, OverlaySpec, PointSpec, ProcessingSpec};
 pub use remote::{ClearPassword, LoginSpec, MjpegSpec, RtspSpec, RtspTransportSpec, UrlSpec};
 
+pub(super) use address::Whole;
 pub(crate) use device::is_device;
 pub(crate) use remote::fingerprint_bytes;
 

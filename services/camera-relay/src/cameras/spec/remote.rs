@@ -133,8 +133,8 @@ pub struct ClearPassword(Zeroizing<String>);
 
 impl ClearPassword {
     /// Takes it.
-    pub fn new(password: String) -> Self {
-        Self(Zeroizing::new(password))
+    pub fn new(password: impl Into<Zeroizing<String>>) -> Self {
+        Self(password.into())
     }
 
     /// For whoever seals it or logs in with it.
@@ -152,7 +152,7 @@ impl fmt::Debug for ClearPassword {
 impl RtspSpec {
     pub(super) fn violations(&self, found: &mut Vec<Violation>) {
         remote(found, &self.fields(), &["rtsp", "rtsps"]);
-        let is_tls = self.url.url().is_some_and(|url| url.scheme() == "rtsps");
+        let is_tls = self.url.shown_url().is_some_and(|url| url.scheme() == "rtsps");
         if is_tls && self.transport == RtspTransportSpec::Udp {
             found.push(Violation::new(
                 "rtsp.transport",

@@ -87,6 +87,7 @@ fn a_login_leaves_the_address_and_secrets_of_the_query_are_not_shown() {
     assert_eq!(address.shown(), "http://h/c?user=u&Access_Token=***&pwd=***&channel=1&monkey=2");
     assert_eq!(format!("{address:?}"), address.shown());
     assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://h/a?password=***"))), ["rtsp.url"]);
+    assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://h/a?password=***&token=t"))), ["rtsp.url"]);
     // Some cameras take the login in the path.
     let (address, _) =
         Address::split("rtsp://h:554/user=admin_password=tl_Jw_channel=1_stream=0.sdp?real_stream");
@@ -94,6 +95,10 @@ fn a_login_leaves_the_address_and_secrets_of_the_query_are_not_shown() {
     assert!(fields(SourceSpec::Rtsp(RtspSpec { url: address, ..RtspSpec::default() })).is_empty());
     // A `#` in a password ends the host, and what follows would be shown.
     assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://admin:12#s3cret@h/a"))), ["rtsp.url"]);
+    // Nothing takes the login out of an address of the configuration.
+    let configured =
+        RtspSpec { url: Address::from("rtsp://admin:s3cret@h/a".to_owned()), ..RtspSpec::default() };
+    assert_eq!(fields(SourceSpec::Rtsp(configured)), ["rtsp.url"]);
     let opencv = |input: &str| fields(SourceSpec::OpenCv(OpenCvSpec { input: input.to_owned() }));
     assert!(opencv("rtsp://h/a?channel=1").is_empty());
     assert_eq!(opencv("http://h/a?password=s3cret"), ["opencv.input"]);

@@ -46,7 +46,7 @@ fn whole(source: &SourceSpec) -> Source {
         }),
         SourceSpec::File(file) => Source::File(pb::FileSource { path: file.path.clone() }),
         SourceSpec::Rtsp(rtsp) => Source::Rtsp(pb::RtspSource {
-            url: rtsp.url.shown(),
+            url: rtsp.url.shown().to_owned(),
             login: login(rtsp.login.as_ref()),
             transport: match rtsp.transport {
                 RtspTransportSpec::Auto => pb::RtspTransport::Unspecified.into(),
@@ -56,12 +56,12 @@ fn whole(source: &SourceSpec) -> Source {
             certificate_fingerprint: rtsp.certificate_fingerprint.clone().unwrap_or_default(),
         }),
         SourceSpec::Url(url) => Source::Url(pb::UrlSource {
-            url: url.url.shown(),
+            url: url.url.shown().to_owned(),
             login: login(url.login.as_ref()),
             certificate_fingerprint: url.certificate_fingerprint.clone().unwrap_or_default(),
         }),
         SourceSpec::Mjpeg(mjpeg) => Source::Mjpeg(pb::MjpegSource {
-            url: mjpeg.url.shown(),
+            url: mjpeg.url.shown().to_owned(),
             login: login(mjpeg.login.as_ref()),
             certificate_fingerprint: mjpeg.certificate_fingerprint.clone().unwrap_or_default(),
             interval: Some(duration(mjpeg.interval.duration())),

@@ -1,9 +1,5 @@
-use super::*;
+use super::{super::secrets, *};
 use crate::cameras::{Address, RtspSpec, SourceSpec};
-
-fn logins() -> Logins {
-    Logins { key: Arc::new(convergent::Key::new(&[7; KEY_LENGTH]).unwrap()) }
-}
 
 fn camera(url: &str, login: LoginSpec) -> CameraSpec {
     let (url, _) = Address::split(url);
@@ -26,15 +22,15 @@ fn door() -> CameraName {
 #[test]
 fn a_password_is_kept_sealed_for_one_camera_and_comes_back() {
     let mut spec = camera("rtsp://10.0.0.7/a", given("s3cret"));
-    logins().seal(&door(), &mut spec, None).unwrap();
+    secrets(7).seal_login(&door(), &mut spec, None).unwrap();
     let json = serde_json::to_string(&spec).unwrap();
     assert!(!json.contains("s3cret") && json.contains("sealed"), "{json}");
     let read: CameraSpec = serde_json::from_str(&json).unwrap();
     assert_eq!(read, spec);
     let login = read.source.login().unwrap();
-    let (name, password) = logins().clear(&door(), login).unwrap();
+    let (name, password) = secrets(7).login(&door(), login).unwrap();
     assert_eq!((name.as_str(), password.expose()), ("admin", "s3cret"));
-    let other = logins().clear(&"other".parse().unwrap(), login).unwrap_err();
+    let other = secrets(7).login(&"other".parse().unwrap(), login).unwrap_err();
     assert_eq!(other.reason(), Reason::Unauthorized);
     assert!(!format!("{read:?}").contains("s3cret"));
 }
@@ -43,7 +39,7 @@ fn a_password_is_kept_sealed_for_one_camera_and_comes_back() {
 fn the_same_camera_is_sealed_to_the_same() {
     let sealed = || {
         let mut spec = camera("rtsp://10.0.0.7/a", given("s3cret"));
-        logins().seal(&door(), &mut spec, None).unwrap();
+        secrets(7).seal_login(&door(), &mut spec, None).unwrap();
         spec
     };
     assert_eq!(sealed(), sealed());
@@ -52,15 +48,16 @@ fn the_same_camera_is_sealed_to_the_same() {
 #[test]
 fn a_kept_password_goes_to_the_place_for_which_it_was_given() {
     let mut before = camera("rtsp://10.0.0.7/a", given("s3cret"));
-    logins().seal(&door(), &mut before, None).unwrap();
+    secrets(7).seal_login(&door(), &mut before, None).unwrap();
     let mut other_path = camera("rtsp://10.0.0.7/b", kept());
-    logins().seal(&door(), &mut other_path, Some(&before)).unwrap();
+    secrets(7).seal_login(&door(), &mut other_path, Some(&before)).unwrap();
     assert_eq!(other_path.source.login(), before.source.login());
     for elsewhere in ["rtsp://10.0.0.8/a", "rtsps://10.0.0.7/a", "rtsp://10.0.0.7:8554/a"] {
-        let problem = logins().seal(&door(), &mut camera(elsewhere, kept()), Some(&before)).unwrap_err();
+        let problem =
+            secrets(7).seal_login(&door(), &mut camera(elsewhere, kept()), Some(&before)).unwrap_err();
         assert!(problem.problem.contains("another place"), "{elsewhere}: {problem:?}");
     }
-    let problem = logins().seal(&door(), &mut camera("rtsp://10.0.0.7/a", kept()), None).unwrap_err();
+    let problem = secrets(7).seal_login(&door(), &mut camera("rtsp://10.0.0.7/a", kept()), None).unwrap_err();
     assert!(problem.problem.contains("give one"), "{problem:?}");
 }
 
@@ -74,50 +71,13 @@ fn a_kept_password_goes_to_nobody_who_was_not_believed() {
         spec
     };
     let mut before = pinned(given("s3cret"), Some("aa"));
-    logins().seal(&door(), &mut before, None).unwrap();
-    logins().seal(&door(), &mut pinned(kept(), Some("aa")), Some(&before)).unwrap();
+    secrets(7).seal_login(&door(), &mut before, None).unwrap();
+    secrets(7).seal_login(&door(), &mut pinned(kept(), Some("aa")), Some(&before)).unwrap();
     for other in [Some("bb"), None] {
-        let problem = logins().seal(&door(), &mut pinned(kept(), other), Some(&before)).unwrap_err();
+        let problem = secrets(7).seal_login(&door(), &mut pinned(kept(), other), Some(&before)).unwrap_err();
         assert_eq!(problem.field, "rtsp.login");
         assert!(problem.problem.contains("another certificate"), "{problem:?}");
     }
-}
-
-#[test]
-fn an_address_shown_with_its_secrets_hidden_means_the_one_that_is_kept() {
-    let login = LoginSpec { username: "x".to_owned(), ..LoginSpec::default() };
-    let mut before = camera("rtsp://10.0.0.7/a?user=u&password=p1", login.clone());
-    logins().seal(&door(), &mut before, None).unwrap();
-    let shown = before.source.address().unwrap().shown();
-    assert_eq!(shown, "rtsp://10.0.0.7/a?user=u&password=***");
-    let mut after = camera(&shown, login);
-    uncover(&mut after, Some(&before));
-    logins().seal(&door(), &mut after, Some(&before)).unwrap();
-    assert_eq!(after, before);
-}
-
-#[test]
-fn a_key_file_is_made_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("logins.key");
-    let made = key_file(&path).unwrap();
-    assert_eq!(key_file(&path).unwrap().expose(), made.expose());
-    let permissions = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
-    assert_eq!(permissions & 0o777, 0o600);
-    fs::write(&path, "short").unwrap();
-    assert!(key_file(&path).err().unwrap().to_string().contains("64 hexadecimal digits"));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-}
-
-#[test]
-fn a_key_file_is_made_whatever_another_process_has_left() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("logins.key");
-    // In containers processes have the same number.
-    let left = folder.path().join(format!("logins.key.{}", std::process::id()));
-    fs::write(&left, "half").unwrap();
-    key_file(&path).unwrap();
-    assert_eq!(fs::read_to_string(left).unwrap(), "half", "it is another's");
 }
 
 #[test]
@@ -127,12 +87,12 @@ fn a_password_may_stand_in_a_file() {
     fs::write(&path, "pass word\n").unwrap();
     let login = LoginSpec { password_file: Some(path.clone()), ..given("x") };
     let login = LoginSpec { given: None, ..login };
-    assert_eq!(logins().clear(&door(), &login).unwrap().1.expose(), "pass word");
+    assert_eq!(secrets(7).login(&door(), &login).unwrap().1.expose(), "pass word");
     fs::remove_file(&path).unwrap();
-    assert_eq!(logins().clear(&door(), &login).unwrap_err().reason(), Reason::Unauthorized);
+    assert_eq!(secrets(7).login(&door(), &login).unwrap_err().reason(), Reason::Unauthorized);
     // Without an end, it is read no further than a password may be long.
     let endless = LoginSpec { password_file: Some("/dev/zero".into()), ..login };
-    let refused = logins().clear(&door(), &endless).unwrap_err();
+    let refused = secrets(7).login(&door(), &endless).unwrap_err();
     assert!(refused.to_string().contains("more than"), "{refused}");
 }
 
@@ -142,8 +102,9 @@ fn a_password_in_a_file_is_kept_like_another() {
     let filed = LoginSpec { password_file: Some("/run/secrets/door".into()), ..login };
     let configured = camera("rtsp://10.0.0.7/a", filed.clone());
     let mut probed = camera("rtsp://10.0.0.7/b", kept());
-    logins().seal(&door(), &mut probed, Some(&configured)).unwrap();
+    secrets(7).seal_login(&door(), &mut probed, Some(&configured)).unwrap();
     assert_eq!(probed.source.login(), Some(&filed));
-    let elsewhere = logins().seal(&door(), &mut camera("rtsp://10.0.0.8/a", kept()), Some(&configured));
+    let elsewhere =
+        secrets(7).seal_login(&door(), &mut camera("rtsp://10.0.0.8/a", kept()), Some(&configured));
     assert!(elsewhere.unwrap_err().problem.contains("another place"));
 }
