@@ -8,6 +8,7 @@ pub mod chat;
 pub mod follower;
 pub mod http;
 pub mod keys;
+pub mod onvif;
 pub mod ports;
 pub mod process;
 pub mod redis;

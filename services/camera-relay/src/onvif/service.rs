@@ -41,8 +41,8 @@ impl Service {
         match error {
             _ if status == 401 => self.refused(),
             SoapError::NotAuthorized(_) => self.refused(),
-            SoapError::Xml(_) if status != 200 => OnvifError::NotOnvif { host, status },
-            SoapError::Other if status != 200 => OnvifError::NotOnvif { host, status },
+            SoapError::NoEnvelope => OnvifError::NotOnvif { host, status },
+            SoapError::Xml(_) | SoapError::Other if status != 200 => OnvifError::NotOnvif { host, status },
             source => OnvifError::Soap { host, operation: operation.name, source },
         }
     }

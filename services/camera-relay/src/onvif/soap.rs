@@ -43,6 +43,9 @@ impl Operation {
 pub(super) enum SoapError {
     #[error("it cannot be read: {0}")]
     Xml(#[from] XmlError),
+    /// A page of the camera, or anything else.
+    #[error("it is no message of SOAP")]
+    NoEnvelope,
     #[error("it is not what was asked for")]
     Other,
     /// The device wants a login, or another one.
@@ -56,8 +59,10 @@ pub(super) enum SoapError {
 /// What is told in an answer to a question of this name.
 pub(super) fn answer(document: &str, operation: &str) -> Result<Element, SoapError> {
     let envelope = Element::read(document)?;
-    let is_envelope = envelope.name == "Envelope";
-    let body = envelope.into_children().find(|child| is_envelope && child.name == "Body");
+    if envelope.name != "Envelope" {
+        return Err(SoapError::NoEnvelope);
+    }
+    let body = envelope.into_children().find(|child| child.name == "Body");
     let told = body.and_then(|body| body.into_children().next()).ok_or(SoapError::Other)?;
     if told.name == "Fault" {
         return Err(fault(&told));
@@ -109,9 +114,10 @@ mod tests {
     fn an_answer_is_that_to_the_question() {
         let told = answer(&envelope("<GetXResponse><Y>1</Y></GetXResponse>"), "GetX").unwrap();
         assert_eq!(told.text_at(&["Y"]), "1");
-        for odd in [envelope("<GetYResponse/>"), envelope(""), "<html><body/></html>".to_owned()] {
+        for odd in [envelope("<GetYResponse/>"), envelope(""), "<Envelope/>".to_owned()] {
             assert!(matches!(answer(&odd, "GetX"), Err(SoapError::Other)), "{odd}");
         }
+        assert!(matches!(answer("<html><body/></html>", "GetX"), Err(SoapError::NoEnvelope)));
         assert!(matches!(answer("404 not found", "GetX"), Err(SoapError::Xml(_))));
     }
 
