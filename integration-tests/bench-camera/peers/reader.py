@@ -1,7 +1,7 @@
 """Reads cameras with OpenCV, as a program does that looks at every picture: one thread and one VideoCapture each.
 
-Prints `ready` when all have given a picture, and at the end of its input one line of JSON: pictures of each camera, and how far those of
-the first were behind, in milliseconds, by the time code in them.
+Prints `ready` when all have given a picture, and at the end of its input one line of JSON: pictures of each camera, and of the first one in
+milliseconds how long after its first key frame `read` gave a picture, and how far pictures were behind, by the time code in them.
 """
 
 import json
@@ -26,7 +26,8 @@ class Camera(threading.Thread):
         self.began = began
         self.pictures = 0
         self.lags = []
-        self.first = threading.Event()
+        self.first = None
+        self.seen = threading.Event()
 
     def run(self):
         capture = cv2.VideoCapture(self.url, cv2.CAP_FFMPEG)
@@ -35,15 +36,16 @@ class Camera(threading.Thread):
             if not good:
                 return
             self.pictures += 1
-            self.first.set()
             if self.began is not None:
-                self.measure(picture, time.time_ns() // 1000)
+                self.measure(picture, time.time_ns() // 1000 - int(self.began.read_text()))
+            self.seen.set()
 
-    def measure(self, picture, now):
+    def measure(self, picture, since):
+        if self.first is None:
+            self.first = since / 1000
         shown = code(picture)
         if shown is not None:
-            position = (now - int(self.began.read_text())) % LENGTH
-            self.lags.append((position - shown * 1000) % LENGTH / 1000)
+            self.lags.append((since - shown * 1000) % LENGTH / 1000)
 
 
 def code(picture):
@@ -56,18 +58,19 @@ def code(picture):
 
 
 def main():
-    folder, *urls = sys.argv[1:]
-    began = pathlib.Path(folder) / "0.began"
+    began, *urls = sys.argv[1:]
+    began = pathlib.Path(began)
     cameras = [Camera(url, began if number == 0 else None) for number, url in enumerate(urls)]
     for camera in cameras:
         camera.start()
     for camera in cameras:
-        if not camera.first.wait(60):
+        if not camera.seen.wait(60):
             sys.exit(f"nothing came from {camera.url}")
     cameras[0].lags.clear()
     print("ready", flush=True)
     sys.stdin.read()
-    print(json.dumps({"pictures": [camera.pictures for camera in cameras], "lags": cameras[0].lags}), flush=True)
+    told = {"pictures": [camera.pictures for camera in cameras], "first": cameras[0].first, "lags": cameras[0].lags}
+    print(json.dumps(told), flush=True)
     os._exit(0)
 
 

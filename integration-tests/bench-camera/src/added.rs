@@ -50,13 +50,13 @@ pub(crate) async fn round(window: Duration, report: &mut Report) -> Result<()> {
             (percentile(&mut webrtc.milliseconds, part), percentile(&mut bare.milliseconds, part));
         let figure = Figure::new(format!("packet in to packet out, {VIEWERS} viewers, {name}"), "ms");
         report.add(figure.clone(), ours);
-        report.add_peer(&figure, "bare UDP", theirs);
+        report.add_peer(figure, "bare UDP", theirs);
         let figure = Figure::new(format!("added to bare UDP, {VIEWERS} viewers, {name}"), "ms");
         report.add(figure.at_most(most), ours - theirs);
     }
     let lost = Figure::new("packets in a hundred that did not come", "").at_most(MOST_LOST).worst();
     report.add(lost.clone(), webrtc.lost());
-    report.add_peer(&lost, "bare UDP", bare.lost());
+    report.add_peer(lost, "bare UDP", bare.lost());
     Ok(())
 }
 

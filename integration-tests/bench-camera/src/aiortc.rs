@@ -62,7 +62,7 @@ impl Peers<'_> {
         let theirs = self.theirs(&browser, joins, window).await.context("aiortc")?;
         let mut add = |figure: Figure, ours: f64, theirs: f64| {
             report.add(figure.clone(), ours);
-            report.add_peer(&figure, "aiortc", theirs);
+            report.add_peer(figure, "aiortc", theirs);
         };
         add(Figure::new("POST to the first picture, beside aiortc, p50", "ms"), ours.first, theirs.first);
         for (index, viewers) in VIEWERS.into_iter().enumerate() {
@@ -140,9 +140,14 @@ async fn first(browser: &Browser, plan: &Plan<'_>) -> Result<f64> {
     Ok(median(&mut times.collect::<Result<Vec<_>>>()?))
 }
 
+/// Time in which those who have come settle: what connecting costs is not what watching costs. A look that is short waits no longer than it lasts.
+pub(crate) async fn settle(window: Duration) {
+    tokio::time::sleep(window.min(Duration::from_secs(2))).await;
+}
+
 /// CPU seconds a second, when those who have come have settled.
 pub(crate) async fn watch(window: Duration, cpu: impl Fn() -> Result<f64>) -> Result<f64> {
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    settle(window).await;
     let before = cpu()?;
     tokio::time::sleep(window).await;
     Ok((cpu()? - before) / window.as_secs_f64())

@@ -2,6 +2,7 @@
 
 use crate::{
     Size,
+    aiortc::settle,
     load::{Got, Viewers},
     relay::{Camera, Relay, Requests},
     report::{Figure, Report},
@@ -71,20 +72,20 @@ pub(crate) async fn round(binary: &Path, window: Duration, size: Size, report: &
             Figure::new(format!("memory of a viewer, {name}"), "MB").reference("prototype 0.32, str0m 0.57");
         report.add(figure.at_most(0.3), memory);
     }
-    captures(binary, report).await
+    captures(binary, window, report).await
 }
 
 /// Viewers for the count of captures and encoders.
 const CROWD: usize = 50;
 
 /// One capture and one encoder, however many viewers.
-async fn captures(binary: &Path, report: &mut Report) -> Result<()> {
+async fn captures(binary: &Path, window: Duration, report: &mut Report) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let relay = Relay::start(binary, folder.path(), &[STREAMS[0]])?;
     for viewers in [1, CROWD] {
         let load = Viewers::start(&relay.url(), STREAMS[0].name, viewers)?;
         // All are to watch at the same time for a while.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        settle(window).await;
         add_counts(&relay, STREAMS[0].name, viewers, report).await?;
         check(&load.stop()?, viewers)?;
     }
@@ -93,8 +94,7 @@ async fn captures(binary: &Path, report: &mut Report) -> Result<()> {
 
 async fn sample(relay: &Relay, camera: &str, viewers: usize, window: Duration) -> Result<Sample> {
     let load = Viewers::start(&relay.url(), camera, viewers)?;
-    // What connecting costs is not what watching costs.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    settle(window).await;
     let (cpu, packets, bytes) = (relay.cpu()?, relay.metric(PACKETS).await?, relay.metric(BYTES).await?);
     tokio::time::sleep(window).await;
     let (cpu, packets) = (relay.cpu()? - cpu, relay.metric(PACKETS).await? - packets);

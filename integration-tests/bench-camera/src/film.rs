@@ -62,7 +62,7 @@ pub(crate) fn serve(cameras: &Cameras) -> Result<()> {
     let film = Arc::new(Film::make()?);
     let mut servers = Vec::new();
     for number in 0..cameras.count {
-        let (shown, began) = (Arc::clone(&film), cameras.folder.join(format!("{number}.began")));
+        let (shown, began) = (Arc::clone(&film), file_of(&cameras.folder, number));
         let steps = move |picture| {
             if picture == 0 {
                 drop(std::fs::write(&began, micros().to_string()));
@@ -86,16 +86,23 @@ fn micros() -> u128 {
 pub(crate) fn lag(shown: u64, began: u128) -> f64 {
     let length = LENGTH.as_micros();
     let position = micros().saturating_sub(began) % length;
-    let behind = (position + length - u128::from(shown) * 1000 % length) % length;
-    #[expect(clippy::cast_precision_loss, reason = "below ten seconds")]
-    let behind = behind as f64;
-    behind / 1000.0
+    millis((position + length - u128::from(shown) * 1000 % length) % length)
 }
 
-/// When the film of a camera began.
-pub(crate) fn began(folder: &Path, number: usize) -> Result<u128> {
-    let text = std::fs::read_to_string(folder.join(format!("{number}.began")));
-    Ok(text.context("the camera was not played")?.parse()?)
+/// When a film began, in microseconds since 1970: its first packet, which is one of a key frame, left a moment later.
+pub(crate) fn began(file: &Path) -> Result<u128> {
+    Ok(std::fs::read_to_string(file).context("the camera was not played")?.parse()?)
+}
+
+/// Milliseconds since a film began.
+pub(crate) fn since(began: u128) -> f64 {
+    millis(micros().saturating_sub(began))
+}
+
+fn millis(micros: u128) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "minutes at most")]
+    let micros = micros as f64;
+    micros / 1000.0
 }
 
 impl Film {
@@ -158,9 +165,13 @@ fn sdp(configuration: &Bytes) -> String {
 pub(crate) struct Served {
     child: Child,
     /// Where each camera listens.
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// Where it is written when their films began.
-    pub(crate) folder: PathBuf,
+    addresses: Vec<SocketAddr>,
+    folder: PathBuf,
+}
+
+/// Where a camera writes when its film began.
+fn file_of(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number}.began"))
 }
 
 impl Served {
@@ -182,6 +193,16 @@ impl Served {
 
     pub(crate) fn url(&self, number: usize) -> String {
         format!("rtsp://{}/live", self.addresses[number])
+    }
+
+    /// The addresses of all.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        (0..self.addresses.len()).map(|number| self.url(number)).collect()
+    }
+
+    /// The file that says when the film of a camera began; not there before it is played.
+    pub(crate) fn began(&self, number: usize) -> PathBuf {
+        file_of(&self.folder, number)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{film, whep::Whep};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::Args;
-use patchbay_av::{TimeCode, VideoDecoder};
+use patchbay_av::{Picture, TimeCode, VideoDecoder};
 use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, codec::nal, track::TrackInfo};
 use patchbay_testkit::webrtc::{ForeignPeer, Frame, Happened, MediaKind, Swarm, Wants};
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,9 @@ pub(crate) struct Load {
     /// Viewers listen as well.
     #[arg(long)]
     sound: bool,
-    /// The first viewer decodes what it gets and measures how far it is behind; the folder says when the film of the first camera began.
+    /// The first viewer decodes what it gets and measures how far it is behind; this file says when the film of its camera began.
     #[arg(long)]
-    films: Option<PathBuf>,
+    began: Option<PathBuf>,
 }
 
 /// What the viewers got.
@@ -54,7 +54,17 @@ pub(crate) struct Got {
     pub(crate) without_key: u64,
     /// Packets of sound of all viewers.
     pub(crate) sounds: u64,
-    /// How far the pictures of the first viewer were behind, in milliseconds, where that was measured.
+    /// What was seen of a film.
+    #[serde(flatten)]
+    pub(crate) film: SeenFilm,
+}
+
+/// What a viewer or a reader saw of a film, in milliseconds; nothing where that was not measured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SeenFilm {
+    /// From the moment in which the camera sent its first key frame until a picture was decoded.
+    pub(crate) first: Option<f64>,
+    /// How far pictures were behind, those after everyone had seen one.
     pub(crate) lags: Vec<f64>,
 }
 
@@ -80,9 +90,9 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         sessions.push(session);
     }
     let stop = stopped();
-    let lags = load.films.map(Lags::new);
-    let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop, lags));
-    let (seen, lags) = watching.await??;
+    let film = load.began.map(Watched::new);
+    let watching = tokio::task::spawn_blocking(move || watch(&mut swarm, &stop, film));
+    let (seen, film) = watching.await??;
     for session in &sessions {
         whep.end(session).await?;
     }
@@ -93,7 +103,7 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         breaks: seen.iter().map(|seen| seen.breaks).sum(),
         without_key: seen.iter().map(|seen| u64::from(seen.without_key)).sum(),
         sounds: seen.iter().map(|seen| seen.sounds).sum(),
-        lags,
+        film,
     };
     println_line(&serde_json::to_string(&got)?)
 }
@@ -102,8 +112,8 @@ pub(crate) async fn run(load: Load) -> Result<()> {
 fn watch(
     swarm: &mut Swarm,
     stop: &std::sync::mpsc::Receiver<()>,
-    mut lags: Option<Lags>,
-) -> Result<(Vec<Seen>, Vec<f64>)> {
+    mut film: Option<Watched>,
+) -> Result<(Vec<Seen>, SeenFilm)> {
     let mut seen = vec![Seen::default(); swarm.peers.len()];
     let mut lost = 0;
     let mut ready = false;
@@ -118,21 +128,22 @@ fn watch(
                 seen.without_key |= seen.frames == 0 && !is_key(&frame.data);
                 seen.breaks += u64::from(!frame.contiguous && seen.frames > 0);
                 seen.frames += 1;
-                if let Some(lags) = lags.as_mut().filter(|_| viewer == 0) {
-                    lags.take(&frame);
+                if let Some(film) = film.as_mut().filter(|_| viewer == 0) {
+                    film.take(&frame);
                 }
             }
             Some((_, Happened::Disconnected)) => lost += 1,
             _ => {}
         }
-        if !ready && seen.iter().all(|seen| seen.frames > 0) {
+        let is_decoded = film.as_ref().is_none_or(|film| film.seen.first.is_some());
+        if !ready && is_decoded && seen.iter().all(|seen| seen.frames > 0) {
             ready = true;
             for seen in &mut seen {
                 *seen = Seen { frames: 1, breaks: 0, ..*seen };
             }
             // Those of the beginning, in which a viewer catches up, are not counted.
-            if let Some(lags) = &mut lags {
-                lags.found.clear();
+            if let Some(film) = &mut film {
+                film.seen.lags.clear();
             }
             return println_line("ready").is_err();
         }
@@ -145,30 +156,32 @@ fn watch(
         seen.len()
     );
     ensure!(lost == 0, "{lost} viewers were lost");
-    Ok((seen, lags.map(|lags| lags.found).unwrap_or_default()))
+    Ok((seen, film.map(|film| film.seen).unwrap_or_default()))
 }
 
-/// Measures how far pictures of a film are behind when they have been decoded.
-struct Lags {
-    films: PathBuf,
+/// A film that is decoded as it comes.
+struct Watched {
+    file: PathBuf,
     began: Option<u128>,
     decoder: Option<VideoDecoder>,
-    found: Vec<f64>,
+    seen: SeenFilm,
 }
 
-impl Lags {
-    fn new(films: PathBuf) -> Self {
-        Self { films, began: None, decoder: None, found: Vec::new() }
+impl Watched {
+    fn new(file: PathBuf) -> Self {
+        Self { file, began: None, decoder: None, seen: SeenFilm::default() }
     }
 
     /// What cannot be decoded is left out: it is not what is measured here.
     fn take(&mut self, frame: &Frame) {
-        if let Some(lag) = self.lag(frame) {
-            self.found.push(lag);
-        }
+        let Some(picture) = self.decode(frame) else { return };
+        let Some(began) = self.began() else { return };
+        self.seen.first.get_or_insert_with(|| film::since(began));
+        let code = TimeCode::read(&picture);
+        self.seen.lags.extend(code.map(|code| film::lag(code.unix_ms, began)));
     }
 
-    fn lag(&mut self, frame: &Frame) -> Option<f64> {
+    fn decode(&mut self, frame: &Frame) -> Option<Picture> {
         let codec = if frame.data.starts_with(&[0, 0]) { Codec::H264 } else { Codec::Vp8 };
         let (data, key) = match codec {
             Codec::H264 => (nal::from_annex_b(&frame.data).ok()?, is_key(&frame.data)),
@@ -180,12 +193,14 @@ impl Lags {
         }
         let time = MediaTime::from_ticks(i64::try_from(frame.timestamp).ok()?, 90_000);
         let unit = AccessUnit { track: TrackId(0), dts: time, pts: time, key, data };
-        let picture = self.decoder.as_mut()?.decode(&unit).ok()?.pop()?.picture;
-        let began = match self.began {
-            Some(began) => began,
-            None => *self.began.insert(film::began(&self.films, 0).ok()?),
-        };
-        Some(film::lag(TimeCode::read(&picture)?.unix_ms, began))
+        Some(self.decoder.as_mut()?.decode(&unit).ok()?.pop()?.picture)
+    }
+
+    fn began(&mut self) -> Option<u128> {
+        if self.began.is_none() {
+            self.began = film::began(&self.file).ok();
+        }
+        self.began
     }
 }
 
@@ -232,7 +247,7 @@ pub(crate) struct Viewers {
 }
 
 impl Viewers {
-    /// Starts viewers and waits until all have seen something.
+    /// Starts viewers, of each camera where there are several between commas, and waits until all have seen something.
     pub(crate) fn start(url: &str, camera: &str, viewers: usize) -> Result<Self> {
         Self::start_with(url, camera, viewers, &[])
     }
@@ -242,16 +257,9 @@ impl Viewers {
         Self::start_with(url, camera, viewers, &["--sound".as_ref()])
     }
 
-    /// Starts viewers of each camera of a list; the first of them measures how far it is behind the films of a folder.
-    pub(crate) fn start_measuring(
-        url: &str,
-        cameras: &str,
-        viewers: usize,
-        films: Option<&Path>,
-    ) -> Result<Self> {
-        let films: Vec<_> =
-            films.into_iter().flat_map(|folder| ["--films".as_ref(), folder.as_os_str()]).collect();
-        Self::start_with(url, cameras, viewers, &films)
+    /// Starts viewers of a camera, of which the first looks at the film; a file says when that began.
+    pub(crate) fn start_decoding(url: &str, camera: &str, viewers: usize, began: &Path) -> Result<Self> {
+        Self::start_with(url, camera, viewers, &["--began".as_ref(), began.as_os_str()])
     }
 
     fn start_with(url: &str, cameras: &str, viewers: usize, options: &[&OsStr]) -> Result<Self> {

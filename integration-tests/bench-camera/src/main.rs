@@ -7,11 +7,13 @@ mod added;
 mod aiortc;
 mod browser;
 mod cameras;
+mod cold;
 mod fanout;
 mod film;
 mod load;
 mod relay;
 mod report;
+mod sound;
 mod start;
 mod whep;
 
@@ -53,8 +55,14 @@ enum Part {
     Added,
     /// A webcam server of aiortc beside camera-relay.
     Aiortc,
-    /// RTSP cameras with a viewer each, beside `OpenCV` that reads them and aiortc that relays one.
+    /// What making Opus of AAC costs.
+    Sound,
+    /// When the first viewer of an RTSP camera sees a picture.
+    Cold,
+    /// RTSP cameras with a viewer each.
     Cameras,
+    /// `OpenCV` that reads such cameras and aiortc that relays one, beside what `cold` and `cameras` have found.
+    Peers,
 }
 
 #[derive(clap::Args, Debug)]
@@ -150,10 +158,12 @@ impl Run {
                 let peers = aiortc::Peers { relay: &self.relay, python: &self.python, webcam: &self.webcam };
                 peers.round(&browser, self.joins, window, report).await
             }
-            Part::Cameras => {
+            Part::Sound => sound::round(&self.relay, window, report).await,
+            Part::Cold => cold::round(&self.relay, size, report).await,
+            Part::Cameras => cameras::round(&self.relay, window, size, report).await,
+            Part::Peers => {
                 let (python, webcam, reader) = (&self.python, &self.webcam, &self.reader);
-                let subjects = cameras::Subjects { relay: &self.relay, python, webcam, reader };
-                subjects.round(window, size, report).await
+                cameras::peers::Peers { python, webcam, reader }.round(window, size, report).await
             }
         }
     }

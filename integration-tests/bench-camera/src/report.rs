@@ -78,10 +78,21 @@ impl Figure {
 impl Report {
     /// A figure's value in this round.
     pub(crate) fn add(&mut self, figure: Figure, value: f64) {
-        match self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
-            Some(measured) => measured.rounds.push(value),
-            None => self.figures.push(Measured { figure, rounds: vec![value], peers: BTreeMap::new() }),
-        }
+        self.measured(figure).rounds.push(value);
+    }
+
+    /// The same of a peer, which stands beside ours where that was measured in this run too.
+    pub(crate) fn add_peer(&mut self, figure: Figure, peer: &'static str, value: f64) {
+        self.measured(figure).peers.entry(peer).or_default().push(value);
+    }
+
+    fn measured(&mut self, figure: Figure) -> &mut Measured {
+        let known = self.figures.iter().position(|measured| measured.figure.name == figure.name);
+        let place = known.unwrap_or_else(|| {
+            self.figures.push(Measured { figure, rounds: Vec::new(), peers: BTreeMap::new() });
+            self.figures.len() - 1
+        });
+        &mut self.figures[place]
     }
 
     /// A part that has failed in this round.
@@ -91,13 +102,6 @@ impl Report {
 
     pub(crate) fn failures(&self) -> &[String] {
         &self.failures
-    }
-
-    /// The same of a peer, to stand beside a value that was added in this round.
-    pub(crate) fn add_peer(&mut self, figure: &Figure, peer: &'static str, value: f64) {
-        if let Some(measured) = self.figures.iter_mut().find(|measured| measured.figure.name == figure.name) {
-            measured.peers.entry(peer).or_default().push(value);
-        }
     }
 }
 
@@ -117,7 +121,18 @@ impl Measured {
         }
     }
 
+    /// The value with its unit; nothing where only peers were measured.
+    fn cell(&self) -> String {
+        if self.rounds.is_empty() {
+            return String::new();
+        }
+        format!("{} {}", shown(self.value()), self.figure.unit)
+    }
+
     fn verdict(&self) -> &'static str {
+        if self.rounds.is_empty() {
+            return "";
+        }
         let value = self.value();
         let is_met = match self.figure.bar {
             Bar::None => return "",
@@ -143,10 +158,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| figure | value | peer or reference | bar | met? |\n|---|---|---|---|---|")?;
         for measured in &self.figures {
-            let Figure { name, unit, bar, .. } = &measured.figure;
-            let (value, reference, verdict) =
-                (shown(measured.value()), measured.reference(), measured.verdict());
-            writeln!(f, "| {name} | {value} {unit} | {reference} | {bar} | {verdict} |")?;
+            let Figure { name, bar, .. } = &measured.figure;
+            let (value, reference, verdict) = (measured.cell(), measured.reference(), measured.verdict());
+            writeln!(f, "| {name} | {value} | {reference} | {bar} | {verdict} |")?;
         }
         self.failures.iter().try_for_each(|failure| writeln!(f, "\nNot measured: {failure}"))
     }
@@ -195,13 +209,15 @@ mod tests {
             report.add(Figure::new("captures", "").exactly(1.0), 1.0);
             let figure = Figure::new("beside", "us").reference("str0m 2");
             report.add(figure.clone(), value / 10_000.0);
-            report.add_peer(&figure, "aiortc", value);
+            report.add_peer(figure, "aiortc", value);
+            report.add_peer(Figure::new("of others", "ms").at_most(1.0), "aiortc", value);
         }
         let table = report.to_string();
         assert!(table.contains("| usual | 30 ms |  | <= 30 | met |"), "{table}");
         assert!(table.contains("| never | 200 ms |  | <= 100 | **missed** |"), "{table}");
         assert!(table.contains("| captures | 1  |  | exactly 1 | met |"), "{table}");
         assert!(table.contains("| beside | 0.003 us | str0m 2; aiortc 30 |  |  |"), "{table}");
+        assert!(table.contains("| of others |  | aiortc 30 | <= 1 |  |"), "{table}");
     }
 
     #[test]
