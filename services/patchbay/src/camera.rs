@@ -6,6 +6,7 @@ mod probe;
 mod show;
 mod snapshot;
 mod source;
+mod streams;
 mod words;
 
 use crate::{cli::DATA, remote};
@@ -35,6 +36,8 @@ pub(crate) enum CameraCommand {
     Remove(NamedArgs),
     /// Looks for cameras near the service: by ONVIF, and video devices.
     Discover(discover::DiscoverArgs),
+    /// Asks an ONVIF camera for its streams and their addresses.
+    Streams(streams::StreamsArgs),
 }
 
 /// Where camera-relay is, and as whom to call it.
@@ -86,6 +89,7 @@ pub(crate) async fn run(command: CameraCommand) -> anyhow::Result<()> {
         CameraCommand::Snapshot(args) => snapshot::run(&args).await,
         CameraCommand::Remove(args) => remove(&args).await,
         CameraCommand::Discover(args) => discover::run(&args).await,
+        CameraCommand::Streams(args) => streams::run(args).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use patchbay_testkit::{
+    onvif::OnvifDevice,
     ports::free_address,
     process::{Launch, Process},
     rtsp::gstreamer::GstCamera,
@@ -145,6 +146,29 @@ async fn a_camera_is_probed_added_shown_seen_and_removed() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_camera_of_onvif_tells_its_streams() -> Result<()> {
+    let suite = Suite::start().await?;
+    let device = OnvifDevice::start(suite.folder.path(), &["--auth", "wsse", "--password", SECRET]).await?;
+    let address = device.address().to_string();
+    let ask = ["streams", &address, "--username", "admin", "--password-stdin"];
+    let told = suite.camera_with(&ask, &format!("{SECRET}\n"))?;
+    println!("{}", told.text);
+    assert_eq!(told.code, Some(0), "{}", told.problem);
+    assert!(told.text.starts_with("Patchbay Test Eye 3\nMain  H264 1920x1080, 25 a second, 1920 kbit/s\n"));
+    assert!(told.text.contains("rtsp://127.0.0.1:554/live"), "{}", told.text);
+    let json = suite.camera_with(&[&ask[..], &["--json"]].concat(), &format!("{SECRET}\n"))?;
+    let json: serde_json::Value = serde_json::from_str(&json.text)?;
+    assert_eq!(json["streams"][1]["token"], "P&1", "{json}");
+
+    let refused = suite.camera_with(&ask, "wrong\n")?;
+    assert!(refused.code == Some(1) && refused.problem.contains("UNAUTHORIZED"), "{}", refused.problem);
+    let odd = suite.camera(&["streams", "rtsp://camera/"])?;
+    assert!(odd.code == Some(1) && odd.problem.contains("`address`"), "{}", odd.problem);
+    assert!(!suite.process.log().contains(SECRET));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_with_what_to_do() -> Result<()> {
     let suite = Suite::start().await?;
     let nobody = format!("rtsp://{}/live", free_address());
@@ -186,6 +210,8 @@ fn a_command_line_that_makes_no_sense_is_refused() -> Result<()> {
         &["add", "door", "--test", "--password", "x"],
         &["probe"],
         &["probe", "--test", "--timeout", "61"],
+        &["streams"],
+        &["streams", "camera", "--timeout", "30"],
     ] {
         let said = run(folder.path(), arguments, "")?;
         assert_eq!(said.code, Some(64), "{arguments:?}: {}", said.problem);

@@ -35,6 +35,9 @@ fn lines(source: &DiscoveredSource) -> String {
     let name = if source.name.is_empty() { "(no name)" } else { &source.name };
     let first = format!("{:<6}  {name}  {}", source.kind, source.address);
     let tries = source.urls.iter().map(|url| format!("        try {url}"));
-    let tries: Vec<_> = std::iter::once(first).chain(tries).map(|line| harmless(&line)).collect();
+    // What is guessed may be wrong; a camera of ONVIF tells it to whoever has a login.
+    let ask =
+        (source.kind == "onvif").then(|| format!("        ask `patchbay camera streams {}`", source.address));
+    let tries: Vec<_> = std::iter::once(first).chain(ask).chain(tries).map(|line| harmless(&line)).collect();
     tries.join("\n")
 }

@@ -126,7 +126,7 @@ fn remote(url: String, opening: Opening) -> anyhow::Result<Source> {
         Some(Transport::Udp) => RtspTransport::Udp,
     };
     ensure!(opening.transport.is_none() || kind == Kind::Rtsp, "--transport is for cameras that speak RTSP");
-    let login = login(rest, opening.username, opening.password_stdin)?;
+    let login = login_at(rest, opening.username, opening.password_stdin)?;
     let certificate_fingerprint = opening.fingerprint.unwrap_or_default();
     Ok(match kind {
         Kind::Rtsp => {
@@ -144,7 +144,8 @@ fn is_jpeg(rest: &str) -> bool {
     ["mjpg", "mjpeg", ".jpg", ".jpeg", "snapshot"].iter().any(|word| path.contains(word))
 }
 
-fn login(rest: &str, username: Option<String>, from_stdin: bool) -> anyhow::Result<Option<Login>> {
+/// The login for an address, which may have one itself; `rest` is what follows its scheme.
+fn login_at(rest: &str, username: Option<String>, from_stdin: bool) -> anyhow::Result<Option<Login>> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let within = authority.rsplit_once('@').map(|(login, _)| login);
     if within.is_some_and(|login| login.contains(':')) {
@@ -157,7 +158,12 @@ fn login(rest: &str, username: Option<String>, from_stdin: bool) -> anyhow::Resu
         );
         return Ok(None);
     }
-    let Some(username) = username.or(within.map(str::to_owned)) else {
+    login(username.or(within.map(str::to_owned)), from_stdin)
+}
+
+/// The login of a user, whose password is asked for; none where there is no user.
+pub(super) fn login(username: Option<String>, from_stdin: bool) -> anyhow::Result<Option<Login>> {
+    let Some(username) = username else {
         ensure!(!from_stdin, "--password-stdin needs --username");
         return Ok(None);
     };
