@@ -13,7 +13,6 @@ use crate::{
     error::Error,
     snapshot::{self, Jpeg, Width},
     viewers::{Newcomer, ViewerKind},
-    viewing::ViewError,
 };
 use axum::{
     Router,
@@ -90,14 +89,7 @@ async fn many(
     let identity = Arc::clone(visitor.caller.identity());
     let newcomer =
         Newcomer { camera: camera.clone(), kind: ViewerKind::Mjpeg, identity, address: visitor.address };
-    let registration = core.viewers.register(newcomer).map_err(|error| {
-        core.metrics.refused_viewers.inc();
-        Problem::from(ViewError::from(error))
-    })?;
-    // Revoked between the check of the token and now, it would be seen by nobody.
-    if core.context.auth.is_revoked(registration.identity()) {
-        return Err(visitor::problem(Error::TokenMissing));
-    }
+    let registration = doors.viewings.admit(newcomer)?;
     let mut frames = doors.pictures.reels.join(&camera, width);
     // The first one is waited for, so that a camera that must be changed first is told as an error and not as an empty page.
     let patience = core.config.cameras.slate_after.duration();

@@ -20,7 +20,7 @@ pub(super) use opening::Opening;
 use patchbay_transcode::Problem;
 pub(super) use places::Places;
 use session::Session;
-pub(super) use socket::{Came, Close, Socket};
+pub(super) use socket::{Came, Close, Socket, pings};
 use std::sync::Arc;
 
 /// Camera of a page that names none.

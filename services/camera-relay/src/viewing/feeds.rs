@@ -4,7 +4,7 @@
 //! ends with the last; across restarts of the source and changes of its tracks it stays, and so do its viewers. As long as the camera has brought no
 //! picture, a feed shows the slate; when it stalls, viewers keep the last picture, because nothing else comes.
 
-use super::slate::{Playing, Strip, Strips};
+use super::slate::{Playing, Strips};
 use crate::cameras::Camera;
 use parking_lot::Mutex;
 use patchbay_media::{
@@ -145,6 +145,11 @@ impl Feeds {
         };
         let key = (name.clone(), codec, Rung::Full);
         Some(self.join_fitting(key, Promise::unknown(info), Opening::Slate, None, Shared::is_open))
+    }
+
+    /// The slate in that codec, for one viewer; none where there can be none.
+    pub(crate) async fn slate(&self, codec: Codec) -> Option<Playing> {
+        self.strips.of(codec).await.map(Playing::new)
     }
 
     /// The smaller pictures for viewers with little bandwidth: the feed that is there, or else one that a transcoder makes. Tells in words why there is none.
@@ -299,7 +304,7 @@ impl Pump {
         // None for sound.
         let Some(strip) = strips.of(codec).await else { return subscription.tracks().await.ok() };
         let requests = Arc::clone(writer.feed().key_requests());
-        let mut playing = Playing::new();
+        let mut playing = Playing::new(strip);
         // Cancel-safe: what loses has taken nothing, but a request, which the next picture answers.
         loop {
             tokio::select! {
@@ -308,7 +313,7 @@ impl Pump {
                 () = requests.taken() => {}
                 () = playing.due() => {}
             }
-            show(strip, &mut playing, writer);
+            show(&mut playing, writer);
         }
     }
 
@@ -334,8 +339,8 @@ impl Pump {
     }
 }
 
-fn show(strip: &Strip, playing: &mut Playing, writer: &mut FeedWriter) {
-    let Some(unit) = playing.next(strip) else { return };
+fn show(playing: &mut Playing, writer: &mut FeedWriter) {
+    let Some(unit) = playing.next() else { return };
     if let Err(error) = writer.write(&unit) {
         tracing::debug!(%error, "a picture of the slate could not be cut into packets");
     }

@@ -12,6 +12,7 @@ mod steps;
 
 pub(crate) use error::ViewError;
 pub(crate) use farewell::Farewell;
+pub(crate) use slate::{EVERY as SLATE_EVERY, Playing as Slate};
 
 use crate::{
     addresses::{self, Families},
@@ -164,6 +165,23 @@ impl Viewings {
         self.stopping.has_begun()
     }
 
+    /// Gives a viewer its place, by whichever door it comes.
+    pub(crate) fn admit(&self, newcomer: Newcomer) -> Result<Registration, ViewError> {
+        let registration = self.core.viewers.register(newcomer).inspect_err(|_| {
+            self.core.metrics.refused_viewers.inc();
+        })?;
+        // Revoked between the check of the token and now, it would be seen by nobody.
+        if self.core.context.auth.is_revoked(registration.identity()) {
+            return Err(ViewError::Other(Error::TokenMissing));
+        }
+        Ok(registration)
+    }
+
+    /// What one viewer is shown of a camera that has no picture yet; none in the codecs that it takes.
+    pub(crate) async fn slate(&self, wanted: &Wanted) -> Option<Slate> {
+        self.feeds.slate(slate_codec(wanted)?).await
+    }
+
     /// Answers an offer. Waits for the camera to start, as long as that may take.
     pub(crate) async fn answer(self: &Arc<Self>, asked: Asked<'_>) -> Result<(Viewing, String), ViewError> {
         let offer = Offer::parse(asked.offer, self.core.config.limits.body.as_usize())?;
@@ -177,13 +195,7 @@ impl Viewings {
             return Err(ViewError::NothingWanted);
         }
         let camera = self.core.cameras.get(&asked.newcomer.camera)?;
-        let registration = self.core.viewers.register(asked.newcomer).inspect_err(|_| {
-            self.core.metrics.refused_viewers.inc();
-        })?;
-        // Revoked between the check of the token and now, it would be seen by nobody.
-        if self.core.context.auth.is_revoked(registration.identity()) {
-            return Err(ViewError::Other(Error::TokenMissing));
-        }
+        let registration = self.admit(asked.newcomer)?;
         self.feeds.meet(&camera);
         let name = camera.stream();
         // Kept until the feeds have subscriptions of their own, so that the source runs on.

@@ -4,7 +4,7 @@
 
 use patchbay_av::{AvError, KeyFrame, PictureSize, Slate, VideoSettings};
 use patchbay_media::{AccessUnit, Codec, MediaTime, TrackId, track::TrackInfo};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::OnceCell,
     time::{Instant, sleep_until},
@@ -17,7 +17,7 @@ const SIZE: (u32, u32) = (640, 480);
 const PICTURES: u32 = 4;
 
 /// Time between two.
-const EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 
 /// Least time between two, where viewers ask for key frames.
 const AT_LEAST: Duration = Duration::from_millis(100);
@@ -32,8 +32,8 @@ pub(super) struct Strip {
 /// One strip for each codec, made when it is first needed.
 #[derive(Debug, Default)]
 pub(super) struct Strips {
-    h264: OnceCell<Strip>,
-    vp8: OnceCell<Strip>,
+    h264: OnceCell<Arc<Strip>>,
+    vp8: OnceCell<Arc<Strip>>,
 }
 
 impl Strips {
@@ -43,7 +43,7 @@ impl Strips {
     }
 
     /// The strip of a codec; none where there can be none, or where it could not be made.
-    pub(super) async fn of(&self, codec: Codec) -> Option<&Strip> {
+    pub(super) async fn of(&self, codec: Codec) -> Option<Arc<Strip>> {
         let cell = match codec {
             Codec::H264 => &self.h264,
             Codec::Vp8 => &self.vp8,
@@ -51,9 +51,9 @@ impl Strips {
         };
         let made = cell.get_or_try_init(|| async move {
             let made = tokio::task::spawn_blocking(move || Strip::make(codec)).await;
-            made.unwrap_or(Err(AvError::OtherSize))
+            made.unwrap_or(Err(AvError::OtherSize)).map(Arc::new)
         });
-        made.await.inspect_err(|error| tracing::error!(%error, "no slate could be made")).ok()
+        made.await.inspect_err(|error| tracing::error!(%error, "no slate could be made")).ok().cloned()
     }
 }
 
@@ -75,31 +75,42 @@ impl Strip {
     }
 }
 
-/// Plays a strip.
+/// Plays a strip to a feed, or to one viewer.
 #[derive(Debug)]
-pub(super) struct Playing {
+pub(crate) struct Playing {
+    strip: Arc<Strip>,
     begun: Instant,
     last: Option<Instant>,
     next: usize,
 }
 
 impl Playing {
-    pub(super) fn new() -> Self {
-        Self { begun: Instant::now(), last: None, next: 0 }
+    pub(super) fn new(strip: Arc<Strip>) -> Self {
+        Self { strip, begun: Instant::now(), last: None, next: 0 }
+    }
+
+    /// What it is.
+    pub(crate) fn info(&self) -> &TrackInfo {
+        self.strip.info()
+    }
+
+    /// Time since it has begun, which is where its pictures are on its line of time.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Waits until the next picture is due. Cancel-safe.
-    pub(super) async fn due(&self) {
+    pub(crate) async fn due(&self) {
         sleep_until(self.last.map_or(self.begun, |last| last + EVERY)).await;
     }
 
     /// The next picture; nothing where the last one has just been.
-    pub(super) fn next(&mut self, strip: &Strip) -> Option<AccessUnit> {
+    pub(crate) fn next(&mut self) -> Option<AccessUnit> {
         let now = Instant::now();
         if self.last.is_some_and(|last| now < last + AT_LEAST) {
             return None;
         }
-        let unit = strip.units.get(self.next % strip.units.len().max(1))?.clone();
+        let unit = self.strip.units.get(self.next % self.strip.units.len().max(1))?.clone();
         self.next += 1;
         self.last = Some(now);
         let nanos = i64::try_from((now - self.begun).as_nanos()).unwrap_or(i64::MAX);
@@ -118,11 +129,11 @@ mod tests {
         let strips = Strips::default();
         for codec in [Codec::H264, Codec::Vp8] {
             let strip = strips.of(codec).await.unwrap();
-            let mut playing = Playing::new();
+            let mut playing = Playing::new(Arc::clone(&strip));
             let mut last = None;
             for _ in 0..PICTURES * 2 {
                 playing.due().await;
-                let unit = playing.next(strip).unwrap();
+                let unit = playing.next().unwrap();
                 assert!(unit.key && last < Some(unit.pts));
                 last = Some(unit.pts);
                 let mut decoder = VideoDecoder::open(strip.info()).unwrap();
@@ -130,7 +141,7 @@ mod tests {
                 pictures.extend(decoder.finish().unwrap());
                 let picture = pictures.pop().unwrap().picture;
                 assert!(picture.plane(Plane::Y).iter().all(|light| *light <= 18));
-                assert!(playing.next(strip).is_none(), "not twice at once");
+                assert!(playing.next().is_none(), "not twice at once");
             }
             println!("{} bytes of {codec:?}", strip.units.iter().map(|unit| unit.data.len()).sum::<usize>());
         }

@@ -3,6 +3,7 @@
 mod bandwidth;
 mod leaving;
 mod mse;
+mod mse_away;
 mod pages;
 mod pictures;
 mod websocket;

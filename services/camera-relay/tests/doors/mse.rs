@@ -14,21 +14,21 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-type Page<S = MaybeTlsStream<TcpStream>> = WebSocketStream<S>;
+pub(crate) type Page<S = MaybeTlsStream<TcpStream>> = WebSocketStream<S>;
 
 /// What came.
 #[derive(Debug)]
-enum Came {
+pub(crate) enum Came {
     Text(Value),
     Binary(Vec<u8>),
     Closed(u16, String),
 }
 
-async fn open(world: &World, path: &str) -> Result<Page> {
+pub(crate) async fn open(world: &World, path: &str) -> Result<Page> {
     Ok(timeout(SOON, connect_async(format!("ws://{}{path}", world.http))).await??.0)
 }
 
-async fn next<S>(page: &mut Page<S>) -> Result<Came>
+pub(crate) async fn next<S>(page: &mut Page<S>) -> Result<Came>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -47,7 +47,7 @@ where
 }
 
 /// Says what a browser says.
-async fn wish<S>(page: &mut Page<S>) -> Result<()>
+pub(crate) async fn wish<S>(page: &mut Page<S>) -> Result<()>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -56,7 +56,7 @@ where
 }
 
 /// The announcement, and the init segment after it.
-async fn begin<S>(page: &mut Page<S>) -> Result<(String, Vec<u8>)>
+pub(crate) async fn begin<S>(page: &mut Page<S>) -> Result<(String, Vec<u8>)>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -74,7 +74,7 @@ where
     }
 }
 
-async fn fragment<S>(page: &mut Page<S>) -> Result<Vec<u8>>
+pub(crate) async fn fragment<S>(page: &mut Page<S>) -> Result<Vec<u8>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -84,13 +84,13 @@ where
 }
 
 /// Base media decode time of the first track in a fragment (`tfdt`, version 1).
-fn decode_time(fragment: &[u8]) -> u64 {
+pub(crate) fn decode_time(fragment: &[u8]) -> u64 {
     let at = fragment.windows(4).position(|word| word == b"tfdt").expect("it has a time");
     u64::from_be_bytes(fragment[at + 8..at + 16].try_into().expect("eight bytes"))
 }
 
 /// Pictures and packets of sound that `ffprobe` counts in a file, decoded without a complaint.
-fn judge(file: &[u8]) -> Result<(usize, usize)> {
+pub(crate) fn judge(file: &[u8]) -> Result<(usize, usize)> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("recorded.mp4");
     std::fs::write(&path, file)?;
@@ -319,7 +319,7 @@ async fn a_group_that_is_too_large_is_not_sent_and_a_key_frame_is_asked_for() ->
     Ok(())
 }
 
-fn source(settings: TestSettings) -> Result<Arc<TestSource>> {
+pub(crate) fn source(settings: TestSettings) -> Result<Arc<TestSource>> {
     Ok(Arc::new(TestSource::new(settings, Arc::new(|| 0))?))
 }
 

@@ -3,6 +3,7 @@
 //! The page says which codecs its `MediaSource` takes; it is told what comes, and gets an init segment and fragments as binary messages, from the newest
 //! key frame on. `protocol` has the messages, `playing` makes the fragments, `session` is one page. The player is `page/mse-player.js`.
 
+mod black;
 mod counters;
 mod lane;
 mod live;

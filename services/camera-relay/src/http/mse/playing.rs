@@ -1,6 +1,6 @@
 //! What one page gets, over restarts and changes of its camera.
 
-use super::{counters::Counters, lane::Opening, live::Live};
+use super::{black::Black, counters::Counters, lane::Opening, live::Live};
 use crate::{
     caller::Caller,
     cameras::{CameraName, stream_of},
@@ -11,9 +11,10 @@ use bytes::Bytes;
 use patchbay_fmp4::Fragment;
 use patchbay_media::{
     MediaTime,
-    hub::{Ended, NotStarted, Selected, Subscription, Wanted},
+    hub::{Again, Ended, NotStarted, Selected, SourceError, Subscription, Wanted},
 };
 use std::{collections::VecDeque, future::pending, sync::Arc};
+use tokio::time::{Instant, sleep_until};
 
 /// Where the page's line of time begins: what is decoded ahead of its time must not be before zero.
 const BEGIN: MediaTime = MediaTime::from_nanos(1_000_000_000);
@@ -30,6 +31,16 @@ pub(super) enum Step {
     Over(ViewError),
 }
 
+/// What the page sees.
+enum Shown {
+    /// Nothing; black from that moment on, if ever.
+    Nothing { black_from: Option<Instant> },
+    /// That the camera has brought no picture yet.
+    Black(Black),
+    /// The camera, or what it has shown last.
+    Live(Live),
+}
+
 /// A page's hold on its camera.
 pub(super) struct Playing {
     viewings: Arc<Viewings>,
@@ -37,8 +48,8 @@ pub(super) struct Playing {
     camera: CameraName,
     wanted: Wanted,
     subscription: Subscription,
-    live: Option<Live>,
-    /// Where what was written ends.
+    shown: Shown,
+    /// Where what was written before that ends.
     end: MediaTime,
     counters: Arc<Counters>,
     /// A fragment, and what stands before it; nothing is read before they were taken.
@@ -54,6 +65,7 @@ impl Playing {
         counters: &Arc<Counters>,
         before: Option<&Self>,
     ) -> Result<Self, ViewError> {
+        let black_from = Instant::now() + viewings.core.config.cameras.slate_after.duration();
         let subscribed = viewings.core.hub.subscribe(&stream_of(camera), wanted.clone());
         Ok(Self {
             viewings: Arc::clone(viewings),
@@ -61,7 +73,7 @@ impl Playing {
             camera: camera.clone(),
             wanted,
             subscription: subscribed.map_err(|error| not_subscribed(&error, camera))?,
-            live: None,
+            shown: Shown::Nothing { black_from: Some(black_from) },
             end: before.map_or(BEGIN, Self::end),
             counters: Arc::clone(counters),
             steps: VecDeque::new(),
@@ -69,32 +81,47 @@ impl Playing {
     }
 
     fn end(&self) -> MediaTime {
-        self.live.as_ref().map_or(self.end, Live::end)
+        match &self.shown {
+            Shown::Nothing { .. } => self.end,
+            Shown::Black(black) => black.end(),
+            Shown::Live(live) => live.end(),
+        }
     }
 
-    /// What comes next. Cancel-safe: what was made and not given is kept.
+    /// What comes next. Cancel-safe: what was made and not given is kept, and black that is not there yet is made again.
     pub(super) async fn next(&mut self) -> Step {
         loop {
             if let Some(step) = self.steps.pop_front() {
                 return step;
             }
-            let Self { subscription, live, counters, .. } = self;
-            tokio::select! {
+            let Self { subscription, shown, counters, .. } = self;
+            let steps = tokio::select! {
                 biased;
-                told = subscription.tracks_or_failure() => self.follow(told),
-                steps = next_of(live, counters) => self.steps.extend(steps),
+                told = subscription.tracks_or_failure() => {
+                    self.follow(told);
+                    continue;
+                }
+                steps = shown.next(counters) => steps,
+            };
+            match steps {
+                Some(steps) => self.steps.extend(steps),
+                None => self.darken().await,
             }
         }
+    }
+
+    /// Shows black, if the page can.
+    async fn darken(&mut self) {
+        self.shown = match self.viewings.slate(&self.wanted).await {
+            Some(slate) => Shown::Black(Black::new(slate, self.end)),
+            None => Shown::Nothing { black_from: None },
+        };
     }
 
     fn follow(&mut self, told: Result<Selected, NotStarted>) {
         match told {
             Ok(selected) => self.switch(&selected),
-            // What came before the failure can still be played.
-            Err(NotStarted::Failed(error)) => {
-                let why = self.caller.told(&self.camera, &error);
-                self.steps.push_back(Step::Waiting(why));
-            }
+            Err(NotStarted::Failed(error)) => self.fail(&error),
             Err(NotStarted::Ended(Ended::Closed)) => self.steps.push_back(Step::Over(ViewError::Stopping)),
             Err(NotStarted::Ended(Ended::Removed)) => {
                 let gone = Error::NoCamera(self.camera.clone());
@@ -103,10 +130,18 @@ impl Playing {
         }
     }
 
+    /// What came before the failure can still be played. Where nothing has, the page sees black as long as the camera may come by itself, and is told why.
+    fn fail(&mut self, error: &SourceError) {
+        if let Shown::Nothing { black_from } = &mut self.shown {
+            *black_from = (error.again() == Again::Yes).then(Instant::now);
+        }
+        self.steps.push_back(Step::Waiting(self.caller.told(&self.camera, error)));
+    }
+
     fn switch(&mut self, selected: &Selected) {
         self.end = self.end();
         if let Err(error) = self.viewings.check(&self.wanted, selected, &self.camera) {
-            self.live = None;
+            self.shown = Shown::Nothing { black_from: None };
             self.steps.push_back(Step::Over(error));
             return;
         }
@@ -116,13 +151,22 @@ impl Playing {
             bytes: config.instant_start.max_bytes.as_usize(),
             patience: config.mse.patience.duration(),
         };
-        self.live = Live::of(selected, self.end, opening);
+        let live = Live::of(selected, self.end, opening);
+        self.shown = live.map_or(Shown::Nothing { black_from: None }, Shown::Live);
     }
 }
 
-async fn next_of(live: &mut Option<Live>, counters: &Counters) -> Vec<Step> {
-    match live {
-        Some(live) => live.next(counters).await,
-        None => pending().await,
+impl Shown {
+    /// What the page gets next; none when it is time for black. Cancel-safe.
+    async fn next(&mut self, counters: &Counters) -> Option<Vec<Step>> {
+        match self {
+            Self::Nothing { black_from: None } => pending().await,
+            Self::Nothing { black_from: Some(moment) } => {
+                sleep_until(*moment).await;
+                None
+            }
+            Self::Black(black) => Some(black.next().await),
+            Self::Live(live) => Some(live.next(counters).await),
+        }
     }
 }

@@ -7,11 +7,10 @@ use super::{
 };
 use crate::{
     cameras::CameraName,
-    error::Error,
     http::{
         Doors,
         visitor::Visitor,
-        websocket::{Came, Close, Socket},
+        websocket::{self, Came, Close, Socket},
     },
     metrics,
     viewers::{Measured, Newcomer, Registration, SentAway, ViewerKind},
@@ -22,13 +21,7 @@ use patchbay_fmp4::Fragment;
 use patchbay_transcode::Problem;
 use patchbay_websocket::CloseCode;
 use std::{future::pending, sync::Arc, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-
-/// How often a page is asked whether it is there.
-const PING: Duration = Duration::from_secs(20);
-
-/// Silence after which it is not.
-const SILENCE: Duration = Duration::from_mins(1);
+use tokio::time::{Instant, sleep_until};
 
 /// How long a page may take to say what it can play.
 const WISH_PATIENCE: Duration = Duration::from_secs(30);
@@ -73,8 +66,7 @@ impl Session {
     }
 
     async fn serve(&mut self, socket: &mut Socket) -> Close {
-        let mut pings = interval(PING);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pings = websocket::pings();
         let wish_by = self.opened + WISH_PATIENCE;
         loop {
             let Self { viewer, farewell, .. } = self;
@@ -83,7 +75,7 @@ impl Session {
             let step = tokio::select! {
                 came = socket.next() => self.take(socket, came).await,
                 next = next(viewer) => self.follow(socket, next).await,
-                _ = pings.tick() => ping(socket).await,
+                _ = pings.tick() => socket.ask().await,
                 () = sleep_until(wish_by), if is_waiting => {
                     Err(Close::with(CloseCode::POLICY_VIOLATION, "the page has not said what it can play"))
                 }
@@ -130,18 +122,11 @@ impl Session {
             viewer.playing = Playing::begin(viewings, looked, wanted, counters, before)?;
             return Ok(());
         }
-        let core = &viewings.core;
-        core.cameras.get(&self.camera)?;
+        viewings.core.cameras.get(&self.camera)?;
         let identity = Arc::clone(self.visitor.caller.identity());
         let (camera, address) = (self.camera.clone(), self.visitor.address);
         let newcomer = Newcomer { camera, kind: ViewerKind::Mse, identity, address };
-        let registration = core.viewers.register(newcomer).inspect_err(|_| {
-            core.metrics.refused_viewers.inc();
-        })?;
-        // Revoked between the check of the token and now, it would be seen by nobody.
-        if core.context.auth.is_revoked(registration.identity()) {
-            return Err(ViewError::Other(Error::TokenMissing));
-        }
+        let registration = viewings.admit(newcomer)?;
         let counters = Arc::<Counters>::default();
         let playing = Playing::begin(viewings, looked, wanted, &counters, None)?;
         registration.measure(Arc::clone(&counters) as _);
@@ -243,11 +228,4 @@ async fn send_away(socket: &mut Socket, why: SentAway) -> Result<(), Close> {
     let message = End::SentAway(why).words();
     socket.send(&protocol::write(&Outgoing::Error { code: word, message })).await?;
     Err(Close::with(code, message))
-}
-
-async fn ping(socket: &mut Socket) -> Result<(), Close> {
-    if socket.heard().elapsed() >= SILENCE {
-        return Err(Close::with(CloseCode::NORMAL, "nothing was heard for a minute"));
-    }
-    Ok(socket.ping().await?)
 }

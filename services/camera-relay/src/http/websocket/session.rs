@@ -2,7 +2,7 @@
 
 use super::{
     protocol::{self, Incoming, Outgoing},
-    socket::{Came, Close, Socket},
+    socket::{Came, Close, Socket, pings},
 };
 use crate::{
     cameras::CameraName,
@@ -14,13 +14,7 @@ use hyper::upgrade::Upgraded;
 use patchbay_rtc::sdp::{Fingerprint, Offer};
 use patchbay_websocket::CloseCode;
 use std::{future::pending, sync::Arc, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-
-/// How often a page is asked whether it is there.
-const PING: Duration = Duration::from_secs(20);
-
-/// Silence after which it is not.
-const SILENCE: Duration = Duration::from_mins(1);
+use tokio::time::{Instant, sleep_until};
 
 /// How long a page may look at nothing before it makes an offer.
 const OFFER_PATIENCE: Duration = Duration::from_mins(5);
@@ -65,15 +59,14 @@ impl Session {
     }
 
     async fn serve(&mut self, socket: &mut Socket) -> Close {
-        let mut pings = interval(PING);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pings = pings();
         loop {
             let idle_until = self.idle_until;
             // Cancel-safe: a message is taken whole or not at all, and the others only wait.
             let step = tokio::select! {
                 came = socket.next() => self.take(socket, came).await,
                 happened = next(&mut self.viewing) => self.follow(socket, happened).await,
-                _ = pings.tick() => ping(socket).await,
+                _ = pings.tick() => socket.ask().await,
                 () = sleep_until(idle_until), if self.viewing.is_none() => {
                     Err(Close::with(CloseCode::NORMAL, "there was no offer for a long time"))
                 }
@@ -172,11 +165,4 @@ async fn next(viewing: &mut Option<Watching>) -> Happened {
 
 async fn tell(socket: &mut Socket, message: &str) -> Result<(), Close> {
     Ok(socket.send(&protocol::write(&Outgoing::Error { message })).await?)
-}
-
-async fn ping(socket: &mut Socket) -> Result<(), Close> {
-    if socket.heard().elapsed() >= SILENCE {
-        return Err(Close::with(CloseCode::NORMAL, "nothing was heard for a minute"));
-    }
-    Ok(socket.ping().await?)
 }

@@ -10,7 +10,7 @@ use patchbay_websocket::{
 use std::{collections::VecDeque, future::pending, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
 
 /// Bytes of a message: an offer has at most 64 KiB, and JSON may need two bytes for one.
@@ -27,6 +27,12 @@ const WRITE: Duration = Duration::from_secs(10);
 
 /// Time for a client to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How often a client is asked whether it is there.
+const PING: Duration = Duration::from_secs(20);
+
+/// Silence after which it is not.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Bytes that are written together; less than this is copied, so that it makes one packet and not three.
 const TOGETHER: usize = 16 * 1024;
@@ -45,6 +51,13 @@ pub(in crate::http) enum Came {
     Close(Option<CloseCode>, String),
     /// The connection is gone.
     Gone,
+}
+
+/// Says when to [ask](Socket::ask).
+pub(in crate::http) fn pings() -> Interval {
+    let mut pings = interval(PING);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
 }
 
 /// The socket.
@@ -69,11 +82,6 @@ impl Socket {
             ahead: 0,
             heard: Instant::now(),
         }
-    }
-
-    /// When something was last heard.
-    pub(in crate::http) fn heard(&self) -> Instant {
-        self.heard
     }
 
     /// What comes next. Cancel-safe.
@@ -171,9 +179,12 @@ impl Socket {
         self.write(&encode::pong_frame(payload)).await
     }
 
-    /// Asks whether the client is there.
-    pub(in crate::http) async fn ping(&mut self) -> io::Result<()> {
-        self.write(&encode::frame(OpCode::Ping, &[])).await
+    /// Asks whether the client is there; where nothing was heard of it for long, it is not.
+    pub(in crate::http) async fn ask(&mut self) -> Result<(), Close> {
+        if self.heard.elapsed() >= SILENCE {
+            return Err(Close::with(CloseCode::NORMAL, "nothing was heard for a minute"));
+        }
+        Ok(self.write(&encode::frame(OpCode::Ping, &[])).await?)
     }
 
     /// Says why it ends, and waits a little for the client to say so too.
