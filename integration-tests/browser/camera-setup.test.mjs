@@ -231,6 +231,24 @@ describe('what is wrong with an address is told, with what to do', () => {
   })
 })
 
+test('on Chinese pages what the service says is told in Chinese, with its own words beside it', async () => {
+  const page = await windows.window({ locale: 'zh-CN' })
+  page.on('dialog', (dialog) => dialog.accept())
+  await page.goto(`${suite.console}/#token=${token}`)
+  await page.goto(`${suite.console}/add-camera`)
+  await page.locator('input[type=radio][value=test]').check()
+  await next(page)
+  await page.getByLabel('不带声音').check()
+  await probe(page)
+  const advice = page.locator('[data-test=advice] li')
+  await advice.getByText('没有声音；许多摄像头默认关闭声音。', { exact: true }).waitFor()
+  await advice.locator('[lang=en]').getByText('it has no sound', { exact: false }).waitFor()
+  await page.locator('[data-test=probe-tracks]').getByText('原样发送给浏览器。', { exact: true }).waitFor()
+  await page.locator('[data-step=key_frame]').getByText('收到了第一个关键帧。', { exact: true }).waitFor()
+  await look(page, 'camera-probe-zh')
+  await page.context().close()
+})
+
 test('cameras near the service are looked for', async (t) => {
   await operator.goto(`${suite.console}/add-camera`)
   await operator.getByRole('radio', { name: 'Found near here', exact: true }).check()
