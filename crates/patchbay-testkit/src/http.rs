@@ -24,19 +24,32 @@ pub struct Answer {
 
 /// Sends `GET path` with extra header lines and returns the answer.
 pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-    timeout(TIMEOUT, exchange(address, path, headers)).await.context("no answer in time")?
+    timeout(TIMEOUT, exchange(address, ("GET", path), headers, "")).await.context("no answer in time")?
 }
 
-async fn exchange(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+/// Sends `POST path` with extra header lines and a body, and returns the answer.
+pub async fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
+    timeout(TIMEOUT, exchange(address, ("POST", path), headers, body)).await.context("no answer in time")?
+}
+
+async fn exchange(
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
+    if !body.is_empty() {
+        request.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
+    }
     for (name, value) in headers {
         request.extend([*name, ": ", *value, "\r\n"]);
     }
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
         request.push_str("Connection: close\r\n");
     }
-    request.push_str("\r\n");
+    request.extend(["\r\n", body]);
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

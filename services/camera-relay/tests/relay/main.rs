@@ -2,7 +2,9 @@
 
 mod cameras;
 mod config;
+mod describe;
 mod discovery;
+mod failures;
 mod files;
 mod motion;
 mod mse;

@@ -238,6 +238,7 @@ impl Subscribed {
                     return Ok(tracks.tracks.into_iter().map(|track| track.codec).collect());
                 }
                 Some(Step::Unit(_)) => anyhow::bail!("units come after tracks"),
+                Some(Step::Failure(failure)) => anyhow::bail!("{failure:?}"),
                 None => {}
             }
         }
