@@ -75,6 +75,7 @@ fn described(description: Description) -> pb::DescribeDeviceResponse {
 
 fn stream(stream: Stream) -> pb::DeviceStream {
     let Stream { profile, url, note } = stream;
+    let (note_code, note) = note.map(|note| (note.word().to_owned(), note.to_string())).unwrap_or_default();
     pb::DeviceStream {
         token: profile.token,
         name: profile.name,
@@ -85,5 +86,6 @@ fn stream(stream: Stream) -> pb::DeviceStream {
         bitrate: profile.bitrate,
         url,
         note,
+        note_code,
     }
 }

@@ -4,8 +4,9 @@
 //! of a service's address the path is taken, and its port only where it names the same host without less encryption. Of a stream's address the host stays where cameras may have it, and the caller is
 //! told when it is another one; a host that may not be reached, or a name, which is not looked up because a stranger has chosen it, is replaced by the host that was asked.
 
+use crate::xml;
 use patchbay_egress::Guard;
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 use url::Url;
 
 /// Bytes of the address of a device, and of that of a stream.
@@ -51,12 +52,63 @@ pub(super) fn service(device: &Url, named: &str) -> Option<Url> {
 }
 
 /// The address of a stream.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct StreamAddress {
     /// Without a login; empty where there is none.
     pub(super) url: String,
-    /// What is to be known of it; may be empty.
-    pub(super) note: String,
+    /// What is to be known of it.
+    pub(super) note: Option<Note>,
+}
+
+/// What is to be known of the address of a stream, in words by its `Display`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// The stream is elsewhere.
+    OtherHost {
+        /// Where.
+        named: String,
+        /// What was asked.
+        asked: String,
+    },
+    /// The host that the device names is not used.
+    HostReplaced {
+        /// What it names.
+        named: String,
+        /// What stands in its place.
+        asked: String,
+    },
+    /// There is none that can be used.
+    NoAddress,
+    /// The device does not tell it, for this reason.
+    Refused(String),
+}
+
+impl Note {
+    /// Its word in the interface.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::OtherHost { .. } => "OTHER_HOST",
+            Self::HostReplaced { .. } => "HOST_REPLACED",
+            Self::NoAddress => "NO_ADDRESS",
+            Self::Refused(_) => "REFUSED",
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherHost { named, asked } => {
+                write!(f, "the device sends from {named}, which is another host than {asked}")
+            }
+            Self::HostReplaced { named, asked } => write!(
+                f,
+                "the device calls itself {named}, which cameras may not reach from here or which is a name; {asked} stands in the address instead"
+            ),
+            Self::NoAddress => f.write_str("the device names no address of RTSP for it"),
+            Self::Refused(words) => write!(f, "the device does not tell its address: {words}"),
+        }
+    }
 }
 
 /// The host that was asked.
@@ -74,52 +126,32 @@ impl Asked<'_> {
     pub(super) fn stream(&self, named: &str) -> StreamAddress {
         let parsed = Url::parse(named.trim()).ok().filter(|url| matches!(url.scheme(), "rtsp" | "rtsps"));
         let Some(mut url) = parsed.filter(|url| url.as_str().len() <= MAX_STREAM) else {
-            return without("the device names no address of RTSP for it");
+            return StreamAddress { url: String::new(), note: Some(Note::NoAddress) };
         };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let note = self.note(&host);
+        let note = self.note(url.host_str().unwrap_or_default());
         let is_plain = url.set_username("").and_then(|()| url.set_password(None)).is_ok();
-        let is_replaced = matches!(note, Note::Replaced);
+        let is_replaced = matches!(note, Some(Note::HostReplaced { .. }));
         if !is_plain || (is_replaced && url.set_host(Some(self.host)).is_err()) {
-            return without("the device names an address without a host for it");
+            // It has no host at all.
+            return StreamAddress { url: String::new(), note: Some(Note::NoAddress) };
         }
-        StreamAddress { url: url.to_string(), note: note.words(&host, self.host) }
+        StreamAddress { url: url.to_string(), note }
     }
 
-    fn note(&self, named: &str) -> Note {
+    /// What is to be known of a host that the device names.
+    fn note(&self, named: &str) -> Option<Note> {
         if named.eq_ignore_ascii_case(self.host) {
-            return Note::Same;
+            return None;
         }
+        let (told, asked) = (xml::harmless(named, MAX), self.host.to_owned());
         // With another scheme than HTTP's, hosts are not parsed as addresses.
         let address = named.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match address {
-            Ok(address) if self.addresses.contains(&address) => Note::Same,
-            Ok(address) if !address.is_unspecified() && self.guard.is_allowed(address) => Note::Another,
-            _ => Note::Replaced,
-        }
-    }
-}
-
-fn without(note: &str) -> StreamAddress {
-    StreamAddress { url: String::new(), note: note.to_owned() }
-}
-
-/// How the host of a stream is to that which was asked.
-enum Note {
-    Same,
-    Another,
-    Replaced,
-}
-
-impl Note {
-    fn words(&self, named: &str, asked: &str) -> String {
-        let named = crate::xml::harmless(named, MAX);
-        match self {
-            Self::Same => String::new(),
-            Self::Another => format!("the device sends to {named}, which is another host than {asked}"),
-            Self::Replaced => format!(
-                "the device calls itself {named}, which cameras may not reach from here or which is a name; it is asked at {asked} instead"
-            ),
+            Ok(address) if self.addresses.contains(&address) => None,
+            Ok(address) if !address.is_unspecified() && self.guard.is_allowed(address) => {
+                Some(Note::OtherHost { named: told, asked })
+            }
+            _ => Some(Note::HostReplaced { named: told, asked }),
         }
     }
 }
@@ -187,16 +219,14 @@ mod tests {
             ("rtsp://169.254.169.254/1", "rtsp://camera.example/1", "may not reach"),
             ("rtsp://0.0.0.0/1", "rtsp://camera.example/1", "calls itself"),
             ("rtsps://ipcam.local/1", "rtsps://camera.example/1", "calls itself ipcam.local"),
-            ("http://10.0.0.9/1", "", "no address of RTSP"),
-            ("", "", "no address of RTSP"),
-            ("rtsp:live", "", "without a host"),
+            ("http://10.0.0.9/1", "", "no address"),
+            ("", "", "no address"),
+            ("rtsp:live", "", "no address"),
         ] {
             let told = asked.stream(named);
             assert_eq!(told.url, url, "{named}: {told:?}");
-            assert!(
-                told.note.contains(words) && words.is_empty() == told.note.is_empty(),
-                "{named}: {told:?}"
-            );
+            let note = told.note.as_ref().map(Note::to_string).unwrap_or_default();
+            assert!(note.contains(words) && words.is_empty() == note.is_empty(), "{named}: {note}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The questions in their order, from the time of the device to its streams. It ends at the first refusal of the login, because devices lock out who tries on.
 
 use super::{
-    Description, Stream, address,
+    Description, Stream,
+    address::{self, Note},
     clock::DeviceClock,
     error::OnvifError,
     media::{self, Profile, Version},
@@ -88,7 +89,7 @@ impl<'a> Interview<'a> {
     ) -> Result<Stream, OnvifError> {
         let told = match self.ask(service, &version.get_stream(&profile.token)).await {
             Err(OnvifError::Soap { source: SoapError::Fault(words), .. }) => {
-                let note = format!("the device refuses to tell its address: {words}");
+                let note = Some(Note::Refused(words));
                 return Ok(Stream { profile, url: String::new(), note });
             }
             other => other?,

@@ -13,7 +13,7 @@ mod service;
 mod soap;
 mod tree;
 
-pub(crate) use address::device as device_address;
+pub(crate) use address::{Note, device as device_address};
 pub(crate) use media::Profile;
 
 use crate::{core::Core, error::Error, probe::EGRESS};
@@ -52,8 +52,8 @@ pub(crate) struct Stream {
     pub(crate) profile: Profile,
     /// Address of RTSP without a login; empty where there is none that can be used.
     pub(crate) url: String,
-    /// What is to be known of the address; may be empty.
-    pub(crate) note: String,
+    /// What is to be known of the address.
+    pub(crate) note: Option<Note>,
 }
 
 /// Asks a device. Every failure of it is an answer; an error is for what cannot be tried at all. It takes a place of the probes, for it connects to where a caller says as they do. Whoever may is

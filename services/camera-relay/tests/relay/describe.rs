@@ -91,13 +91,13 @@ async fn a_device_tells_its_streams_and_one_of_them_becomes_a_picture() -> Resul
         fps: 25.0,
         bitrate: 1_920_000,
         url: url.clone(),
-        note: String::new(),
+        ..pb::DeviceStream::default()
     };
     let [main, sub] = &*told.streams else { panic!("{told:?}") };
     assert_eq!(*main, expected);
     // Where it may not be reached, it is asked at the host that answered.
     assert_eq!(sub.url, "rtsp://127.0.0.1/sub?a=1&b=2");
-    assert!(sub.note.contains("calls itself 10.1.2.3"), "{sub:?}");
+    assert!(sub.note_code == "HOST_REPLACED" && sub.note.contains("calls itself 10.1.2.3"), "{sub:?}");
 
     let source = pb::RtspSource { url: main.url.clone(), login: login(SECRET), ..pb::RtspSource::default() };
     let new = pb::Camera { name: "eye".into(), source: Some(Source::Rtsp(source)), ..pb::Camera::default() };
@@ -135,7 +135,8 @@ async fn devices_of_all_kinds_are_understood() -> Result<()> {
     let device = setting.device(&["--refuses", "0", "--profiles", "100"]).await?;
     let told = setting.describe(at(device.address())).await?;
     let [first, second, ..] = &*told.streams else { panic!("{told:?}") };
-    assert!(told.ok && first.url.is_empty() && first.note.contains("its encoder is off"), "{first:?}");
+    assert!(told.ok && first.url.is_empty() && first.note_code == "REFUSED", "{first:?}");
+    assert!(first.note.contains("its encoder is off"), "{first:?}");
     assert!(!second.url.is_empty() && told.streams.len() == 64, "{}", told.streams.len());
     setting.world.stop().await
 }

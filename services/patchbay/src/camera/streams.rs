@@ -89,6 +89,7 @@ fn in_json(told: &DescribeDeviceResponse) -> Value {
             "bitrate": stream.bitrate,
             "url": stream.url,
             "note": stream.note,
+            "noteCode": stream.note_code,
         })
     });
     json!({
@@ -116,7 +117,7 @@ mod tests {
             fps: 12.5,
             bitrate: 4_096_000,
             url: "rtsp://camera/1".to_owned(),
-            note: String::new(),
+            ..DeviceStream::default()
         };
         let expected = "Main  H264 1920x1080, 12.5 a second, 4096 kbit/s\n        rtsp://camera/1";
         assert_eq!(lines(&whole), expected);
