@@ -15,11 +15,19 @@ import {
   withoutCorner,
   type Point,
 } from '../src/cameras/setup/polygon'
+import { deviceWords, noteOf, streamWords } from '../src/cameras/setup/device'
 import { sourceKey } from '../src/cameras/setup/probe'
 import { kindOf, splitLogin, withScheme } from '../src/cameras/setup/source'
 import { fingerprintIn, MAKERS, suggestName, withPath } from '../src/cameras/setup/suggest'
-import { CameraSchema, Corner, MaskStyle, RtspTransport } from '../src/gen/patchbay/camera/v1/cameras_pb'
-import { locale } from '../src/i18n'
+import {
+  CameraSchema,
+  Corner,
+  DescribeDeviceResponseSchema,
+  DeviceStreamSchema,
+  MaskStyle,
+  RtspTransport,
+} from '../src/gen/patchbay/camera/v1/cameras_pb'
+import { locale, serviceWords } from '../src/i18n'
 import { en } from '../src/i18n/en'
 
 beforeEach(() => {
@@ -261,5 +269,30 @@ describe('polygons', () => {
     expect(all.flat().every(({ x, y }) => x >= 0 && x <= 1 && y >= 0 && y <= 1)).toBe(true)
     expect(middle(square)).toEqual({ x: expect.closeTo(0.3), y: expect.closeTo(0.3) })
     expect(svgPoints(square.slice(0, 2), 640, 360)).toBe('128.0,72.0 256.0,72.0')
+  })
+})
+
+describe('an ONVIF camera', () => {
+  test('is called what it calls itself, and no part of that twice', () => {
+    const named = (maker: string, model: string) => deviceWords(create(DescribeDeviceResponseSchema, { maker, model }))
+    expect(named('Eye', 'X1')).toBe('Eye X1')
+    expect(named('Eye', 'Eye X1')).toBe('Eye X1')
+    expect(named('', 'X1')).toBe('X1')
+    expect(named('Eye', '')).toBe('Eye')
+  })
+
+  test('has streams that are told by what is known of them', () => {
+    const figures = { codec: 'H264', width: 1920, height: 1080, fps: 12.5, bitrate: 4_096_000n }
+    const stream = (known: object) => streamWords(create(DeviceStreamSchema, { token: 'P1', ...known }))
+    expect(stream({ name: 'Main', ...figures })).toBe('Main · H264 · 1920 × 1080 · 12.5 fps · 4.1 Mbit/s')
+    expect(stream({})).toBe('P1')
+  })
+
+  test('whose addresses need a word has that in Chinese too', () => {
+    locale.value = 'zh'
+    for (const noteCode of ['HOST_REPLACED', 'OTHER_HOST', 'NO_ADDRESS', 'REFUSED']) {
+      const { code, words } = noteOf(create(DeviceStreamSchema, { note: 'as it is', noteCode }))
+      expect([words, serviceWords(code)]).toEqual(['as it is', expect.stringMatching(/[\u4e00-\u9fff]/)])
+    }
   })
 })

@@ -44,6 +44,18 @@ export const sources = {
   'source.foundAs.device': 'Video device',
   'source.foundNoUrl': 'It tells no address of a stream; look in its manual.',
 
+  'onvif.streams': 'Log in and list its streams',
+  'onvif.another': 'An ONVIF camera that is not listed',
+  'onvif.guesses': 'Or an address that cameras of its maker often have:',
+  'onvif.address': 'Address of the ONVIF camera',
+  'onvif.addressHelp': 'Its host, with the port of ONVIF where that is not 80: 192.168.1.64:8000.',
+  'onvif.usernameHelp': 'Of a user for ONVIF. Many cameras keep these apart, and have none until one is made in their pages.',
+  'onvif.passwordHelp': 'Goes to the camera as a digest, and is kept only with the camera that you add.',
+  'onvif.ask': 'List its streams',
+  'onvif.asking': 'Asking the camera…',
+  'onvif.choose': 'Choose a stream; the first one is mostly the largest.',
+  'onvif.noAddress': 'without an address',
+
   'source.address': 'Address',
   'source.addressHelp': 'As the manual of the camera has it. A name and password in it are moved to their fields.',
   'source.behind': 'What is there',

@@ -20,6 +20,11 @@ export const service: Record<string, string> = {
   'advice.NOT_DECODED': '有画面到来，但服务无法解码出一幅供此处显示。',
   'advice.MAKERS_PATHS': '请尝试常见厂商的路径；其他路径见摄像头说明书。',
 
+  'onvif.HOST_REPLACED': '摄像头自报的主机是一个名称，或者从这里不允许连接；地址中改用了您询问的主机。',
+  'onvif.OTHER_HOST': '码流来自另一台主机，而不是您询问的那一台。',
+  'onvif.NO_ADDRESS': '摄像头没有告知这一路码流的 RTSP 地址。',
+  'onvif.REFUSED': '摄像头没有告知这一路码流的地址。',
+
   'delivery.asItIs': '原样发送给浏览器。',
   'delivery.h265': '很少有浏览器能显示 WebRTC 中的 H.265；有人观看时会为其他浏览器转码为 H.264。',
   'delivery.codec': 'WebRTC 不支持 {codec}，因此在有人观看时转码。',

@@ -45,6 +45,18 @@ export const sources: Record<keyof typeof en, string> = {
   'source.foundAs.device': '视频设备',
   'source.foundNoUrl': '它没有告知流的地址，请查看说明书。',
 
+  'onvif.streams': '登录并列出它的码流',
+  'onvif.another': '未列出的 ONVIF 摄像头',
+  'onvif.guesses': '或者使用该厂商摄像头常用的地址：',
+  'onvif.address': 'ONVIF 摄像头的地址',
+  'onvif.addressHelp': '它的主机；如果 ONVIF 端口不是 80，请一并填写：192.168.1.64:8000。',
+  'onvif.usernameHelp': 'ONVIF 用户的名称。许多摄像头单独管理这些用户，需要先在其网页中创建。',
+  'onvif.passwordHelp': '以摘要形式发送给摄像头；只随您添加的摄像头一起保存。',
+  'onvif.ask': '列出码流',
+  'onvif.asking': '正在询问摄像头…',
+  'onvif.choose': '请选择一路码流；第一路通常最大。',
+  'onvif.noAddress': '没有地址',
+
   'source.address': '地址',
   'source.addressHelp': '按摄像头说明书填写。其中的用户名和密码会移到各自的栏中。',
   'source.behind': '那里是什么',
