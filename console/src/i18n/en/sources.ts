@@ -49,7 +49,8 @@ export const sources = {
   'onvif.guesses': 'Or an address that cameras of its maker often have:',
   'onvif.address': 'Address of the ONVIF camera',
   'onvif.addressHelp': 'Its host, with the port of ONVIF where that is not 80: 192.168.1.64:8000.',
-  'onvif.usernameHelp': 'Of a user for ONVIF. Many cameras keep these apart, and have none until one is made in their pages.',
+  'onvif.usernameHelp':
+    'Of a user for ONVIF. Many cameras keep these apart, and have none until one is made in their pages.',
   'onvif.passwordHelp': 'Goes to the camera as a digest, and is kept only with the camera that you add.',
   'onvif.ask': 'List its streams',
   'onvif.asking': 'Asking the camera…',
