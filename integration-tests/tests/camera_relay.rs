@@ -6,7 +6,6 @@ use integration_tests::{
     report::report,
     verdict::TestResult,
 };
-use patchbay_auth::{KeyOwner, Signer};
 use patchbay_proto::camera::v1 as pb;
 use patchbay_testkit::{
     http,
@@ -16,7 +15,6 @@ use patchbay_testkit::{
     webrtc::{Happened, Swarm, Wants},
 };
 use std::{
-    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -48,7 +46,7 @@ impl Pair {
         let folder = tempfile::tempdir()?;
         let keys = Keys::create(folder.path())?;
         let identity = folder.path().join("service.pem");
-        share_identity(&keys, &identity)?;
+        keys.share_identity("camera-relay", &identity, &["media:relay:camera/*"])?;
         let redis = RedisServer::start(Persistence::Always).await?;
         let settings = open_settings()
             .set("backplane.url", &redis.url())
@@ -87,15 +85,6 @@ impl Pair {
         report(&format!("{what}: after {took:?}"));
         Ok(owner)
     }
-}
-
-/// The public half of the replicas' key, with what they may ask of each other, beside the issuer's.
-fn share_identity(keys: &Keys, path: &Path) -> Result<()> {
-    let signer = Signer::load_or_generate(path, KeyOwner::Service("camera-relay".to_owned()))?;
-    let mut jwks = keys.signer().jwks();
-    jwks.merge(signer.jwks().allowing(&["media:relay:camera/*".parse()?]));
-    jwks.write(keys.jwks())?;
-    Ok(())
 }
 
 /// What a viewer has seen.

@@ -29,6 +29,17 @@ impl Keys {
         &self.signer
     }
 
+    /// Makes a key that replicas of a service have in common, as services have it that run apart: writes it to a file, and its public half, with what
+    /// they may ask of each other, beside the issuer's.
+    pub fn share_identity(&self, service: &str, path: &Path, scopes: &[&str]) -> Result<()> {
+        let signer = Signer::load_or_generate(path, KeyOwner::Service(service.to_owned()))?;
+        let scopes = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<_>, _>>()?;
+        let mut jwks = self.signer.jwks();
+        jwks.merge(signer.jwks().allowing(&scopes));
+        jwks.write(&self.jwks)?;
+        Ok(())
+    }
+
     /// Signs claims as they are, however wrong.
     pub fn sign(&self, claims: &serde_json::Value) -> Result<String> {
         Ok(self.signer.sign(claims)?)

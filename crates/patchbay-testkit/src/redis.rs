@@ -6,7 +6,7 @@ use crate::{
     process::{Launch, Process},
     wait::wait_until,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::{fs, net::SocketAddr, time::Duration};
 use tempfile::TempDir;
 use tokio::{
@@ -17,6 +17,18 @@ use tokio::{
 
 const START: Duration = Duration::from_secs(15);
 const COMMAND: Duration = Duration::from_secs(5);
+
+/// Reads everything.
+const CONTENTS: &str = "
+local read = {string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'}, list = {'LRANGE', 0, -1},
+    zset = {'ZRANGE', 0, -1, 'WITHSCORES'}, stream = {'XRANGE', '-', '+'}}
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+    local how = assert(read[redis.call('TYPE', key).ok])
+    found[#found + 1] = key
+    found[#found + 1] = redis.call(how[1], key, unpack(how, 2))
+end
+return found";
 
 /// What survives the server's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +132,23 @@ impl RedisServer {
             Ok(String::from_utf8_lossy(&reply[..length]).into_owned())
         };
         timeout(COMMAND, talk).await.context("redis-server does not answer")?
+    }
+
+    /// Every key with its value, as the server sends them: to search for what must not be there.
+    pub async fn contents(&self) -> Result<Vec<u8>> {
+        let length = CONTENTS.len();
+        let request =
+            format!("*3\r\n$4\r\nEVAL\r\n${length}\r\n{CONTENTS}\r\n$1\r\n0\r\n*1\r\n$4\r\nQUIT\r\n");
+        let mut reply = Vec::new();
+        let talk = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            // It closes the connection after the answer.
+            stream.read_to_end(&mut reply).await
+        };
+        timeout(START, talk).await.context("redis-server does not answer")??;
+        ensure!(reply.first() == Some(&b'*'), "{}", String::from_utf8_lossy(&reply));
+        Ok(reply)
     }
 
     async fn wait_ready(&self) -> Result<()> {
