@@ -4,7 +4,7 @@
  */
 
 import type { Trouble } from '../calls/trouble'
-import type { AttemptState, Surroundings } from './attempts'
+import { until, type AttemptState, type Surroundings } from './attempts'
 import { Pauses } from './pauses'
 
 export type WayName = 'webrtc' | 'mse'
@@ -45,9 +45,9 @@ export class Ways {
   #wasConnected = false
   /** Why WebRTC failed, to be told should the other way fail too. */
   #trouble: Trouble | undefined
-  #pauses: Pauses
-  /** Counts ways, so that what an old one tells is dropped. */
-  #turn = 0
+  readonly #pauses: Pauses
+  /** Over with the way, so that what an old one tells is dropped. */
+  #current: AbortController | undefined
 
   constructor(
     private readonly makers: Makers,
@@ -83,19 +83,18 @@ export class Ways {
 
   #take(name: WayName): void {
     this.#leave()
-    const turn = this.#turn
+    const current = new AbortController()
+    this.#current = current
     const make = this.makers[name] ?? this.makers.webrtc
     this.#name = name
     this.#wasConnected = false
     this.told.way(name)
-    this.#way = make((state) => {
-      if (turn === this.#turn) this.#changed(state)
-    })
+    this.#way = make(until(current.signal, (state: AttemptState) => this.#changed(state)))
     this.#way.start()
   }
 
   #leave(): void {
-    this.#turn += 1
+    this.#current?.abort()
     clearTimeout(this.#timer)
     this.#way?.stop()
     this.#way = undefined
