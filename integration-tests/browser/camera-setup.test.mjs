@@ -6,6 +6,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { OnvifDevice } from './onvif.mjs'
 import { assertAccessible, focused, look, tabTo } from './people.mjs'
 import { freePorts } from './relay.mjs'
 import { Camera, Refusing } from './rtsp.mjs'
@@ -255,6 +256,46 @@ test('cameras near the service are looked for', async (t) => {
   const told = operator.getByRole('status').filter({ hasText: /Nothing answered|\d+ found/ })
   await told.waitFor({ timeout: 15_000 })
   t.diagnostic(await told.innerText())
+})
+
+test('a camera of ONVIF tells its streams, and the chosen one fills the form', async (t) => {
+  const login = ['--user', 'eye', '--password', 'secret-1']
+  const camera = await Camera.start(['--auth', 'digest', ...login])
+  t.after(() => camera.end())
+  const device = await OnvifDevice.start(['--auth', 'wsse', ...login, '--rtsp', camera.url, '--others', 'rtsp://10.1.2.3/sub'])
+  t.after(() => device.end())
+  await operator.goto(`${suite.console}/add-camera`)
+  await operator.getByRole('radio', { name: 'Found near here', exact: true }).check()
+  await button(operator, 'An ONVIF camera that is not listed').click()
+  const panel = operator.locator('[data-test=device-streams]')
+  await panel.getByLabel('Address of the ONVIF camera').fill('rtsp://camera/')
+  await button(operator, 'List its streams').click()
+  await panel.getByText('must begin with http://', { exact: false }).waitFor()
+  await panel.getByLabel('Address of the ONVIF camera').fill(device.address)
+  await panel.getByLabel('User name').fill('eye')
+  await panel.getByLabel('Password').fill('secret-2')
+  // Enter asks the camera, and does not send the form on.
+  await operator.keyboard.press('Enter')
+  await panel.locator('[data-test=device-failure][data-reason=UNAUTHORIZED]').waitFor()
+  await panel.getByLabel('Password').fill('secret-1')
+  await button(operator, 'List its streams').click()
+  await panel.getByText('Patchbay Test Eye 3').waitFor()
+  assert.equal(await panel.locator('[data-test=device-stream]').count(), 2)
+  await panel.getByText('calls itself 10.1.2.3', { exact: false }).waitFor()
+  await look(operator, 'camera-onvif')
+  await assertAccessible(operator)
+  await panel.getByRole('button', { name: /^Main · H264 · 1920 × 1080/ }).click()
+  assert.equal(await operator.getByLabel('Address', { exact: true }).inputValue(), camera.url)
+  assert.equal(await operator.getByLabel('User name').inputValue(), 'eye')
+  await probe(operator)
+  await operator.getByText('Pictures come.', { exact: false }).waitFor()
+  await next(operator)
+  assert.equal(await operator.getByLabel('Title').inputValue(), 'Patchbay Test Eye 3')
+  await operator.getByLabel('Name', { exact: true }).fill('onvif')
+  await button(operator, 'Add').click()
+  await operator.waitForURL(`${suite.console}/cameras/onvif`)
+  await isLive(operator)
+  await remove(operator, 'onvif')
 })
 
 describe('masks and zones', () => {
