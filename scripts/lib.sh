@@ -100,7 +100,7 @@ need_rust() {
   export RUSTUP_TOOLCHAIN="$RUST_MINIMUM"
 }
 
-# need_python REQUIREMENTS [FOLDER]: a virtual environment in target/tools with what the file names.
+# need_python REQUIREMENTS [FOLDER [OPTION...]]: a virtual environment in target/tools with what the file names; the options are pip's.
 need_python() {
   local requirements=$1 folder=${2:-$VENV}
   # One that does not run any more was made by a Python that is gone.
@@ -112,7 +112,7 @@ need_python() {
   # The stamp saves pip's four seconds when nothing has changed.
   if ! cmp -s "$requirements" "$folder/$(basename "$requirements")"; then
     say "Installing Python packages into target/tools: $(grep -v '^#' "$requirements" | tr '\n' ' ')"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "${@:3}" -r "$requirements"
     cp "$requirements" "$folder/$(basename "$requirements")"
   fi
 }

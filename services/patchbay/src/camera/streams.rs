@@ -89,7 +89,7 @@ fn in_json(told: &DescribeDeviceResponse) -> Value {
             "bitrate": stream.bitrate,
             "url": stream.url,
             "note": stream.note,
-            "noteCode": stream.note_code,
+            "note_code": stream.note_code,
         })
     });
     json!({
