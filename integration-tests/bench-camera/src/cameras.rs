@@ -26,9 +26,10 @@ struct One {
 
 /// One round of many cameras, and of one.
 pub(crate) async fn round(relay: &Path, window: Duration, size: Size, report: &mut Report) -> Result<()> {
-    let count = many(size);
-    report.add(cost_of_each(count), cost(relay, count, window).await?);
-    for (figure, value) in one(relay, window).await?.figures() {
+    let (folder, count) = (tempfile::tempdir()?, many(size));
+    let served = Served::start(count, folder.path())?;
+    report.add(cost_of_each(count), cost(relay, &served.urls(), window).await?);
+    for (figure, value) in one(relay, &served, window).await?.figures() {
         report.add(figure, value);
     }
     Ok(())
@@ -52,10 +53,9 @@ fn delays(lags: &[f64]) -> [(Figure, f64); 2] {
 }
 
 /// Cores a camera, when each of many has a viewer.
-async fn cost(relay: &Path, count: usize, window: Duration) -> Result<f64> {
-    let folder = tempfile::tempdir()?;
-    let served = Served::start(count, folder.path())?;
-    let relay = Relay::start_rtsp(relay, folder.path(), &served.urls())?;
+async fn cost(relay: &Path, urls: &[String], window: Duration) -> Result<f64> {
+    let (folder, count) = (tempfile::tempdir()?, urls.len());
+    let relay = Relay::start_rtsp(relay, folder.path(), urls)?;
     let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
     let load = Viewers::start(&relay.url(), &names.join(","), 1)?;
     let cpu = watch(window, || relay.cpu()).await?;
@@ -64,15 +64,15 @@ async fn cost(relay: &Path, count: usize, window: Duration) -> Result<f64> {
     Ok(cpu / count as f64)
 }
 
-async fn one(relay: &Path, window: Duration) -> Result<One> {
+/// The first of the cameras, alone.
+async fn one(relay: &Path, served: &Served, window: Duration) -> Result<One> {
     let folder = tempfile::tempdir()?;
-    let served = Served::start(1, folder.path())?;
-    let relay = Relay::start_rtsp(relay, folder.path(), &served.urls())?;
-    One::measure(&relay.url(), &served, window, || relay.cpu()).await
+    let relay = Relay::start_rtsp(relay, folder.path(), &[served.url(0)])?;
+    One::measure(&relay.url(), served, window, || relay.cpu()).await
 }
 
 impl One {
-    /// Watches the only camera of a server.
+    /// Watches the first camera, which is the only one of a server.
     async fn measure(
         url: &str,
         served: &Served,

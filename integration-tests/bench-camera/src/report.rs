@@ -175,7 +175,9 @@ fn shown(value: f64) -> String {
         _ => 3,
     };
     let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    // Less than what is shown, below nothing.
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// The middle one; of an even number the mean of both.
@@ -218,6 +220,15 @@ mod tests {
         assert!(table.contains("| captures | 1  |  | exactly 1 | met |"), "{table}");
         assert!(table.contains("| beside | 0.003 us | str0m 2; aiortc 30 |  |  |"), "{table}");
         assert!(table.contains("| of others |  | aiortc 30 | <= 1 |  |"), "{table}");
+    }
+
+    #[test]
+    fn numbers_are_as_long_as_they_say_something() {
+        for (value, text) in
+            [(-0.0003, "0"), (0.0123, "0.012"), (1.5, "1.5"), (-12.34, "-12.3"), (250.4, "250")]
+        {
+            assert_eq!(shown(value), text);
+        }
     }
 
     #[test]
