@@ -38,7 +38,7 @@ enum Shown {
     /// That the camera has brought no picture yet.
     Black(Black),
     /// The camera, or what it has shown last.
-    Live(Live),
+    Live(Box<Live>),
 }
 
 /// A page's hold on its camera.
@@ -152,7 +152,7 @@ impl Playing {
             patience: config.mse.patience.duration(),
         };
         let live = Live::of(selected, self.end, opening);
-        self.shown = live.map_or(Shown::Nothing { black_from: None }, Shown::Live);
+        self.shown = live.map_or(Shown::Nothing { black_from: None }, |live| Shown::Live(Box::new(live)));
     }
 }
 
