@@ -154,5 +154,6 @@ fn in_json(found: &ProbeSourceResponse) -> Value {
         "steps": steps.collect::<Vec<_>>(),
         "tracks": tracks.collect::<Vec<_>>(),
         "advice": found.advice,
+        "adviceCodes": found.advice_codes,
     })
 }
