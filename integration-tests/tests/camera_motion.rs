@@ -14,7 +14,7 @@ use patchbay_testkit::{
     binaries::binary,
     keys::Keys,
     ports::free_address,
-    process::Launch,
+    process::{Launch, Process},
     redis::{Persistence, RedisServer},
     rtsp::gstreamer::GstCamera,
     wait::{wait_for, wait_until},
@@ -155,6 +155,11 @@ impl Light {
         Ok(Self { width, pixels })
     }
 
+    /// The brightest of what `watched` has masked.
+    fn masked(&self) -> u8 {
+        self.range([0.72, 0.98], [0.63, 0.98]).1
+    }
+
     /// Least and greatest light within parts of width and height.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "parts of a small picture")]
     fn range(&self, across: [f64; 2], down: [f64; 2]) -> (u8, u8) {
@@ -187,73 +192,101 @@ fn motions(listed: &Value) -> &[Value] {
     listed["motions"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-#[tokio::test]
-async fn the_all_in_one_tells_of_motion_and_shows_no_more_than_it_may() -> TestResult {
-    let folder = tempfile::tempdir()?;
-    let redis = RedisServer::start(Persistence::Always).await?;
-    let data = folder.path().join("data");
-    std::fs::create_dir_all(data.join("media"))?;
-    yard(&data.join("media/yard.mp4"))?;
-    let (ops, http) = (free_address(), free_address());
-    let anywhere = [
-        "CHAT_GATEWAY__LISTEN__HTTP",
-        "CHAT_GATEWAY__GRPC__LISTEN",
-        "CONSOLE__HTTP__LISTEN",
-        "CONSOLE__GRPC__LISTEN",
-        "CAMERA_RELAY__GRPC__LISTEN",
-        "CAMERA_RELAY__MEDIA__UDP",
-        "CAMERA_RELAY__MEDIA__TCP",
-        "CRYPTO_SERVICE__LISTEN__HTTP",
-        "CRYPTO_SERVICE__GRPC__LISTEN",
-    ];
-    let launch = Launch::binary("patchbay", "patchbay", folder.path())?;
-    let launch = ["run", "--services", "all", "--dev"].into_iter().fold(launch, Launch::arg);
-    let launch = launch
-        .env("PATCHBAY_DATA__DIR", &data)
-        .env("PATCHBAY_BACKPLANE__URL", redis.url())
-        .env("PATCHBAY_OPS__LISTEN", ops.to_string())
-        .env("PATCHBAY_CAMERA_RELAY__LISTEN__HTTP", http.to_string());
-    let launch = anywhere
-        .into_iter()
-        .fold(launch, |launch, key| launch.env(format!("PATCHBAY_{key}"), free_address().to_string()));
-    let _process = launch.start_ready(ops).await?;
-    let token = token(&data)?;
-    rest(http, &token, "POST", "/v1/cameras", &watched("yard")).await?;
-    let told = Told::on(&redis).await?;
+/// The whole suite in one process, with a clip that a camera can be made of.
+struct Suite {
+    http: SocketAddr,
+    token: String,
+    told: Told,
+    _process: Process,
+    _redis: RedisServer,
+}
 
-    let (events, took) = told.wait("camera.motion", 2, SEEN).await?;
-    report(&format!("two motions were told {took:?} after the camera was added"));
-    for event in &events {
-        assert_eq!(
-            (&event["subject"], &event["data"]["zones"]),
-            (&json!("yard"), &json!(["path"])),
-            "{event}"
-        );
-        assert!(event["data"]["score"].as_f64().is_some_and(|score| (0.3..=1.0).contains(&score)), "{event}");
-        let path = event["data"]["picture"].as_str().context("no picture")?;
-        let picture = jpeg(http, &token, path).await?;
-        assert_eq!(jpeg_size(&picture)?, (640, 360), "as the camera gives it");
-        let light = Light::of(&picture)?;
-        assert!(
-            light.range([0.72, 0.98], [0.63, 0.98]).1 < 40,
-            "what is masked is black in the picture of a motion"
-        );
-        assert!(light.range([0.0, 1.0], [0.3, 0.6]).1 > 200, "what moved is in the picture");
+/// Listeners that no test asks: anywhere.
+const LISTENERS: [&str; 9] = [
+    "CHAT_GATEWAY__LISTEN__HTTP",
+    "CHAT_GATEWAY__GRPC__LISTEN",
+    "CONSOLE__HTTP__LISTEN",
+    "CONSOLE__GRPC__LISTEN",
+    "CAMERA_RELAY__GRPC__LISTEN",
+    "CAMERA_RELAY__MEDIA__UDP",
+    "CAMERA_RELAY__MEDIA__TCP",
+    "CRYPTO_SERVICE__LISTEN__HTTP",
+    "CRYPTO_SERVICE__GRPC__LISTEN",
+];
+
+impl Suite {
+    async fn start(folder: &Path) -> Result<Self> {
+        let redis = RedisServer::start(Persistence::Always).await?;
+        let data = folder.join("data");
+        std::fs::create_dir_all(data.join("media"))?;
+        yard(&data.join("media/yard.mp4"))?;
+        let (ops, http) = (free_address(), free_address());
+        let launch = Launch::binary("patchbay", "patchbay", folder)?;
+        let launch = ["run", "--services", "all", "--dev"].into_iter().fold(launch, Launch::arg);
+        let launch = launch
+            .env("PATCHBAY_DATA__DIR", &data)
+            .env("PATCHBAY_BACKPLANE__URL", redis.url())
+            .env("PATCHBAY_OPS__LISTEN", ops.to_string())
+            .env("PATCHBAY_CAMERA_RELAY__LISTEN__HTTP", http.to_string());
+        let launch = LISTENERS
+            .into_iter()
+            .fold(launch, |launch, key| launch.env(format!("PATCHBAY_{key}"), free_address().to_string()));
+        let process = launch.start_ready(ops).await?;
+        let (token, told) = (token(&data)?, Told::on(&redis).await?);
+        Ok(Self { http, token, told, _process: process, _redis: redis })
     }
 
-    let snapshot = jpeg(http, &token, "/v1/cameras/yard/snapshot").await?;
-    assert_eq!(jpeg_size(&snapshot)?, (320, 180));
-    let light = Light::of(&snapshot)?;
-    assert!(light.range([0.72, 0.98], [0.63, 0.98]).1 < 40, "what is masked is black in a snapshot");
+    async fn get(&self, path: &str) -> Result<Value> {
+        rest(self.http, &self.token, "GET", path, &Value::Null).await
+    }
+
+    async fn picture(&self, path: &str) -> Result<Vec<u8>> {
+        jpeg(self.http, &self.token, path).await
+    }
+
+    /// The event of a motion names its zone, and has a picture: of the camera's own size, of what moved, and without what is masked.
+    async fn check_motion(&self, event: &Value) -> Result<()> {
+        let zones = &event["data"]["zones"];
+        assert_eq!((&event["subject"], zones), (&json!("yard"), &json!(["path"])), "{event}");
+        let score = event["data"]["score"].as_f64();
+        assert!(score.is_some_and(|score| (0.3..=1.0).contains(&score)), "{event}");
+        let picture = self.picture(event["data"]["picture"].as_str().context("no picture")?).await?;
+        assert_eq!(jpeg_size(&picture)?, (640, 360), "as the camera gives it");
+        let light = Light::of(&picture)?;
+        assert!(light.masked() < 40, "what is masked is black in the picture of a motion");
+        assert!(light.range([0.0, 1.0], [0.3, 0.6]).1 > 200, "what moved is in the picture");
+        Ok(())
+    }
+}
+
+/// A snapshot is as small as was asked for, has the clock, and nothing of what is masked.
+fn check_snapshot(snapshot: &[u8]) -> Result<()> {
+    assert_eq!(jpeg_size(snapshot)?, (320, 180));
+    let light = Light::of(snapshot)?;
+    assert!(light.masked() < 40, "what is masked is black in a snapshot");
     let (dark, bright) = light.range([0.0, 0.4], [0.0, 0.1]);
     assert!(dark < 60 && bright > 190, "the clock is white on dark: {dark} to {bright}");
     let (dark, bright) = light.range([0.1, 0.6], [0.75, 0.95]);
     assert!(dark > GREY - 40 && bright < GREY + 40, "the ground is as it was: {dark} to {bright}");
+    Ok(())
+}
 
-    let listed = rest(http, &token, "GET", "/v1/cameras/yard/motion", &Value::Null).await?;
+#[tokio::test]
+async fn the_all_in_one_tells_of_motion_and_shows_no_more_than_it_may() -> TestResult {
+    let folder = tempfile::tempdir()?;
+    let suite = Suite::start(folder.path()).await?;
+    rest(suite.http, &suite.token, "POST", "/v1/cameras", &watched("yard")).await?;
+    let (events, took) = suite.told.wait("camera.motion", 2, SEEN).await?;
+    report(&format!("two motions were told {took:?} after the camera was added"));
+    for event in &events {
+        suite.check_motion(event).await?;
+    }
+    check_snapshot(&suite.picture("/v1/cameras/yard/snapshot").await?)?;
+
+    let listed = suite.get("/v1/cameras/yard/motion").await?;
     let ids: Vec<_> = motions(&listed).iter().rev().map(|motion| motion["id"].clone()).collect();
-    let told_of: Vec<_> =
-        told.events("camera.motion").await?.iter().map(|event| event["data"]["id"].clone()).collect();
+    let events = suite.told.events("camera.motion").await?;
+    let told_of: Vec<_> = events.iter().map(|event| event["data"]["id"].clone()).collect();
     assert!(told_of.starts_with(&ids) || ids.starts_with(&told_of), "{ids:?} and {told_of:?}");
     let first = motions(&listed).last().context("no motion")?;
     assert!(first["ended"].is_string(), "a box that is gone has ended: {first}");
