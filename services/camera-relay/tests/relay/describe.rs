@@ -46,6 +46,7 @@ impl Setting {
     }
 
     /// What is wrong: the reason, and words that must be there.
+    #[expect(clippy::print_stdout, reason = "a test tells what was found")]
     async fn fails(&mut self, request: pb::DescribeDeviceRequest, expected: (&str, &str)) -> Result<()> {
         let (reason, words) = expected;
         let begun = Instant::now();
@@ -61,13 +62,13 @@ fn at(address: SocketAddr) -> pb::DescribeDeviceRequest {
     pb::DescribeDeviceRequest { address: address.to_string(), ..pb::DescribeDeviceRequest::default() }
 }
 
-fn login(password: &str) -> Option<pb::Login> {
-    Some(pb::Login { username: "admin".into(), password: password.into(), has_password: false })
+fn login(password: &str) -> pb::Login {
+    pb::Login { username: "admin".into(), password: password.into(), has_password: false }
 }
 
 /// With the right login.
 fn inside(address: SocketAddr) -> pb::DescribeDeviceRequest {
-    pb::DescribeDeviceRequest { login: login(SECRET), ..at(address) }
+    pb::DescribeDeviceRequest { login: Some(login(SECRET)), ..at(address) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +100,8 @@ async fn a_device_tells_its_streams_and_one_of_them_becomes_a_picture() -> Resul
     assert_eq!(sub.url, "rtsp://127.0.0.1/sub?a=1&b=2");
     assert!(sub.note_code == "HOST_REPLACED" && sub.note.contains("calls itself 10.1.2.3"), "{sub:?}");
 
-    let source = pb::RtspSource { url: main.url.clone(), login: login(SECRET), ..pb::RtspSource::default() };
+    let source =
+        pb::RtspSource { url: main.url.clone(), login: Some(login(SECRET)), ..pb::RtspSource::default() };
     let new = pb::Camera { name: "eye".into(), source: Some(Source::Rtsp(source)), ..pb::Camera::default() };
     add(&mut setting.world.one, &setting.token, new).await?;
     let request = with(&setting.token, pb::GetSnapshotRequest { name: "eye".into(), width: 0 });
@@ -147,7 +149,7 @@ async fn logins_that_are_wrong_are_told_and_tried_once() -> Result<()> {
     for (auth, refused) in [("wsse", "GetServices refused"), ("http-digest", "GetSystemDateAndTime refused")]
     {
         let device = setting.device(&["--auth", auth, "--password", SECRET]).await?;
-        let wrong = pb::DescribeDeviceRequest { login: login("wrong"), ..at(device.address()) };
+        let wrong = pb::DescribeDeviceRequest { login: Some(login("wrong")), ..at(device.address()) };
         setting.fails(at(device.address()), ("UNAUTHORIZED", "asks for a login")).await?;
         setting.fails(wrong, ("UNAUTHORIZED", "does not accept the user or the password")).await?;
         let asked = device.asked();
