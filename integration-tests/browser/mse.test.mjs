@@ -179,6 +179,25 @@ describe('by MSE', () => {
     assert.equal(await notice.innerText(), '')
     assert.deepEqual(sockets, [], 'the page stayed connected')
   })
+
+  test('who comes while the camera is away sees black, and then the camera without coming back', async (t) => {
+    const { page, took } = await look(t, '/view/yard?mse')
+    const width = () => page.evaluate(() => document.getElementById('video').videoWidth)
+    t.diagnostic(`black after ${took} ms, among that five seconds for as many pictures`)
+    assert.equal(await width(), 640)
+    const sockets = []
+    page.on('websocket', (socket) => sockets.push(socket.url()))
+    const camera = await Camera.start(['--video', 'h264', '--audio', 'aac'], port)
+    t.after(() => camera.end())
+    const began = Date.now()
+    await waitUntil('the camera is shown', PICTURE_MS, async () => (await width()) === 320)
+    t.diagnostic(`the camera was shown ${Date.now() - began} ms after it listened (goal 3000 ms)`)
+    const seen = await watch(page)
+    t.diagnostic(tell(seen))
+    assert.equal(seen.back, 0)
+    assert.ok(seen.rate > 18, `${seen.rate} pictures a second`)
+    assert.deepEqual(sockets, [], 'the page stayed connected')
+  })
 })
 
 describe('where no media port can be reached', () => {
