@@ -133,7 +133,9 @@ fn coded_noise(
         for (plane, places) in within {
             let stride = canvas.stride(*plane);
             let pixels = canvas.plane_mut(*plane);
-            places.iter().for_each(|(x, y)| pixels[y * stride + x] = hidden.next() as u8);
+            for (x, y) in places {
+                pixels[y * stride + x] = hidden.next() as u8;
+            }
         }
         masker.apply(&mut canvas);
         let shown = scaler.scale(&canvas.finish(), target).unwrap();

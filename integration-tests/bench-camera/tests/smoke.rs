@@ -1,4 +1,5 @@
 //! The benchmark itself, on a small scale: every part that needs no peer from elsewhere measures something. How fast it is says nothing here, and so two halves of it run at the same time.
+#![expect(clippy::print_stdout, reason = "a test tells what it took")]
 
 use anyhow::{Context as _, Result, ensure};
 use patchbay_testkit::binaries;
