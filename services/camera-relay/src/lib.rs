@@ -2,6 +2,7 @@
 //!
 //! `cameras` is the list and makes sources of it for the hub of `patchbay-media`; `viewers` knows who looks here; `replicas` tells the others and asks
 //! them, `relay` decides which of them captures a camera and brings its stream to the others; `grpc` is the interface, `rest` the same in JSON, `snapshot` makes single pictures,
+//! `discovery` looks for cameras, `onvif` asks them for their streams, and `probe` looks at sources that are no cameras yet;
 //! `motion` keeps what moved before cameras, `announce` tells the suite of that and of cameras that go and come. `http` has the doors for viewers, and `viewing` is what stands behind
 //! those that speak WebRTC. This file puts them together.
 

@@ -225,8 +225,10 @@ mod tests {
         ] {
             let told = asked.stream(named);
             assert_eq!(told.url, url, "{named}: {told:?}");
-            let note = told.note.as_ref().map(Note::to_string).unwrap_or_default();
+            let note = told.note.as_ref().map(ToString::to_string).unwrap_or_default();
             assert!(note.contains(words) && words.is_empty() == note.is_empty(), "{named}: {note}");
         }
+        let asked = Asked { host: "[fd00::9]", addresses: &[], guard: &guard };
+        assert_eq!(asked.stream("rtsp://192.168.1.64:554/1").url, "rtsp://[fd00::9]:554/1");
     }
 }
