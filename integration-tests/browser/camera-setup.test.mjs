@@ -135,7 +135,7 @@ describe('what is wrong with an address is told, with what to do', () => {
       await address(operator, await url())
       await probe(operator)
       await failure(operator, reason).getByText(words, { exact: false }).first().waitFor()
-      t.diagnostic(await operator.locator('[data-test=probe-detail]').innerText())
+      t.diagnostic(await operator.locator('[data-test=failure-detail]').innerText())
       await assertAccessible(operator)
     })
   }
