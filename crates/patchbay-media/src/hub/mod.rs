@@ -150,7 +150,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Tells that the source of a stream would succeed now, as is known from elsewhere. Where it has failed and is wanted it is tried again soon, whatever
+    /// Tells that the source of a stream may well succeed now: somebody else has it running, or somebody has mended it. Where it has failed and is wanted it is tried again soon, whatever
     /// the failure was, though not sooner than the shortest retry time after it.
     pub fn hasten(&self, name: &StreamName) {
         let Some(stream) = self.inner.find(name) else { return };

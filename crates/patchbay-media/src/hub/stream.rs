@@ -31,7 +31,7 @@ pub(super) struct Control {
     pub(super) consumers: usize,
     /// Consumers that have ever come, without those who were told at once why the source has failed.
     pub(super) joins: u64,
-    /// Times that it was known from elsewhere that a source that had failed would succeed.
+    /// Times that it was told, after a failure, that the source may well succeed now.
     pub(super) hints: u64,
     pub(super) ended: Option<Ended>,
 }

@@ -66,6 +66,8 @@ impl Cameras {
                 Some(old) if !old.spec.runs_as(&camera.spec) => {
                     tell(name, hub.replace(&camera.stream(), source, mode));
                 }
+                // Saved again: perhaps because the camera itself was mended.
+                Some(old) if old.origin != camera.origin => hub.hasten(&camera.stream()),
                 Some(_) => {}
             }
         }

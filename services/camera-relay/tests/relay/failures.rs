@@ -132,6 +132,12 @@ async fn a_wrong_login_is_told_alike_on_both_replicas_and_tried_once() -> Result
         assert!(one.1.contains("the camera does not accept its login"), "{}", one.1);
     }
     assert_eq!(server.connections(), asked);
+    // Whoever has mended the camera itself saves it again.
+    let camera = Some(get(&mut world.one, &token, "door").await?);
+    let update = pb::UpdateCameraRequest { name: "door".into(), camera };
+    world.one.client.update_camera(with(&token, update)).await?;
+    let took = wait_until("it is asked again", SOON, async || server.connections() > asked).await?;
+    println!("asked again {took:?} after it was saved");
     drop((here, there));
     world.stop().await
 }
