@@ -71,7 +71,8 @@ const seen = (page) =>
     const video = document.querySelector('video')
     const { buffered, currentTime: at } = video
     const end = buffered.length > 0 ? buffered.end(buffered.length - 1) : at
-    return { at, behind: end - at, pictures: video.getVideoPlaybackQuality().totalVideoFrames, size: [video.videoWidth, video.videoHeight] }
+    const state = { readyState: video.readyState, seeking: video.seeking, paused: video.paused, ranges: buffered.length, way: document.querySelector('[data-test=player-way]')?.dataset.way }
+    return { ...state, at, behind: end - at, pictures: video.getVideoPlaybackQuality().totalVideoFrames, size: [video.videoWidth, video.videoHeight] }
   })
 
 async function moves(page) {
@@ -146,22 +147,26 @@ for (const way of ['webrtc', 'mse']) {
     let loads = 0
     page.on('load', () => (loads += 1))
     await watch(page, 'yard', way)
-    const before = loads
+    const loaded = loads
     await camera.end()
     await page.locator('[data-test=source-notice]').waitFor({ timeout: 40_000 })
     const reason = await page.locator('[data-test=source-notice]').getAttribute('data-reason')
     await camera.run()
     const began = Date.now()
-    const { pictures } = await seen(page)
-    await waitUntil('pictures come again', 45_000, async () => {
-      const now = (await seen(page)).pictures
+    const before = await seen(page)
+    let now = before
+    const again = waitUntil('pictures come again', 45_000, async () => {
+      now = await seen(page)
       // A player that began anew counts from nothing.
-      return now > pictures + 20 || (now > 20 && now < pictures)
+      return now.pictures > before.pictures + 20 || (now.pictures > 20 && now.pictures < before.pictures)
+    })
+    await again.catch((error) => {
+      throw new Error(`${error.message}; before ${JSON.stringify(before)}, now ${JSON.stringify(now)}; the suite:\n${suite.log.slice(-6000)}`)
     })
     t.diagnostic(`${reason}; pictures again ${Date.now() - began} ms after the camera`)
     await page.locator(`[data-test=player-way][data-way=${way}]`).waitFor()
     await page.locator('[data-test=source-notice]').waitFor({ state: 'detached', timeout: LIVE_MS })
-    assert.equal(loads, before)
+    assert.equal(loads, loaded)
   })
 }
 
