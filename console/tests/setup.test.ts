@@ -15,7 +15,7 @@ import {
   withoutCorner,
   type Point,
 } from '../src/cameras/setup/polygon'
-import { deviceWords, noteOf, streamWords } from '../src/cameras/setup/device'
+import { deviceWords, loginFor, noteOf, streamWords } from '../src/cameras/setup/device'
 import { sourceKey } from '../src/cameras/setup/probe'
 import { kindOf, splitLogin, withScheme } from '../src/cameras/setup/source'
 import { fingerprintIn, MAKERS, suggestName, withPath } from '../src/cameras/setup/suggest'
@@ -286,6 +286,13 @@ describe('an ONVIF camera', () => {
     const stream = (known: object) => streamWords(create(DeviceStreamSchema, { token: 'P1', ...known }))
     expect(stream({ name: 'Main', ...figures })).toBe('Main · H264 · 1920 × 1080 · 12.5 fps · 4.1 Mbit/s')
     expect(stream({})).toBe('P1')
+  })
+
+  test('has its login for its own streams, and not for those of a host that it names', () => {
+    const login = { username: 'admin', password: 'secret' }
+    const given = (noteCode: string) => loginFor(create(DeviceStreamSchema, { noteCode }), login)
+    for (const own of ['', 'HOST_REPLACED']) expect(given(own)).toEqual(login)
+    expect(given('OTHER_HOST')).toEqual({ username: '', password: '' })
   })
 
   test('whose addresses need a word has that in Chinese too', () => {

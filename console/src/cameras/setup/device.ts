@@ -14,6 +14,8 @@ export interface DeviceLogin {
   password: string
 }
 
+const NO_LOGIN: DeviceLogin = { username: '', password: '' }
+
 export interface Question extends DeviceLogin {
   address: string
   fingerprint: string
@@ -25,17 +27,25 @@ const TIMEOUT_MS = 30_000
 
 export function useDevice() {
   const told = shallowRef<DescribeDeviceResponse>()
+  /** With which login that was told; what stands in the fields may be another by now. */
+  const login = shallowRef(NO_LOGIN)
   const leaving = new AbortController()
   onScopeDispose(() => leaving.abort())
 
   const action = useAction(async ({ address, username, password, fingerprint }: Question) => {
     told.value = undefined
-    const login = username === '' && password === '' ? {} : { login: { username, password } }
-    const request = { address, ...login, certificateFingerprint: fingerprint, timeout: durationOf(ASK_SECONDS) }
+    login.value = { username, password }
+    const given = username === '' && password === '' ? {} : { login: login.value }
+    const request = { address, ...given, certificateFingerprint: fingerprint, timeout: durationOf(ASK_SECONDS) }
     told.value = await cameras.describeDevice(request, { timeoutMs: TIMEOUT_MS, signal: leaving.signal })
   })
 
-  return { action, told }
+  return { action, told, login }
+}
+
+/** The login for a stream: that of the camera, unless the stream is elsewhere. A camera may name any host, and the person meant none but the camera. */
+export function loginFor({ noteCode }: DeviceStream, login: DeviceLogin): DeviceLogin {
+  return noteCode === 'OTHER_HOST' ? NO_LOGIN : login
 }
 
 /** What the camera calls itself. */
