@@ -4,6 +4,7 @@ import type { Trouble } from '../src/calls/trouble'
 import { advise, type Range } from '../src/cameras/edge'
 import { kindsOf } from '../src/cameras/feed'
 import { Mse, type MseSocket, type Sink, type SocketEvents } from '../src/cameras/mse'
+import { Standing } from '../src/cameras/standing'
 import { PATIENCE_MS, Ways, type WayName } from '../src/cameras/ways'
 import type { AttemptState } from '../src/cameras/attempts'
 
@@ -155,8 +156,10 @@ describe('MSE over WebSocket', () => {
   let sockets: { events: SocketEvents; sent: string[]; isClosed: boolean }[]
   let sinks: { begun: string[]; bytes: number; isStopped: boolean; failed: (why: string) => void }[]
   let states: AttemptState[], mse: Mse
+  let failsAtOnce = false
 
   beforeEach(async () => {
+    failsAtOnce = false
     sockets = []
     sinks = []
     states = []
@@ -172,7 +175,7 @@ describe('MSE over WebSocket', () => {
           const sink = { begun: [] as string[], bytes: 0, isStopped: false, failed }
           sinks.push(sink)
           return {
-            begin: (mime) => void sink.begun.push(mime),
+            begin: (mime) => (failsAtOnce ? failed('at once') : void sink.begun.push(mime)),
             push: (bytes) => void (sink.bytes += bytes.byteLength),
             stop: () => void (sink.isStopped = true),
           }
@@ -227,6 +230,13 @@ describe('MSE over WebSocket', () => {
       expect(names().at(-1)).toBe('connecting')
     }
     expect(sockets).toHaveLength(4)
+  })
+
+  test('a player that fails at once is not connected', () => {
+    failsAtOnce = true
+    say({ type: 'mse', mime: 'a' })
+    expect(names()).toEqual(['connecting', 'waiting'])
+    expect(sinks[0]!.isStopped).toBe(true)
   })
 
   test('a refusal for good is told and not tried again; one that passes is', async () => {
@@ -309,5 +319,47 @@ describe('the live edge', () => {
   test('the past is forgotten, in large pieces', () => {
     expect(advise({ at: 14, ranges: [[0, 14.2]] }, 1).forget).toBeUndefined()
     expect(advise({ at: 16, ranges: [[0, 16.2]] }, 1).forget).toBe(11)
+  })
+})
+
+describe('a player that stands', () => {
+  /** Something comes every 40 ms for some seconds; `at` is where the player is each time. */
+  function feed(standing: Standing, fromMs: number, seconds: number, at: (ms: number) => number): boolean {
+    for (let ms = 0; ms <= seconds * 1_000; ms += 40) {
+      standing.fed(fromMs + ms)
+      standing.saw(at(ms), true)
+      if (standing.isStuck) return true
+    }
+    return false
+  }
+
+  test('is stuck after ten seconds in which something came, also one that has never begun', () => {
+    expect(feed(new Standing(), 0, 9.9, () => 0)).toBe(false)
+    expect(feed(new Standing(), 0, 10.1, () => 0)).toBe(true)
+    const moving = new Standing()
+    expect(feed(moving, 0, 60, (ms) => ms / 1_000)).toBe(false)
+    expect(feed(moving, 60_000, 10.1, () => 60)).toBe(true)
+  })
+
+  test('does not move by jumping', () => {
+    const standing = new Standing()
+    const jump = (ms: number) => {
+      standing.jumped(ms / 1_000)
+      return ms / 1_000
+    }
+    expect(feed(standing, 0, 10.1, jump)).toBe(true)
+  })
+
+  test('may stand while nothing comes, however long that is, and while nobody sees it', () => {
+    const standing = new Standing()
+    feed(standing, 0, 3, (ms) => ms / 1_000)
+    // What came last was not shown any more.
+    standing.fed(3_100)
+    expect(feed(standing, 60_000, 9, () => 3)).toBe(false)
+    for (let ms = 70_000; ms < 100_000; ms += 40) {
+      standing.fed(ms)
+      standing.saw(3, false)
+    }
+    expect(standing.isStuck).toBe(false)
   })
 })

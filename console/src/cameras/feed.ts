@@ -1,6 +1,7 @@
 /** Feeds fragments to a video element by Media Source Extensions, and keeps it near the newest picture. */
 
 import { advise, rangesOf } from './edge'
+import { Standing } from './standing'
 
 /** Bytes that wait to be taken; where more wait, the browser cannot keep up, and the connection is made anew. */
 const MOST_WAITING = 32 << 20
@@ -10,9 +11,6 @@ const CODECS = [
   ...['avc1.42E01F', 'avc1.4D4028', 'avc1.640029', 'avc1.640033', 'hvc1.1.6.L120.90', 'hvc1.2.4.L120.90'],
   ...['av01.0.08M.08', 'vp09.00.40.08', 'vp09.02.40.10', 'mp4a.40.2', 'opus'],
 ]
-
-/** Pictures come, and nothing moves for so long: whatever the reason, a new beginning is better. */
-const STUCK_MS = 10_000
 
 const isSound = (codec: string) => /^(mp4a|opus)/i.test(codec.trim())
 
@@ -52,8 +50,7 @@ export class Feed {
   #waiting: (Uint8Array<ArrayBuffer> | { mime: string })[] = []
   #bytes = 0
   #isOver = false
-  /** Where the player was seen last, and since when it is there. */
-  #stood = { at: -1, sinceMs: 0 }
+  readonly #standing = new Standing()
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -81,6 +78,7 @@ export class Feed {
   }
 
   push(bytes: ArrayBuffer): void {
+    this.#standing.fed(performance.now())
     this.#waiting.push(new Uint8Array(bytes))
     this.#bytes += bytes.byteLength
     if (this.#bytes > MOST_WAITING) this.#fail('the browser does not keep up')
@@ -97,27 +95,28 @@ export class Feed {
     this.#buffer = undefined
   }
 
-  /** Heeds the live edge; to be called now and then too, for a player that stands. */
+  /** Heeds the live edge; to be called now and then too, for a player that stands, and for one that has never begun. */
   keepUp(): void {
-    const { video } = this
-    if (this.#isOver || !this.#buffer || this.#source.readyState !== 'open') return
-    const moment = { at: video.currentTime, ranges: rangesOf(this.#buffer.buffered), isSeeking: video.seeking }
-    const advice = advise(moment, video.playbackRate)
-    if (advice.seek !== undefined) video.currentTime = advice.seek
-    if (video.playbackRate !== advice.rate) video.playbackRate = advice.rate
-    if (advice.forget !== undefined && !this.#buffer.updating) this.#buffer.remove(0, advice.forget)
-    // A browser pauses what it does not show; whoever looks again wants to see something.
-    if (video.paused && document.visibilityState === 'visible') video.play().catch(() => {})
-    if (this.#isStuck()) this.#fail('pictures come, and the player stands')
+    if (this.#isOver) return
+    this.#standing.saw(this.video.currentTime, document.visibilityState === 'visible')
+    if (this.#buffer && this.#source.readyState === 'open') this.#heedEdge(this.#buffer)
+    if (this.#standing.isStuck) this.#fail('pictures come, and the player stands')
   }
 
-  /** A browser may hold a page that nobody sees; and where nothing comes, the camera is what stands. */
-  #isStuck(): boolean {
-    const [at, nowMs] = [this.video.currentTime, performance.now()]
-    const newest = rangesOf(this.#buffer!.buffered).at(-1)?.[1] ?? 0
-    const mayStand = document.visibilityState !== 'visible' || newest - at < 1
-    if (at !== this.#stood.at || mayStand) this.#stood = { at, sinceMs: nowMs }
-    return nowMs - this.#stood.sinceMs > STUCK_MS
+  #heedEdge(buffer: SourceBuffer): void {
+    const { video } = this
+    const moment = { at: video.currentTime, ranges: rangesOf(buffer.buffered), isSeeking: video.seeking }
+    const advice = advise(moment, video.playbackRate)
+    if (advice.seek !== undefined) this.#jump(advice.seek)
+    if (video.playbackRate !== advice.rate) video.playbackRate = advice.rate
+    if (advice.forget !== undefined && !buffer.updating) buffer.remove(0, advice.forget)
+    // A browser pauses what it does not show; whoever looks again wants to see something.
+    if (video.paused && document.visibilityState === 'visible') video.play().catch(() => {})
+  }
+
+  #jump(to: number): void {
+    this.video.currentTime = to
+    this.#standing.jumped(this.video.currentTime)
   }
 
   #open(): void {

@@ -104,6 +104,8 @@ export class Mse extends Attempts implements Way {
     } catch (error) {
       return this.refused({ reason: 'NO_COMMON_CODEC', message: String(error) })
     }
+    // It may have failed at once.
+    if (!this.sink) return
     this.told.begun()
     this.connected()
   }
