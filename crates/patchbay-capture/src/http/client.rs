@@ -124,7 +124,7 @@ impl HttpClient {
         let (head, incoming) = response.into_parts();
         if is_redirect(head.status) {
             let host = host(url)?.to_string();
-            return Err(HttpError::Status { host, status: head.status.as_u16() });
+            return Err(HttpError::Redirected { host, status: head.status.as_u16() });
         }
         Ok(Reply { status: head.status, body: Body::new(incoming, wire, self.target.limits) })
     }

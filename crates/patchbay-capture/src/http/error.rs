@@ -90,6 +90,16 @@ pub enum HttpError {
         /// What it answered.
         status: u16,
     },
+    /// A redirect of what was sent, which is sent to nobody else.
+    #[error(
+        "{host} redirects ({status}) instead of answering, and what it was sent is not sent elsewhere: give the address that it leads to, which may be its https:// one"
+    )]
+    Redirected {
+        /// The host.
+        host: String,
+        /// The status of the redirect.
+        status: u16,
+    },
     /// A redirect that leads nowhere.
     #[error("{0} redirects without saying where to")]
     NoLocation(String),
@@ -110,6 +120,7 @@ impl HttpError {
             | Self::NoHost
             | Self::Malformed { .. }
             | Self::Broken(_)
+            | Self::Redirected { .. }
             | Self::NoLocation(_)
             | Self::TooManyRedirects
             | Self::Status { .. } => Reason::Protocol,

@@ -293,5 +293,5 @@ async fn what_is_posted_arrives_whole_and_with_a_login_that_nobody_reads() {
         assert!(line.starts_with(&told.to_string()), "{told}");
     }
     let elsewhere = Server::always("HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:1/\r\n\r\n").await;
-    assert!(matches!(posted(&elsewhere, None).await, Err(HttpError::Status { status: 307, .. })));
+    assert!(matches!(posted(&elsewhere, None).await, Err(HttpError::Redirected { status: 307, .. })));
 }
