@@ -58,7 +58,7 @@ pub(super) enum SoapError {
 
 /// What is told in an answer to a question of this name.
 pub(super) fn answer(document: &str, operation: &str) -> Result<Element, SoapError> {
-    let envelope = Element::read(document)?;
+    let envelope = Element::read(document).map_err(|error| unreadable(document, error))?;
     if envelope.name != "Envelope" {
         return Err(SoapError::NoEnvelope);
     }
@@ -69,6 +69,18 @@ pub(super) fn answer(document: &str, operation: &str) -> Result<Element, SoapErr
     }
     let is_expected = told.name.strip_suffix("Response") == Some(operation);
     is_expected.then_some(told).ok_or(SoapError::Other)
+}
+
+/// Pages are seldom well formed XML, and are not meant to be.
+fn unreadable(document: &str, error: XmlError) -> SoapError {
+    match error {
+        XmlError::Malformed(_) | XmlError::Unbalanced | XmlError::Forbidden
+            if !document.contains("Envelope") =>
+        {
+            SoapError::NoEnvelope
+        }
+        other => other.into(),
+    }
 }
 
 /// A fault of SOAP 1.2, or of SOAP 1.1, which old devices answer with.
@@ -117,8 +129,12 @@ mod tests {
         for odd in [envelope("<GetYResponse/>"), envelope(""), "<Envelope/>".to_owned()] {
             assert!(matches!(answer(&odd, "GetX"), Err(SoapError::Other)), "{odd}");
         }
-        assert!(matches!(answer("<html><body/></html>", "GetX"), Err(SoapError::NoEnvelope)));
-        assert!(matches!(answer("404 not found", "GetX"), Err(SoapError::Xml(_))));
+        for page in ["<html><body/></html>", "<!DOCTYPE html><p>Sign in<br></p>", "404 not found", ""] {
+            assert!(matches!(answer(page, "GetX"), Err(SoapError::NoEnvelope)), "{page}");
+        }
+        for broken in ["<Envelope><Body>", "<!DOCTYPE a><Envelope/>", &"<a>".repeat(100)] {
+            assert!(matches!(answer(broken, "GetX"), Err(SoapError::Xml(_))), "{broken}");
+        }
     }
 
     #[test]

@@ -169,8 +169,8 @@ async fn what_is_wrong_with_a_device_is_told_and_hostile_ones_end_soon() -> Resu
     for (wrong, expected) in [
         ("missing", ("NOT_FOUND", "does not speak ONVIF")),
         ("html", ("PROTOCOL", "answers 200 and does not speak ONVIF")),
-        ("words", ("PROTOCOL", "it cannot be read")),
-        ("entity", ("PROTOCOL", "it has a document type, or an entity")),
+        ("words", ("PROTOCOL", "answers 200 and does not speak ONVIF")),
+        ("entity", ("PROTOCOL", "answers 200 and does not speak ONVIF")),
         ("deep", ("PROTOCOL", "it is too large")),
         ("many", ("PROTOCOL", "it is too large")),
         ("huge", ("PROTOCOL", "more than 2097152 bytes")),
