@@ -39,7 +39,7 @@ export const motion = {
   'health.nextTry.one': 'Next try in {n} second.',
   'health.nextTry.other': 'Next try in {n} seconds.',
   'health.triesNow': 'It is being tried again now.',
-  'health.noNextTry': 'It is not tried again before somebody changes something.',
+  'health.noNextTry': 'It is tried again only rarely before somebody changes something.',
   'health.bitrate': 'Bit rate',
   'health.keyFrames': 'Key frames',
   'health.each': 'each {n} s',

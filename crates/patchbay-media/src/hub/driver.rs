@@ -94,7 +94,7 @@ impl Driver {
             if ended || self.is_superfluous() {
                 return false;
             }
-            self.show_due(due);
+            self.show_due(due.filter(|due| !self.is_rare(*due)));
             match due {
                 Some(due) if due <= Instant::now() => return true,
                 Some(due) => tokio::select! {
@@ -115,6 +115,10 @@ impl Driver {
             Some(failed) => failed.due(control),
             None => Some(Instant::now()),
         }
+    }
+
+    fn is_rare(&self, due: Instant) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.is_rare(due))
     }
 
     /// A transcoder that nobody wants is not kept.

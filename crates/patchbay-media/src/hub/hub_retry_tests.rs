@@ -142,3 +142,17 @@ async fn what_is_known_to_succeed_is_tried_soon_where_it_is_wanted() {
     assert!((1.0..1.2).contains(&failed.elapsed().as_secs_f64()), "{:?}", failed.elapsed());
     assert_eq!(source.runs(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_mended_where_nobody_tells_comes_back_by_itself_after_half_an_hour() {
+    let refused = || SourceError::permanent("wrong password").because(Reason::Unauthorized);
+    let source = Script::new(move |run| if run < 3 { Act::Fail(refused()) } else { Act::Play(h264()) });
+    let (hub, name) = (hub(), name("camera/door"));
+    hub.add(name.clone(), Arc::clone(&source) as Arc<dyn Source>, Mode::AlwaysOn).unwrap();
+    let mut seen = hub.watch(&name).unwrap();
+    timeout(SECOND, seen.wait_for(|seen| seen.state == State::Failed)).await.unwrap().unwrap();
+    assert!(timeout(1799 * SECOND, seen.wait_for(|seen| seen.state != State::Failed)).await.is_err());
+    assert_eq!((source.runs(), hub.state(&name).unwrap().again_at), (1, None));
+    timeout(1802 * SECOND, seen.wait_for(|seen| seen.state == State::Live)).await.unwrap().unwrap();
+    assert_eq!(gaps(&source), [1800.0, 1800.0]);
+}

@@ -15,12 +15,18 @@ use tokio::time::Instant;
 /// Time after a refused login in which nobody's coming makes the source ask again: many cameras lock out after five wrong ones in half an hour.
 pub(super) const REFUSED_LOGIN: Duration = Duration::from_mins(10);
 
+/// Time after which what only a change can mend is tried again by itself where it is wanted: a camera may have been changed where nobody tells. Three times the
+/// other, for several replicas may do so, each for itself.
+pub(super) const RARELY: Duration = Duration::from_mins(30);
+
 /// The last attempt was a failure.
 pub(super) struct Failed {
-    /// When it is tried again while nobody watches; none: not by itself.
+    /// When it is tried again while nobody watches; none where only a change can mend it.
     alone: Option<Instant>,
     /// The same while somebody watches.
     watched: Option<Instant>,
+    /// The same in any case, where only a change can mend it.
+    rarely: Option<Instant>,
     /// Not sooner, whatever happens.
     soonest: Instant,
     /// Until when somebody who comes is told of this failure and changes nothing; none where the source is tried for him.
@@ -74,6 +80,7 @@ impl Failed {
         Self {
             alone: again.then(|| of(step)),
             watched: again.then(|| of(watched)),
+            rarely: (!again).then(|| now + RARELY),
             soonest: now + shortest(config),
             stands_until,
             in_a_row,
@@ -94,13 +101,18 @@ impl Failed {
         self.stands_until
     }
 
-    /// When it is tried again; none: not as things are.
+    /// Whether that is only in case that somebody has changed something: nobody is told to wait for it.
+    pub(super) fn is_rare(&self, due: Instant) -> bool {
+        self.rarely == Some(due)
+    }
+
+    /// When it is tried again.
     pub(super) fn due(&self, control: &Control) -> Option<Instant> {
         let now = Counts::of(control);
         let by_itself = if control.consumers > 0 { self.watched } else { self.alone };
         let hinted = (now.hints != self.counts.hints).then_some(self.soonest);
         let joined = (now.joins != self.counts.joins).then_some(self.stands_until.unwrap_or(self.soonest));
-        [by_itself, hinted, joined].into_iter().flatten().min()
+        [by_itself, self.rarely, hinted, joined].into_iter().flatten().min()
     }
 }
 

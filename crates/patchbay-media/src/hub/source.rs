@@ -36,7 +36,7 @@ pub enum Again {
     /// It may be better soon: a camera that is away.
     Yes,
     /// Not before somebody changes something: a file that is not there. Tried again when the source is replaced, or for a new consumer who comes later than the
-    /// longest retry time, or ten minutes where a login was refused; before that, new consumers are told of the failure.
+    /// longest retry time, or ten minutes where a login was refused; before that, new consumers are told of the failure. By itself after half an hour, while it is wanted.
     No,
 }
 
