@@ -36,8 +36,35 @@ fn lines(source: &DiscoveredSource) -> String {
     let first = format!("{:<6}  {name}  {}", source.kind, source.address);
     let tries = source.urls.iter().map(|url| format!("        try {url}"));
     // What is guessed may be wrong; a camera of ONVIF tells it to whoever has a login.
-    let ask =
-        (source.kind == "onvif").then(|| format!("        ask `patchbay camera streams {}`", source.address));
+    let ask = (source.kind == "onvif")
+        .then(|| format!("        ask `patchbay camera streams {}`", for_shell(&source.address)));
     let tries: Vec<_> = std::iter::once(first).chain(ask).chain(tries).map(|line| harmless(&line)).collect();
     tries.join("\n")
+}
+
+/// An address as a shell takes it. A stranger has chosen its path, and people copy the command.
+fn for_shell(address: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._:/%".contains(letter);
+    if address.chars().all(is_plain) {
+        return address.to_owned();
+    }
+    format!("'{}'", address.replace('\'', "%27"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_copy_runs_nothing_that_a_stranger_has_written() {
+        let told = |address: &str| {
+            let (kind, address) = ("onvif".to_owned(), address.to_owned());
+            lines(&DiscoveredSource { kind, address, ..DiscoveredSource::default() })
+        };
+        let usual = "http://10.0.0.9:8000/onvif/device_service";
+        assert!(told(usual).contains(&format!("streams {usual}`")), "{}", told(usual));
+        let hostile = "http://10.0.0.9/a;reboot?'$(reboot)'";
+        let quoted = "streams 'http://10.0.0.9/a;reboot?%27$(reboot)%27'`";
+        assert!(told(hostile).contains(quoted), "{}", told(hostile));
+    }
 }
