@@ -89,7 +89,7 @@ fn in_json(told: &DescribeDeviceResponse) -> Value {
             "bitrate": stream.bitrate,
             "url": stream.url,
             "note": stream.note,
-            "note_code": stream.note_code,
+            "noteCode": stream.note_code,
         })
     });
     json!({
@@ -105,6 +105,13 @@ fn in_json(told: &DescribeDeviceResponse) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_written_as_those_of_other_commands() {
+        let stream = DeviceStream { note_code: "REFUSED".to_owned(), ..DeviceStream::default() };
+        let told = DescribeDeviceResponse { streams: vec![stream], ..DescribeDeviceResponse::default() };
+        assert_eq!(in_json(&told)["streams"][0]["noteCode"], "REFUSED");
+    }
 
     #[test]
     fn a_stream_is_told_by_what_is_known_of_it() {
