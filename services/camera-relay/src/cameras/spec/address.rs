@@ -181,7 +181,7 @@ impl Address {
 /// An address with its secrets hidden; none where it has none.
 fn shown(text: &str) -> Option<String> {
     let mut url = Url::parse(text).ok()?;
-    let query = url.query().map(|query| hidden(query, &['&']));
+    let query = url.query().map(|query| hidden(query, &['&', ';']));
     let path: Vec<_> = url.path().split('/').map(|part| hidden(part, &['&', ';', '_'])).collect();
     let path = path.join("/");
     if query.as_deref() == url.query() && path == url.path() {
@@ -192,19 +192,20 @@ fn shown(text: &str) -> Option<String> {
     Some(url.to_string())
 }
 
-/// Parameters with the values of secrets hidden. Some cameras take theirs in the path, as `/user=a_password=b_channel=1`: after a `_`, what has
-/// no name of its own is part of the secret.
+/// Parameters with the values of secrets hidden. Some cameras take theirs in the path, as `/user=a_password=b_channel=1`: after a `_` or a `;`, what
+/// has no name of its own is part of the secret.
 fn hidden(text: &str, between: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut is_hiding = false;
+    let goes_on = |text: &str| text.ends_with(['_', ';']);
     for part in text.split_inclusive(between) {
         match part.split_once('=') {
             Some((name, value)) if is_secret(name) => {
-                is_hiding = value.ends_with('_');
+                is_hiding = goes_on(value);
                 shown.extend([name, "=", HIDDEN]);
                 shown.extend(value.chars().last().filter(|last| between.contains(last)));
             }
-            None if is_hiding => is_hiding = part.ends_with('_'),
+            None if is_hiding => is_hiding = goes_on(part),
             _ => {
                 is_hiding = false;
                 shown.push_str(part);

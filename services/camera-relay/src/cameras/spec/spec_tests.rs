@@ -93,6 +93,14 @@ fn a_login_leaves_the_address_and_secrets_of_the_query_are_not_shown() {
         Address::split("rtsp://h:554/user=admin_password=tl_Jw_channel=1_stream=0.sdp?real_stream");
     assert_eq!(address.shown(), "rtsp://h:554/user=admin_password=***_channel=1_stream=0.sdp?real_stream");
     assert!(fields(SourceSpec::Rtsp(RtspSpec { url: address, ..RtspSpec::default() })).is_empty());
+    // Others have a `;` between them.
+    for (text, shown) in [
+        ("rtsp://h/a?user=u;password=p;channel=1", "rtsp://h/a?user=u;password=***;channel=1"),
+        ("rtsp://h/a?password=p;w&channel=1", "rtsp://h/a?password=***;channel=1"),
+        ("rtsp://h/user=u;password=p;w;channel=1", "rtsp://h/user=u;password=***;channel=1"),
+    ] {
+        assert_eq!(Address::split(text).0.shown(), shown, "{text}");
+    }
     // A `#` in a password ends the host, and what follows would be shown.
     assert_eq!(fields(SourceSpec::Rtsp(rtsp("rtsp://admin:12#s3cret@h/a"))), ["rtsp.url"]);
     // Nothing takes the login out of an address of the configuration.
