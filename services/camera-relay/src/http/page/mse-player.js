@@ -21,8 +21,15 @@ const KEEP = 10;
 // Fragments that wait for the browser; a tab that does not take them comes back later.
 const MOST_WAITING = 64 * 1024 * 1024;
 const LOOK_EVERY = 250;
-// Fragments come, and nothing moves: whatever the reason, a new beginning is better.
+// Fragments come for so long, and nothing moves: whatever the reason, a new beginning is better.
 const STUCK = 10000;
+// After a pause as long as this that is counted anew: the camera was away, or brings little.
+const PAUSE = 5000;
+// By less than this a player moves that only rounds where it is.
+const STEP = 0.01;
+// A connection over which nothing came for so long may be gone without a word; while the camera is away, nothing is expected.
+const SILENCE = 30000;
+const AWAY = 300000;
 
 // One of each family and profile that cameras and the server's transcoders have.
 const CODECS = [
@@ -74,7 +81,7 @@ export class MsePlayer {
 
   reset() {
     if (this.address) URL.revokeObjectURL(this.address);
-    Object.assign(this, { source: null, buffer: null, address: null, mime: null, waiting: [], bytes: 0, shown: false, fed: 0, moved: { at: performance.now(), to: 0 } });
+    Object.assign(this, { source: null, buffer: null, address: null, mime: null, waiting: [], bytes: 0, shown: false, fed: 0, since: null, at: 0 });
   }
 
   connect() {
@@ -86,6 +93,7 @@ export class MsePlayer {
     if (this.token) url.searchParams.set("access_token", this.token);
     const socket = new WebSocket(url);
     this.socket = socket;
+    this.expect(SILENCE);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => socket.send(JSON.stringify({ type: "mse", codecs }));
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.told(JSON.parse(data)) : this.take(data));
@@ -97,6 +105,7 @@ export class MsePlayer {
   }
 
   told({ type, mime, message }) {
+    this.expect(type === "waiting" ? AWAY : SILENCE);
     if (type === "mse") this.begin(mime);
     else if (type === "waiting") this.tell("waiting", { why: message });
     else if (type === "error") this.why = message;
@@ -124,7 +133,8 @@ export class MsePlayer {
 
   take(data) {
     this.received += data.byteLength;
-    this.fed = performance.now();
+    this.expect(SILENCE);
+    this.feed(performance.now());
     if (this.bytes + data.byteLength > MOST_WAITING) return this.again();
     this.bytes += data.byteLength;
     this.waiting.push(data);
@@ -193,7 +203,7 @@ export class MsePlayer {
 
   /** Stays at the live edge: jumps over gaps and when far behind, hurries when a little behind. */
   keepUp() {
-    if (this.isStuck()) return this.again();
+    if (this.isStuck() || this.isSilent()) return this.again();
     const end = this.end();
     if (end === null) return;
     const { buffered } = this.buffer;
@@ -204,6 +214,8 @@ export class MsePlayer {
     if (away || (!this.video.seeking && end - at > LATE)) {
       this.jumps += 1;
       this.video.currentTime = Math.max(last, end - MARGIN);
+      // Which is not yet that it shows something there.
+      this.at = this.video.currentTime;
     }
     // A page in the background may have been paused.
     if (this.video.paused && !this.stopped) this.video.play().catch(() => {});
@@ -211,12 +223,27 @@ export class MsePlayer {
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
   }
 
+  /** Remembers since when fragments come without a pause while nothing moves. */
+  feed(now) {
+    if (now - this.fed > PAUSE) this.since = null;
+    this.since ??= now;
+    this.fed = now;
+  }
+
   isStuck() {
-    const now = performance.now();
-    const to = this.video.currentTime;
+    const at = this.video.currentTime;
     // A browser may hold a page that nobody sees.
-    if (to !== this.moved.to || document.visibilityState !== "visible") this.moved = { at: now, to };
-    return this.socket !== null && this.fed > this.moved.at && now - this.moved.at > STUCK;
+    if (Math.abs(at - this.at) >= STEP || document.visibilityState !== "visible") Object.assign(this, { at, since: null });
+    return this.since !== null && this.fed - this.since > STUCK;
+  }
+
+  /** Something has to come within this time. */
+  expect(time) {
+    this.until = performance.now() + time;
+  }
+
+  isSilent() {
+    return this.socket !== null && performance.now() > this.until;
   }
 
   again() {
