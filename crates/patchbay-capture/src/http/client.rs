@@ -2,7 +2,7 @@
 
 use super::{
     Body, HttpError, HttpTarget,
-    login::Login,
+    login::{Challenge, Login},
     wire::{Transport, Wire},
 };
 use crate::tls;
@@ -149,12 +149,12 @@ impl HttpClient {
         if credentials.is_none() {
             return Err(HttpError::LoginNeeded(host));
         }
-        let learnt = self.login.learn(response.headers());
-        learnt.map_err(|reason| HttpError::LoginUnknown { host: host.clone(), reason })?;
-        if is_post && url.scheme() == "http" && self.login.is_readable() {
-            self.login.forget();
+        let challenge = Challenge::read(response.headers())
+            .map_err(|reason| HttpError::LoginUnknown { host: host.clone(), reason })?;
+        if is_post && url.scheme() == "http" && challenge.is_readable() {
             return Err(HttpError::LoginInClear(host));
         }
+        self.login.keep(challenge);
         drop((response, wire));
         let (response, wire) = self.send(url, question, authorization()).await?;
         match response.status() {

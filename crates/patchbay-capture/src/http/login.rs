@@ -33,18 +33,18 @@ impl Login {
         challenge.as_mut()?.respond(&params).ok()
     }
 
-    /// Whether whoever is on the way can read the login that the host asks for: Basic is not encrypted.
-    pub(super) fn is_readable(&self) -> bool {
-        matches!(*self.challenge.lock(), Some(PasswordClient::Basic(_)))
+    /// Keeps what a host asked for.
+    pub(super) fn keep(&self, challenge: Challenge) {
+        *self.challenge.lock() = Some(challenge.0);
     }
+}
 
-    /// Answers nothing any more, until a challenge comes.
-    pub(super) fn forget(&self) {
-        *self.challenge.lock() = None;
-    }
+/// What a host asks for.
+pub(super) struct Challenge(PasswordClient);
 
-    /// Keeps what a host asked for; in words what is wrong with that otherwise.
-    pub(super) fn learn(&self, headers: &HeaderMap) -> Result<(), String> {
+impl Challenge {
+    /// From the head of an answer; in words what is wrong with it otherwise.
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, String> {
         let mut builder = PasswordClient::builder();
         let mut asked = Vec::new();
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -56,8 +56,11 @@ impl Login {
         }
         let unknown =
             |_| if asked.is_empty() { "it does not say which".to_owned() } else { asked.join(", ") };
-        let known = builder.build().map_err(unknown)?;
-        *self.challenge.lock() = Some(known);
-        Ok(())
+        builder.build().map(Self).map_err(unknown)
+    }
+
+    /// Whether whoever is on the way can read the login that is asked for: Basic is not encrypted.
+    pub(super) fn is_readable(&self) -> bool {
+        matches!(self.0, PasswordClient::Basic(_))
     }
 }
