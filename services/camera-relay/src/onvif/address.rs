@@ -125,11 +125,14 @@ impl Asked<'_> {
     /// What to make of an address of a stream that the device has named.
     pub(super) fn stream(&self, named: &str) -> StreamAddress {
         let parsed = Url::parse(named.trim()).ok().filter(|url| matches!(url.scheme(), "rtsp" | "rtsps"));
-        let Some(mut url) = parsed.filter(|url| url.as_str().len() <= MAX_STREAM) else {
+        let usable = |url: &Url| url.as_str().len() <= MAX_STREAM && url.port() != Some(0);
+        let Some(mut url) = parsed.filter(usable) else {
             return StreamAddress { url: String::new(), note: Some(Note::NoAddress) };
         };
         let note = self.note(url.host_str().unwrap_or_default());
         let is_plain = url.set_username("").and_then(|()| url.set_password(None)).is_ok();
+        // No source takes one, and no camera is told of it.
+        url.set_fragment(None);
         let is_replaced = matches!(note, Some(Note::HostReplaced { .. }));
         if !is_plain || (is_replaced && url.set_host(Some(self.host)).is_err()) {
             // It has no host at all.
@@ -219,6 +222,8 @@ mod tests {
             ("rtsp://169.254.169.254/1", "rtsp://camera.example/1", "may not reach"),
             ("rtsp://0.0.0.0/1", "rtsp://camera.example/1", "calls itself"),
             ("rtsps://ipcam.local/1", "rtsps://camera.example/1", "calls itself ipcam.local"),
+            ("rtsp://10.0.0.9/1#t=0", "rtsp://10.0.0.9/1", ""),
+            ("rtsp://10.0.0.9:0/1", "", "no address"),
             ("http://10.0.0.9/1", "", "no address"),
             ("", "", "no address"),
             ("rtsp:live", "", "no address"),
