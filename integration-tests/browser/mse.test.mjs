@@ -168,9 +168,6 @@ describe('by MSE', () => {
     const notice = page.locator('#notice')
     await waitUntil('the page says that the camera is away', PICTURE_MS, async () => /no pictures/.test(await notice.innerText()))
     t.diagnostic(`while it is away: ${await notice.innerText()}`)
-    // Longer than a player may stand when something comes: that does not count while nothing does.
-    const stands = () => page.evaluate(() => performance.now() - pictures.at(-1).at > 11_000)
-    await waitUntil('the picture has stood for long', 33_000, stands)
     camera = await Camera.start(['--video', 'h264', '--width', '640', '--height', '480'], port)
     const began = Date.now()
     await waitUntil('the other picture is shown', PICTURE_MS, async () => (await width()) === 640)
@@ -200,6 +197,16 @@ describe('by MSE', () => {
     assert.equal(seen.back, 0)
     assert.ok(seen.rate > 18, `${seen.rate} pictures a second`)
     assert.deepEqual(sockets, [], 'the page stayed connected')
+
+    await camera.end()
+    // Longer than a player may stand when something comes: that does not count while nothing does.
+    const stands = () => page.evaluate(() => performance.now() - pictures.at(-1).at > 11_000)
+    await waitUntil('the picture has stood for long', 33_000, stands)
+    const before = await shown(page)
+    const back = await Camera.start(['--video', 'h264', '--audio', 'aac'], port)
+    t.after(() => back.end())
+    await waitUntil('pictures go on', PICTURE_MS, async () => (await shown(page)) > before + 20)
+    assert.deepEqual(sockets, [], 'the page stayed connected for long')
   })
 })
 
