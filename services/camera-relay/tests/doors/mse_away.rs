@@ -5,12 +5,21 @@ use super::{
     world::{SOON, World},
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, future::BoxFuture};
 use patchbay_av::{PictureSize, Sound, TestSettings};
-use patchbay_media::hub::{Mode, Publisher, Reason, Source, SourceError, StreamName};
+use patchbay_media::{
+    Codec, TrackId,
+    hub::{Mode, Publisher, Reason, Source, SourceError, StreamName},
+    track::{KeyFrames, TrackInfo},
+};
 use patchbay_testkit::wait::wait_until;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +36,35 @@ impl Source for Failing {
         _: CancellationToken,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         async move { Err(self.0.clone()) }.boxed()
+    }
+}
+
+/// A camera that says what it would send, and is gone before it has sent anything.
+struct Mute;
+
+impl Source for Mute {
+    fn run(
+        self: Arc<Self>,
+        publisher: Publisher,
+        _: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            let track = TrackInfo {
+                id: TrackId(0),
+                codec: Codec::H264,
+                clock_rate: 90_000,
+                channels: 0,
+                width: 320,
+                height: 240,
+                configuration: Bytes::new(),
+                reordered: false,
+            };
+            let _writers = publisher.publish(vec![(track, KeyFrames::AsTheyCome)])?;
+            // Long enough for everybody to have heard of its track.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Err(SourceError::temporary("10.0.0.7 refuses the connection").because(Reason::Refused))
+        }
+        .boxed()
     }
 }
 
@@ -122,6 +160,22 @@ async fn who_comes_while_the_camera_is_away_sees_black_and_then_the_camera() -> 
         let told = text(&mut page).await?;
         assert_eq!(told["type"], "waiting", "{told}");
     }
+    world.process.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_camera_that_never_brought_what_it_announced_is_black_too() -> Result<()> {
+    let world = World::start().await?;
+    put(&world, Arc::new(Mute))?;
+    let mut page = open(&world, "/ws/mse/test").await?;
+    let begun = Instant::now();
+    wish(&mut page).await?;
+    timeout(SOON, black(&mut page, 1)).await.context("no black")??;
+    println!("black after {:?}", begun.elapsed());
+    put(&world, small()?)?;
+    begin(&mut page).await?;
+    fragment(&mut page).await?;
     world.process.stop().await;
     Ok(())
 }

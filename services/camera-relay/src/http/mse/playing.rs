@@ -51,6 +51,8 @@ pub(super) struct Playing {
     shown: Shown,
     /// Where what was written before that ends.
     end: MediaTime,
+    /// The camera had brought something before that.
+    has_seen: bool,
     counters: Arc<Counters>,
     /// A fragment, and what stands before it; nothing is read before they were taken.
     steps: VecDeque<Step>,
@@ -75,6 +77,7 @@ impl Playing {
             subscription: subscribed.map_err(|error| not_subscribed(&error, camera))?,
             shown: Shown::Nothing { black_from: Some(black_from) },
             end: before.map_or(BEGIN, Self::end),
+            has_seen: before.is_some_and(Self::has_seen),
             counters: Arc::clone(counters),
             steps: VecDeque::new(),
         })
@@ -86,6 +89,11 @@ impl Playing {
             Shown::Black(black) => black.end(),
             Shown::Live(live) => live.end(),
         }
+    }
+
+    /// Whether the camera has ever brought something.
+    fn has_seen(&self) -> bool {
+        self.has_seen || matches!(&self.shown, Shown::Live(live) if live.end() > self.end)
     }
 
     /// What comes next. Cancel-safe: what was made and not given is kept, and black that is not there yet is made again.
@@ -132,13 +140,24 @@ impl Playing {
 
     /// What came before the failure can still be played. Where nothing has, the page sees black as long as the camera may come by itself, and is told why.
     fn fail(&mut self, error: &SourceError) {
+        if !self.has_seen() {
+            self.forget_tracks();
+        }
         if let Shown::Nothing { black_from } = &mut self.shown {
             *black_from = (error.again() == Again::Yes).then(Instant::now);
         }
         self.steps.push_back(Step::Waiting(self.caller.told(&self.camera, error)));
     }
 
+    /// The camera had tracks and nothing in them.
+    fn forget_tracks(&mut self) {
+        if matches!(self.shown, Shown::Live(_)) {
+            self.shown = Shown::Nothing { black_from: None };
+        }
+    }
+
     fn switch(&mut self, selected: &Selected) {
+        self.has_seen = self.has_seen();
         self.end = self.end();
         if let Err(error) = self.viewings.check(&self.wanted, selected, &self.camera) {
             self.shown = Shown::Nothing { black_from: None };
