@@ -107,8 +107,12 @@ impl Outbox {
                 notice = subscriber.recv(), if is_subscribed => is_subscribed = notice.is_some(),
             }
             let mut told = Told::default();
-            if let Err(error) = self.tell_into(events, &mut told).await {
-                tracing::debug!(%error, "events are left to be told");
+            match self.tell_into(events, &mut told).await {
+                Err(error) if error.is_temporary() => tracing::debug!(%error, "events are left to be told"),
+                Err(error) => {
+                    tracing::warn!(%error, "an event cannot be told, and holds back those after it");
+                }
+                Ok(()) => {}
             }
             // Before a failure something may have been told too.
             if told != Told::default() {
