@@ -226,7 +226,7 @@ describe('what is wrong with an address is told, with what to do', () => {
     await operator.getByRole('heading', { name: 'gone' }).getByText('Failed').waitFor({ timeout: LIVE_MS })
     assert.match(await operator.locator('[data-test=detail]').innerText(), /\w{3}/)
     await operator.locator('[data-test=health]').getByText('It cannot be opened.', { exact: false }).waitFor()
-    assert.match(await operator.locator('[data-test=next-try]').innerText(), /Next try in \d+ seconds?|tried again now|not tried again/)
+    assert.match(await operator.locator('[data-test=next-try]').innerText(), /Next try in \d+ seconds?|tried again now|only every half hour/)
     await look(operator, 'camera-failed')
     await remove(operator, 'gone')
   })

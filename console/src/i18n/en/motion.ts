@@ -39,7 +39,7 @@ export const motion = {
   'health.nextTry.one': 'Next try in {n} second.',
   'health.nextTry.other': 'Next try in {n} seconds.',
   'health.triesNow': 'It is being tried again now.',
-  'health.noNextTry': 'It is tried again only rarely before somebody changes something.',
+  'health.noNextTry': 'By itself it is tried again only every half hour; saving its settings tries it at once.',
   'health.bitrate': 'Bit rate',
   'health.keyFrames': 'Key frames',
   'health.each': 'each {n} s',

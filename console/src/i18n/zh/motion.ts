@@ -41,7 +41,7 @@ export const motion: Record<keyof typeof en, string> = {
   'health.nextTry.one': '{n} 秒后重试。',
   'health.nextTry.other': '{n} 秒后重试。',
   'health.triesNow': '正在重试。',
-  'health.noNextTry': '在有人修改之前只会很少重试。',
+  'health.noNextTry': '自动重试每半小时才有一次；保存设置会立即重试。',
   'health.bitrate': '码率',
   'health.keyFrames': '关键帧',
   'health.each': '每 {n} 秒',
